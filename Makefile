@@ -1,0 +1,148 @@
+# Ringside: `make help` lists the targets. Everything is built under build/MODE/.
+MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := all
+MODE ?= release
+O := build/$(MODE)
+PREFIX ?= /usr/local
+
+CC := gcc
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wno-unused-parameter -Wno-missing-field-initializers
+CPPFLAGS := -I. -D_GNU_SOURCE -MMD -MP
+CFLAGS := -std=gnu11 -g -fno-strict-aliasing -fno-common $(WARN)
+LDLIBS := -llua5.4 -lncursesw -ltinfo -lZydis -lZycore -lm
+LUA_INC := -I/usr/include/lua5.4
+
+# Modes. The tail-calling dispatcher needs sibling-call optimisation, which -O0, coverage and the sanitizers take away.
+ifeq ($(MODE),release)
+CFLAGS += -O2
+else ifeq ($(MODE),debug)
+CFLAGS += -O1 -DRINGSIDE_NO_TAIL -DRINGSIDE_DEBUG
+else ifeq ($(MODE),asan)
+CFLAGS += -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -DRINGSIDE_NO_TAIL -DRINGSIDE_DEBUG
+LDFLAGS += -fsanitize=address,undefined
+else ifeq ($(MODE),werror)
+CFLAGS += -O2 -Werror
+else ifeq ($(MODE),clang)
+CC := clang
+CFLAGS += -O2 -Werror -Wno-unused-command-line-argument
+else ifeq ($(MODE),fuzz)
+CC := clang
+CFLAGS += -O1 -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined -DRINGSIDE_NO_TAIL -DRINGSIDE_DEBUG
+LDFLAGS += -fsanitize=address,undefined
+else
+$(error MODE=$(MODE): known modes are release debug asan werror clang fuzz)
+endif
+ifneq ($(CCACHE),)
+CC := $(CCACHE) $(CC)
+endif
+
+FOLDERS := isa vmx-model sim lua visualizer
+SRC := $(foreach d,$(FOLDERS),$(filter-out %_test.c %_fuzz.c,$(wildcard $(d)/*.c)))
+EXEC := $(filter-out isa/exec_table.c,$(filter isa/exec_%.c,$(SRC)))
+LIBSRC := $(filter-out sim/main.c $(EXEC),$(SRC))
+TESTSRC := $(foreach d,$(FOLDERS),$(wildcard $(d)/*_test.c))
+FUZZSRC := $(foreach d,$(FOLDERS),$(wildcard $(d)/*_fuzz.c))
+OBJ := $(LIBSRC:%.c=$(O)/%.o) $(EXEC:%.c=$(O)/%.loop.o)
+ifeq ($(findstring RINGSIDE_NO_TAIL,$(CFLAGS)),)
+OBJ += $(EXEC:%.c=$(O)/%.tail.o)
+endif
+TESTS := $(TESTSRC:%.c=$(O)/%)
+FUZZERS := $(FUZZSRC:%.c=$(O)/%)
+GUESTS := $(patsubst scenarios/%.asm,build/guests/%.bin,$(wildcard scenarios/*/*.asm)) \
+          $(patsubst scenarios/%.S,build/guests/%.elf,$(wildcard scenarios/*/*.S))
+
+.PHONY: all guests run test test-programs test-scenarios check check-format check-layers check-asan check-modes check-werror check-fuzz bench docs \
+        install clean help setup format difftest
+
+all: setup $(O)/ringside guests ## build the program and the guest programs of the lessons
+
+run: all ## set up, build, then show it: the visualizer on a terminal, the three lessons as text in a pipe
+	@docs/tools/first-run.sh $(O)/ringside
+
+test: setup ## set up, build, and run all tests; prints the counts
+	@$(MAKE) --no-print-directory $(O)/ringside guests
+	@$(MAKE) --no-print-directory $(TESTS)
+	@docs/tools/run-tests.sh $(O) $(TESTS)
+
+check: ## format, layers, warnings as errors (gcc and clang), sanitizers, dispatcher modes, a short fuzz
+	@$(MAKE) --no-print-directory setup-dev check-format check-layers check-werror check-asan check-modes check-fuzz
+
+check-format: ## clang-format finds nothing to change
+	@clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h') && echo "check-format: ok"
+
+check-layers: ## includes point down only (docs/architecture.md)
+	@docs/tools/check-layers.sh
+
+check-werror: ## no warnings from gcc or clang
+	@$(MAKE) --no-print-directory MODE=werror build/werror/ringside
+	@$(MAKE) --no-print-directory MODE=clang build/clang/ringside
+	@echo "check-werror: ok"
+
+check-asan: ## all tests under the address and undefined-behaviour sanitizers
+	@$(MAKE) --no-print-directory MODE=asan test
+
+check-modes: $(O)/ringside guests ## the lessons under every dispatcher and with and without the inline TLB give the same bytes
+	@docs/tools/check-modes.sh $(O)/ringside
+
+FUZZ_SECONDS ?= 20
+check-fuzz: ## each fuzz target for FUZZ_SECONDS (default 20)
+	@$(MAKE) --no-print-directory MODE=fuzz fuzzers
+	@docs/tools/run-fuzz.sh build/fuzz $(FUZZ_SECONDS)
+
+fuzzers: $(FUZZERS)
+
+bench: all ## speed: MIPS and nanoseconds per VM exit, beside Debian's Bochs where installed
+	@docs/tools/bench.sh $(O)/ringside
+
+docs: all ## regenerate docs/gen, the man page and the editor annotations from the tables
+	@docs/tools/gen-docs.sh $(O)/ringside
+
+format: ## let clang-format rewrite the sources
+	@clang-format -i $$(git ls-files '*.c' '*.h')
+
+install: all ## install to PREFIX (default /usr/local)
+	@docs/tools/install.sh $(O) $(DESTDIR)$(PREFIX)
+
+clean: ## remove build/
+	rm -rf build
+
+setup: build/.setup
+build/.setup: docs/tools/setup.sh
+	@docs/tools/setup.sh && mkdir -p build && touch $@
+setup-dev: build/.setup-dev
+build/.setup-dev: docs/tools/setup.sh
+	@docs/tools/setup.sh --dev && mkdir -p build && touch $@
+
+guests: $(GUESTS)
+build/guests/%.bin: scenarios/%.asm
+	@mkdir -p $(@D)
+	nasm -f bin -I scenarios/include/ -I $(<D)/ -MD $@.d -l $(@:.bin=.lst) -o $@ $<
+build/guests/%.elf: scenarios/%.S scenarios/include/guest.ld
+	@mkdir -p $(@D)
+	gcc -nostdlib -static -ffreestanding -fno-pic -no-pie -I scenarios/include -MMD -MF $@.d -Wl,-T,scenarios/include/guest.ld -Wl,--build-id=none -o $@ $<
+
+$(O)/ringside: $(O)/sim/main.o $(O)/libringside.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(O)/libringside.a: $(OBJ)
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(O)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(if $(filter lua/%,$<),$(LUA_INC)) -c -o $@ $<
+$(O)/%.loop.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -DISA_TAIL=0 -c -o $@ $<
+$(O)/%.tail.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -DISA_TAIL=1 -foptimize-sibling-calls -fomit-frame-pointer -fno-stack-protector -c -o $@ $<
+$(O)/%_test: $(O)/%_test.o $(O)/libringside.a
+	$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+$(O)/%_fuzz: $(O)/%_fuzz.o $(O)/libringside.a
+	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+-include $(OBJ:.o=.d) $(O)/sim/main.d $(TESTSRC:%.c=$(O)/%.d) $(FUZZSRC:%.c=$(O)/%.d) $(GUESTS:=.d)
+.SECONDARY:

@@ -1,0 +1,36 @@
+// lua/lx.h: run a Lua 5.4 scenario.
+//
+// A scenario builds machines, loads guests, drives them, narrates, declares marks and checks what it claims. The caller may hook what
+// it does: the debugger drives the machine itself, `ringside draw` stops at a mark.
+// STATUS  the documented exit statuses (enum sim_status): 0 all checks held, 1 a check failed, 3 script error, 4 image, 5 limit, 6 guest.
+#ifndef LX_LX_H
+#define LX_LX_H
+
+#include "sim/machine.h"
+#include "sim/mark.h"
+
+enum lx_format { LX_TEXT, LX_TAP, LX_JSON };
+struct lx_hooks {
+    void *ctx;
+    // Instead of sim_run(): run until the condition; set *quit to unwind the script. NULL: sim_run().
+    struct sim_stop (*drive)(void *ctx, struct sim_machine *m, const struct sim_until *until, bool *quit);
+    void (*narrate)(void *ctx, const char *text);                                  // NULL: printed by format
+    void (*check)(void *ctx, bool ok, const char *what, const char *detail);       // NULL: printed by format
+    int (*mark)(void *ctx, const struct sim_mark *mark);                           // nonzero: stop the script here, status 0
+};
+struct lx_options {
+    const char *file;
+    enum lx_format format;
+    const char *const *args;      // the scenario's own arguments (global table `arg`), NULL-terminated
+    const char *guests;           // folder of built guest programs; NULL: build/guests beside the scenarios
+    uint64_t max_cycles;          // overall limit, 0: 100e9
+    bool loop, no_mirror;         // test switches for every machine that the script builds
+    bool quiet;
+    bool hash;                    // print state and event hashes of every machine at the end (check-modes)
+};
+// Returns the exit status. err is filled when it is not 0 (for 1: how many checks failed).
+enum sim_status lx_run(const struct lx_options *opt, const struct lx_hooks *hooks, struct sim_error *err);
+// Write the ---@meta annotations of the API, generated from the rows of the bindings, as Lua text (malloc'd).
+char *lx_annotations(void);
+
+#endif

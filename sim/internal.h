@@ -1,0 +1,118 @@
+// sim/internal.h: the inside of a machine; included by sim/*.c only (and by sim's tests).
+#ifndef SIM_INTERNAL_H
+#define SIM_INTERNAL_H
+
+#include "sim/device.h"
+#include "sim/event.h"
+#include "sim/inspect.h"
+#include "sim/machine.h"
+#include "sim/profile.h"
+#include "sim/ram.h"
+#include "vmx-model/vmx.h"
+
+enum sim_stat_id {
+#define S(id, name, text) SIM_STAT_##id,
+#include "sim/stats.def"
+#undef S
+    SIM_NSTAT
+};
+
+// A processor of the machine. isa comes first, so that the env functions, which are handed a struct isa_cpu, find the rest.
+struct sim_cpu {
+    struct isa_cpu isa;
+    struct vmx_cpu vmx;
+    struct sim_machine *m;
+    unsigned n;
+    struct tlb *tlb;
+    uint64_t stat[SIM_NSTAT];
+    // engine (sim/engine.c)
+    struct engine_cpu *eng;
+};
+static inline struct sim_cpu *sim_cpu_of(struct isa_cpu *c) { return (struct sim_cpu *)c; }
+
+struct ev_sub { int handle; uint64_t mask; ev_fn *fn; void *ctx; };
+
+struct sim_machine {
+    struct sim_config cfg;
+    const struct sim_profile *profile;
+    struct sim_ram ram;
+    struct sim_cpu *cpu[SIM_MAX_CPUS];
+    unsigned ncpus;
+    // event bus (sim/event.c)
+    uint64_t ev_mask;           // union of all subscriptions; tested before an event is even built
+    struct ev_sub *subs;
+    unsigned nsubs;
+    int next_handle;
+    bool hash_events;
+    uint64_t ev_hash;
+    // run control (sim/engine.c)
+    bool stop_requested;
+    struct sim_stop pending_stop;   // set by dev_exit, unmodelled
+    bool has_pending_stop;
+    uint64_t events_seen;           // mask of kinds since the run began
+    // devices (sim/bus.c)
+    struct sim_bus *bus;
+    // symbols, output
+    struct sim_symbols *symbols;
+    char *output;
+    uint64_t output_len, output_cap;
+};
+
+static inline bool ev_wanted(const struct sim_machine *m, enum ev_kind k) { return __builtin_expect((m->ev_mask >> k) & 1, 0); }
+// Fill in clock, cpu, level and rip, and deliver. Call only if ev_wanted().
+void ev_emit(struct sim_cpu *c, struct ev *e);
+
+// mmu (sim/mmu.c): the functions behind isa_env's memory ports, and the fetch for the engine.
+int mmu_read(struct isa_cpu *c, uint64_t la, void *buf, unsigned n, unsigned acc);
+int mmu_write(struct isa_cpu *c, uint64_t la, const void *buf, unsigned n, unsigned acc);
+int mmu_probe(struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc);
+void *mmu_host_run(struct isa_cpu *c, uint64_t la, uint64_t max, uint64_t *len, unsigned acc);
+int mmu_read_phys(struct isa_cpu *c, struct gpa pa, void *buf, unsigned n);
+int mmu_write_phys(struct isa_cpu *c, struct gpa pa, const void *buf, unsigned n);
+// Translate a fetch: 0 with *pa, or FAULT/VMEXIT. Charges and fills like any access.
+int mmu_fetch(struct isa_cpu *c, uint64_t la, struct hpa *pa);
+void mmu_inval(struct isa_cpu *c, enum isa_inval kind, uint64_t a, uint64_t b, uint64_t la);
+// VMX transitions and instructions (called by sim/vmx_glue.c).
+void mmu_vm_transition(struct sim_cpu *c, bool entry);   // after state was loaded: flush by VPID rule, choose the mirror context
+void mmu_invept(struct sim_cpu *c, unsigned type, uint64_t eptp);
+void mmu_invvpid(struct sim_cpu *c, unsigned type, uint16_t vpid, uint64_t la);
+// Current context changed (CPL, CR0.WP, SMAP/AC ...): choose the mirror context number.
+void mmu_context(struct sim_cpu *c);
+void mmu_reset(struct sim_cpu *c);
+
+// tlb (sim/tlb.c)
+struct tlb *tlb_create(const struct sim_profile *p);
+void tlb_destroy(struct tlb *t);
+
+// engine (sim/engine.c, sim/block.c)
+void engine_code_written(struct sim_machine *m, struct hpa pa, uint64_t n);  // a write hit a page that holds decoded code
+bool engine_page_has_code(const struct sim_machine *m, struct hpa pa);       // mmu must not mirror it for writes
+bool engine_observed(const struct sim_machine *m);                           // someone listens to INSN or MEM: mirror nothing
+
+// vmx glue (sim/vmx_glue.c)
+int glue_vmx(struct isa_cpu *c, const struct isa_insn *i);
+int glue_intercept(struct isa_cpu *c, const struct isa_insn *i, enum isa_icpt point, uint64_t arg, uint64_t *val);
+int glue_intercept_event(struct isa_cpu *c, const struct isa_event *e);
+int glue_intercept_triple(struct isa_cpu *c);
+// EPT violation or misconfiguration found by the mmu: prepare the VM-exit record and return ISA_R_VMEXIT.
+int glue_ept_violation(struct isa_cpu *c, struct gpa gpa, uint64_t la, bool la_valid, bool translating_la, unsigned acc, unsigned ept_perms);
+int glue_ept_misconfig(struct isa_cpu *c, struct gpa gpa);
+// Carry out the VM exit whose record the processor holds (state save, host load, events, cost). RIP must be exact.
+void glue_do_exit(struct sim_cpu *c);
+// External interrupt or NMI arrives in non-root operation: true if it causes a VM exit (record prepared).
+bool glue_intercept_irq(struct sim_cpu *c, bool nmi, int vector_if_acked);
+bool glue_rdmsr(struct isa_cpu *c, uint32_t msr, uint64_t *val);
+bool glue_wrmsr(struct isa_cpu *c, uint32_t msr, uint64_t val);
+
+// bus (sim/bus.c): ports and MMIO; bus_mmio_at tells the mmu that a physical page is not plain RAM.
+uint32_t bus_in(struct sim_machine *m, uint16_t port, unsigned size);
+void bus_out(struct sim_machine *m, uint16_t port, unsigned size, uint32_t val);
+bool bus_mmio_at(const struct sim_machine *m, struct hpa pa);
+uint64_t bus_mmio_read(struct sim_machine *m, struct hpa pa, unsigned size);
+void bus_mmio_write(struct sim_machine *m, struct hpa pa, unsigned size, uint64_t val);
+uint64_t bus_next_deadline(const struct sim_machine *m);
+void bus_run_deadlines(struct sim_machine *m, uint64_t now);
+bool bus_irq_pending(const struct sim_machine *m);
+int bus_irq_ack(struct sim_machine *m);
+
+#endif
