@@ -15,15 +15,35 @@
 #include <stdint.h>
 
 // Physical addresses are of two kinds that must not mix. Linear addresses are plain uint64_t named `la`.
-struct gpa { uint64_t v; };  // guest-physical; equal to host-physical when EPT is off
-struct hpa { uint64_t v; };  // host-physical: an address in the machine's RAM or of its devices
+struct gpa {
+    uint64_t v;
+}; // guest-physical; equal to host-physical when EPT is off
+struct hpa {
+    uint64_t v;
+}; // host-physical: an address in the machine's RAM or of its devices
 
 // General registers in encoding order. Two more slots make address computation free of branches:
 // ZERO always reads 0 ("no base", "no index"); RIP holds the linear start of the current block (see struct isa_insn.disp).
 enum isa_reg {
-    ISA_RAX, ISA_RCX, ISA_RDX, ISA_RBX, ISA_RSP, ISA_RBP, ISA_RSI, ISA_RDI,
-    ISA_R8, ISA_R9, ISA_R10, ISA_R11, ISA_R12, ISA_R13, ISA_R14, ISA_R15,
-    ISA_REG_ZERO, ISA_REG_RIP, ISA_NREG
+    ISA_RAX,
+    ISA_RCX,
+    ISA_RDX,
+    ISA_RBX,
+    ISA_RSP,
+    ISA_RBP,
+    ISA_RSI,
+    ISA_RDI,
+    ISA_R8,
+    ISA_R9,
+    ISA_R10,
+    ISA_R11,
+    ISA_R12,
+    ISA_R13,
+    ISA_R14,
+    ISA_R15,
+    ISA_REG_ZERO,
+    ISA_REG_RIP,
+    ISA_NREG
 };
 
 // Segment registers in encoding order, then the two system segment registers.
@@ -39,79 +59,82 @@ struct isa_seg {
     uint32_t ar;
     uint16_t sel;
 };
-#define ISA_AR_TYPE 0x000fu
-#define ISA_AR_S (1u << 4)
+#define ISA_AR_TYPE      0x000fu
+#define ISA_AR_S         (1u << 4)
 #define ISA_AR_DPL_SHIFT 5
-#define ISA_AR_DPL (3u << 5)
-#define ISA_AR_P (1u << 7)
-#define ISA_AR_AVL (1u << 12)
-#define ISA_AR_L (1u << 13)
-#define ISA_AR_DB (1u << 14)
-#define ISA_AR_G (1u << 15)
-#define ISA_AR_UNUSABLE (1u << 16)
+#define ISA_AR_DPL       (3u << 5)
+#define ISA_AR_P         (1u << 7)
+#define ISA_AR_AVL       (1u << 12)
+#define ISA_AR_L         (1u << 13)
+#define ISA_AR_DB        (1u << 14)
+#define ISA_AR_G         (1u << 15)
+#define ISA_AR_UNUSABLE  (1u << 16)
 
-struct isa_dtr { uint64_t base; uint16_t limit; };  // GDTR, IDTR
+struct isa_dtr {
+    uint64_t base;
+    uint16_t limit;
+}; // GDTR, IDTR
 
 // RFLAGS bits.
-#define ISA_FL_CF (1u << 0)
-#define ISA_FL_1 (1u << 1)
-#define ISA_FL_PF (1u << 2)
-#define ISA_FL_AF (1u << 4)
-#define ISA_FL_ZF (1u << 6)
-#define ISA_FL_SF (1u << 7)
-#define ISA_FL_TF (1u << 8)
-#define ISA_FL_IF (1u << 9)
-#define ISA_FL_DF (1u << 10)
-#define ISA_FL_OF (1u << 11)
-#define ISA_FL_IOPL (3u << 12)
-#define ISA_FL_IOPL_SHIFT 12
-#define ISA_FL_NT (1u << 14)
-#define ISA_FL_RF (1u << 16)
-#define ISA_FL_VM (1u << 17)
-#define ISA_FL_AC (1u << 18)
-#define ISA_FL_VIF (1u << 19)
-#define ISA_FL_VIP (1u << 20)
-#define ISA_FL_ID (1u << 21)
-#define ISA_FL_STATUS (ISA_FL_CF | ISA_FL_PF | ISA_FL_AF | ISA_FL_ZF | ISA_FL_SF | ISA_FL_OF)
+#define ISA_FL_CF          (1u << 0)
+#define ISA_FL_1           (1u << 1)
+#define ISA_FL_PF          (1u << 2)
+#define ISA_FL_AF          (1u << 4)
+#define ISA_FL_ZF          (1u << 6)
+#define ISA_FL_SF          (1u << 7)
+#define ISA_FL_TF          (1u << 8)
+#define ISA_FL_IF          (1u << 9)
+#define ISA_FL_DF          (1u << 10)
+#define ISA_FL_OF          (1u << 11)
+#define ISA_FL_IOPL        (3u << 12)
+#define ISA_FL_IOPL_SHIFT  12
+#define ISA_FL_NT          (1u << 14)
+#define ISA_FL_RF          (1u << 16)
+#define ISA_FL_VM          (1u << 17)
+#define ISA_FL_AC          (1u << 18)
+#define ISA_FL_VIF         (1u << 19)
+#define ISA_FL_VIP         (1u << 20)
+#define ISA_FL_ID          (1u << 21)
+#define ISA_FL_STATUS      (ISA_FL_CF | ISA_FL_PF | ISA_FL_AF | ISA_FL_ZF | ISA_FL_SF | ISA_FL_OF)
 
-#define ISA_CR0_PE (1u << 0)
-#define ISA_CR0_MP (1u << 1)
-#define ISA_CR0_EM (1u << 2)
-#define ISA_CR0_TS (1u << 3)
-#define ISA_CR0_ET (1u << 4)
-#define ISA_CR0_NE (1u << 5)
-#define ISA_CR0_WP (1u << 16)
-#define ISA_CR0_AM (1u << 18)
-#define ISA_CR0_NW (1u << 29)
-#define ISA_CR0_CD (1u << 30)
-#define ISA_CR0_PG (1u << 31)
+#define ISA_CR0_PE         (1u << 0)
+#define ISA_CR0_MP         (1u << 1)
+#define ISA_CR0_EM         (1u << 2)
+#define ISA_CR0_TS         (1u << 3)
+#define ISA_CR0_ET         (1u << 4)
+#define ISA_CR0_NE         (1u << 5)
+#define ISA_CR0_WP         (1u << 16)
+#define ISA_CR0_AM         (1u << 18)
+#define ISA_CR0_NW         (1u << 29)
+#define ISA_CR0_CD         (1u << 30)
+#define ISA_CR0_PG         (1u << 31)
 
-#define ISA_CR4_VME (1u << 0)
-#define ISA_CR4_PVI (1u << 1)
-#define ISA_CR4_TSD (1u << 2)
-#define ISA_CR4_DE (1u << 3)
-#define ISA_CR4_PSE (1u << 4)
-#define ISA_CR4_PAE (1u << 5)
-#define ISA_CR4_MCE (1u << 6)
-#define ISA_CR4_PGE (1u << 7)
-#define ISA_CR4_PCE (1u << 8)
-#define ISA_CR4_OSFXSR (1u << 9)
+#define ISA_CR4_VME        (1u << 0)
+#define ISA_CR4_PVI        (1u << 1)
+#define ISA_CR4_TSD        (1u << 2)
+#define ISA_CR4_DE         (1u << 3)
+#define ISA_CR4_PSE        (1u << 4)
+#define ISA_CR4_PAE        (1u << 5)
+#define ISA_CR4_MCE        (1u << 6)
+#define ISA_CR4_PGE        (1u << 7)
+#define ISA_CR4_PCE        (1u << 8)
+#define ISA_CR4_OSFXSR     (1u << 9)
 #define ISA_CR4_OSXMMEXCPT (1u << 10)
-#define ISA_CR4_UMIP (1u << 11)
-#define ISA_CR4_LA57 (1u << 12)
-#define ISA_CR4_VMXE (1u << 13)
-#define ISA_CR4_SMXE (1u << 14)
-#define ISA_CR4_FSGSBASE (1u << 16)
-#define ISA_CR4_PCIDE (1u << 17)
-#define ISA_CR4_OSXSAVE (1u << 18)
-#define ISA_CR4_SMEP (1u << 20)
-#define ISA_CR4_SMAP (1u << 21)
-#define ISA_CR4_PKE (1u << 22)
+#define ISA_CR4_UMIP       (1u << 11)
+#define ISA_CR4_LA57       (1u << 12)
+#define ISA_CR4_VMXE       (1u << 13)
+#define ISA_CR4_SMXE       (1u << 14)
+#define ISA_CR4_FSGSBASE   (1u << 16)
+#define ISA_CR4_PCIDE      (1u << 17)
+#define ISA_CR4_OSXSAVE    (1u << 18)
+#define ISA_CR4_SMEP       (1u << 20)
+#define ISA_CR4_SMAP       (1u << 21)
+#define ISA_CR4_PKE        (1u << 22)
 
-#define ISA_EFER_SCE (1u << 0)
-#define ISA_EFER_LME (1u << 8)
-#define ISA_EFER_LMA (1u << 10)
-#define ISA_EFER_NXE (1u << 11)
+#define ISA_EFER_SCE       (1u << 0)
+#define ISA_EFER_LME       (1u << 8)
+#define ISA_EFER_LMA       (1u << 10)
+#define ISA_EFER_NXE       (1u << 11)
 
 // The processor mode, derived from CR0.PE, RFLAGS.VM, EFER.LMA, CS.L and CS.D by isa_update_mode().
 enum isa_mode { ISA_REAL, ISA_V86, ISA_PROT16, ISA_PROT32, ISA_COMPAT16, ISA_COMPAT32, ISA_LONG64, ISA_NMODE };
@@ -119,37 +142,45 @@ enum isa_mode { ISA_REAL, ISA_V86, ISA_PROT16, ISA_PROT32, ISA_COMPAT16, ISA_COM
 enum isa_vmx_mode { ISA_VMX_OFF, ISA_VMX_ROOT, ISA_VMX_NONROOT };
 
 // Interruptibility, with the bit positions of the VMCS field "Guest interruptibility state".
-#define ISA_BLOCK_STI (1u << 0)
+#define ISA_BLOCK_STI   (1u << 0)
 #define ISA_BLOCK_MOVSS (1u << 1)
-#define ISA_BLOCK_SMI (1u << 2)
-#define ISA_BLOCK_NMI (1u << 3)
+#define ISA_BLOCK_SMI   (1u << 2)
+#define ISA_BLOCK_NMI   (1u << 3)
 
 // Activity, with the values of the VMCS field "Guest activity state".
 enum isa_activity { ISA_ACTIVE, ISA_HLT, ISA_SHUTDOWN, ISA_WAIT_SIPI };
 
 // How an event came about, with the values of the "interruption type" field of VM-entry interruption information.
 enum isa_event_type {
-    ISA_EV_EXTINT = 0, ISA_EV_NMI = 2, ISA_EV_HWEXC = 3, ISA_EV_SWINT = 4, ISA_EV_PRIVSW = 5 /* INT1 */, ISA_EV_SWEXC = 6 /* INT3, INTO */
+    ISA_EV_EXTINT = 0,
+    ISA_EV_NMI = 2,
+    ISA_EV_HWEXC = 3,
+    ISA_EV_SWINT = 4,
+    ISA_EV_PRIVSW = 5 /* INT1 */,
+    ISA_EV_SWEXC = 6 /* INT3, INTO */
 };
 
 // An interrupt or exception on its way to delivery. rule names the row of isa/rules.def that raised it (0: none).
 struct isa_event {
-    uint8_t type;    // enum isa_event_type
+    uint8_t type; // enum isa_event_type
     uint8_t vector;
-    uint8_t insn_len;  // of INT n, INT3, INTO, INT1: what the return address skips; 0 for faults
+    uint8_t insn_len; // of INT n, INT3, INTO, INT1: what the return address skips; 0 for faults
     bool has_error;
     uint32_t error;
     uint16_t rule;
-    uint64_t addr;   // #PF: the faulting linear address (loaded into CR2 at delivery); else 0
-    uint64_t dr6;    // #DB: bits to set in DR6 at delivery; else 0
+    uint64_t addr; // #PF: the faulting linear address (loaded into CR2 at delivery); else 0
+    uint64_t dr6;  // #DB: bits to set in DR6 at delivery; else 0
 };
 
 // The inline TLB ("mirror"): a direct cache of live entries of the architectural L1 data TLB, so that the common memory
 // access costs one compare. tag = page of la | context << 4 (context: isa_cpu.mctx; bits 3..0 are left for the alignment
 // test); an empty slot holds ISA_MIRROR_EMPTY, which equals no tag. host = addend + la.
-struct isa_mirror { uint64_t tag; uint64_t addend; };
-#define ISA_MIRROR_BITS 8
-#define ISA_MIRROR_SIZE (1u << ISA_MIRROR_BITS)
+struct isa_mirror {
+    uint64_t tag;
+    uint64_t addend;
+};
+#define ISA_MIRROR_BITS  8
+#define ISA_MIRROR_SIZE  (1u << ISA_MIRROR_BITS)
 #define ISA_MIRROR_EMPTY UINT64_MAX
 // Slot of a linear address. Folding higher bits in keeps streams that are a power of two apart from evicting each other.
 static inline unsigned isa_mirror_slot(uint64_t la)
@@ -165,40 +196,40 @@ struct isa_cpu {
     uint64_t gpr[ISA_NREG];
     uint64_t rip;
     uint32_t cc_kind;
-    uint32_t rflags_sys;       // RFLAGS without the six status flags; bit 1 always set. Read with isa_rflags()
+    uint32_t rflags_sys; // RFLAGS without the six status flags; bit 1 always set. Read with isa_rflags()
     uint64_t cc_a, cc_b, cc_res;
     // --- the clock
-    uint64_t cycles;           // model cycles since reset
-    uint64_t insns;            // instructions retired since reset
-    uint64_t budget;           // blocks may run only while cycles <= budget; the engine owns it
+    uint64_t cycles; // model cycles since reset
+    uint64_t insns;  // instructions retired since reset
+    uint64_t budget; // blocks may run only while cycles <= budget; the engine owns it
     // --- mode, derived (isa_update_mode)
-    uint8_t mode;              // enum isa_mode
+    uint8_t mode; // enum isa_mode
     uint8_t cpl;
-    uint8_t vmx;               // enum isa_vmx_mode
-    uint8_t activity;          // enum isa_activity
-    uint32_t blocking;         // ISA_BLOCK_*
-    uint32_t mode_key;         // what decoded blocks depend on: mode, flat segments, CPL class, non-root
-    uint16_t mctx;             // context number in mirror tags, 0..255; sim/ sets it
-    uint8_t seg_flat;          // bit s: segment s has base 0, covers all of 4 GB and is readable and writable
+    uint8_t vmx;       // enum isa_vmx_mode
+    uint8_t activity;  // enum isa_activity
+    uint32_t blocking; // ISA_BLOCK_*
+    uint32_t mode_key; // what decoded blocks depend on: mode, flat segments, CPL class, non-root
+    uint16_t mctx;     // context number in mirror tags, 0..255; sim/ sets it
+    uint8_t seg_flat;  // bit s: segment s has base 0, covers all of 4 GB and is readable and writable
     // --- segments and tables
     struct isa_seg seg[ISA_NSREG];
     struct isa_dtr gdtr, idtr;
     // --- control and debug registers
     uint64_t cr0, cr2, cr3, cr4, cr8, xcr0;
-    uint64_t dr[8];            // 4 and 5 unused
+    uint64_t dr[8]; // 4 and 5 unused
     uint64_t efer;
-    uint64_t pdpte[4];         // PAE PDPTE registers
-    uint64_t pending_dbg;      // trap-class debug conditions (DR6 bits) that wait for the end of the instruction
+    uint64_t pdpte[4];    // PAE PDPTE registers
+    uint64_t pending_dbg; // trap-class debug conditions (DR6 bits) that wait for the end of the instruction
     // --- model-specific registers with state (isa/msr.def); FS and GS base live in seg[]
     uint64_t kernel_gs_base, star, lstar, cstar, fmask;
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
     uint64_t pat, apic_base, tsc_offset, tsc_aux, misc_enable, debugctl, feature_control, spec_ctrl, mtrr_def_type;
     // --- what happened
-    const struct isa_insn *at; // instruction that stopped the block (fault, VM exit, restart); valid in that case only
-    struct isa_event fault;    // set by isa_raise*()
+    const struct isa_insn *at;   // instruction that stopped the block (fault, VM exit, restart); valid in that case only
+    struct isa_event fault;      // set by isa_raise*()
     struct isa_event delivering; // event whose delivery is under way (IDT-vectoring information), if delivering_valid
     bool delivering_valid;
-    uint8_t attention;         // engine: look at interrupts, debug traps or windows before the next block
+    uint8_t attention; // engine: look at interrupts, debug traps or windows before the next block
     // --- ports to the machine, and the inline TLBs
     const struct isa_env *env;
     struct isa_mirror rd[ISA_MIRROR_SIZE];

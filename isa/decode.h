@@ -10,7 +10,7 @@
 #include "isa/insn.h"
 
 enum isa_op {
-    ISA_OP_INVALID,  // decoding failed; executing it raises #UD (or #GP for length) by the rule in isa_insn.imm
+    ISA_OP_INVALID, // decoding failed; executing it raises #UD (or #GP for length) by the rule in isa_insn.imm
 #define OP(id, ...) ISA_OP_##id,
 #include "isa/opcodes.def"
 #undef OP
@@ -19,36 +19,36 @@ enum isa_op {
 
 // Properties of a row (or'ed).
 enum {
-    ISA_F_END = 1 << 0,       // ends a block: may change RIP, mode, privilege, interruptibility or address space
-    ISA_F_LOCK = 1 << 1,      // LOCK allowed with a memory destination
-    ISA_F_CPL0 = 1 << 2,      // privileged: #GP(0) unless CPL = 0 (the handler checks, after #UD)
-    ISA_F_NO64 = 1 << 3,      // #UD in 64-bit mode
-    ISA_F_ONLY64 = 1 << 4,    // #UD outside 64-bit mode
-    ISA_F_D64 = 1 << 5,       // operand size defaults to 64 bits in 64-bit mode (near branches, stack)
-    ISA_F_F64 = 1 << 6,       // operand size is 64 bits in 64-bit mode, whatever prefix
-    ISA_F_NOREAL = 1 << 7,    // #UD in real and virtual-8086 mode
-    ISA_F_MEM = 1 << 8,       // ModRM must be memory
-    ISA_F_REG = 1 << 9,       // ModRM must be a register
-    ISA_F_REP = 1 << 10,      // F3/F2 mean REP/REPE/REPNE (string instructions), not a mandatory prefix
-    ISA_F_COND = 1 << 11,     // i->cc = low four bits of the opcode
-    ISA_F_VEX = 1 << 12,      // VEX-encoded
-    ISA_F_BRANCH = 1 << 13,   // near branch: i->imm is the relative displacement where the operand is J
+    ISA_F_END = 1 << 0,     // ends a block: may change RIP, mode, privilege, interruptibility or address space
+    ISA_F_LOCK = 1 << 1,    // LOCK allowed with a memory destination
+    ISA_F_CPL0 = 1 << 2,    // privileged: #GP(0) unless CPL = 0 (the handler checks, after #UD)
+    ISA_F_NO64 = 1 << 3,    // #UD in 64-bit mode
+    ISA_F_ONLY64 = 1 << 4,  // #UD outside 64-bit mode
+    ISA_F_D64 = 1 << 5,     // operand size defaults to 64 bits in 64-bit mode (near branches, stack)
+    ISA_F_F64 = 1 << 6,     // operand size is 64 bits in 64-bit mode, whatever prefix
+    ISA_F_NOREAL = 1 << 7,  // #UD in real and virtual-8086 mode
+    ISA_F_MEM = 1 << 8,     // ModRM must be memory
+    ISA_F_REG = 1 << 9,     // ModRM must be a register
+    ISA_F_REP = 1 << 10,    // F3/F2 mean REP/REPE/REPNE (string instructions), not a mandatory prefix
+    ISA_F_COND = 1 << 11,   // i->cc = low four bits of the opcode
+    ISA_F_VEX = 1 << 12,    // VEX-encoded
+    ISA_F_BRANCH = 1 << 13, // near branch: i->imm is the relative displacement where the operand is J
 };
 
 struct isa_opinfo {
-    const char *mnemonic;   // lower case, Intel syntax
-    const char *operands;   // the manual's letters, "Ev,Gv"; "" for none
-    uint32_t props;         // ISA_F_*
-    uint8_t cost;           // enum isa_cost: static cost class
-    uint16_t feature;       // enum isa_feature that CPUID must offer, 0 for none
-    const char *text;       // one line of description
+    const char *mnemonic; // lower case, Intel syntax
+    const char *operands; // the manual's letters, "Ev,Gv"; "" for none
+    uint32_t props;       // ISA_F_*
+    uint8_t cost;         // enum isa_cost: static cost class
+    uint16_t feature;     // enum isa_feature that CPUID must offer, 0 for none
+    const char *text;     // one line of description
 };
 extern const struct isa_opinfo isa_opinfo[];
 
 struct isa_decode_mode {
-    uint8_t mode;      // enum isa_mode
-    bool flat;         // ES, CS, SS, DS are flat: memory operands through them need no check
-    uint64_t features[4];  // bit set of enum isa_feature; rows whose feature is missing are #UD
+    uint8_t mode;         // enum isa_mode
+    bool flat;            // ES, CS, SS, DS are flat: memory operands through them need no check
+    uint64_t features[4]; // bit set of enum isa_feature; rows whose feature is missing are #UD
 };
 
 // Decode one instruction from n bytes. Fills *i except run, off, idx, cost fields (the block builder's); a RIP-relative operand has

@@ -14,24 +14,33 @@
 // How memory is accessed (or'ed).
 enum {
     ISA_ACC_R = 0,
-    ISA_ACC_W = 1,      // write
-    ISA_ACC_X = 2,      // instruction fetch
-    ISA_ACC_SYS = 4,    // implicit supervisor access: descriptor tables, TSS, inner stacks; ignores CPL
-    ISA_ACC_RMW = 8,    // with R: the same bytes will be written; write permission is checked and D set now
-    ISA_ACC_USER = 16,  // with any: treat as user whatever CPL (not with SYS)
+    ISA_ACC_W = 1,     // write
+    ISA_ACC_X = 2,     // instruction fetch
+    ISA_ACC_SYS = 4,   // implicit supervisor access: descriptor tables, TSS, inner stacks; ignores CPL
+    ISA_ACC_RMW = 8,   // with R: the same bytes will be written; write permission is checked and D set now
+    ISA_ACC_USER = 16, // with any: treat as user whatever CPL (not with SYS)
 };
 
 // Points at which the virtualization layer may take over in VMX non-root operation. A handler calls env->intercept() after the
 // checks that come before the VM exit (#UD, CPL where the manual says so) and before it commits. arg and *val per point:
 enum isa_icpt {
-    ISA_ICPT_CPUID,       // -
-    ISA_ICPT_HLT, ISA_ICPT_PAUSE, ISA_ICPT_MWAIT, ISA_ICPT_MONITOR, ISA_ICPT_INVD, ISA_ICPT_WBINVD, ISA_ICPT_XSETBV, ISA_ICPT_RSM,
+    ISA_ICPT_CPUID, // -
+    ISA_ICPT_HLT,
+    ISA_ICPT_PAUSE,
+    ISA_ICPT_MWAIT,
+    ISA_ICPT_MONITOR,
+    ISA_ICPT_INVD,
+    ISA_ICPT_WBINVD,
+    ISA_ICPT_XSETBV,
+    ISA_ICPT_RSM,
     ISA_ICPT_GETSEC,
-    ISA_ICPT_INVLPG,      // arg = linear address
-    ISA_ICPT_INVPCID,     // arg = linear address of the descriptor
-    ISA_ICPT_RDTSC, ISA_ICPT_RDTSCP,  // *val: TSC value in and out (offset applied)
+    ISA_ICPT_INVLPG,  // arg = linear address
+    ISA_ICPT_INVPCID, // arg = linear address of the descriptor
+    ISA_ICPT_RDTSC,
+    ISA_ICPT_RDTSCP, // *val: TSC value in and out (offset applied)
     ISA_ICPT_RDPMC,
-    ISA_ICPT_RDRAND, ISA_ICPT_RDSEED,
+    ISA_ICPT_RDRAND,
+    ISA_ICPT_RDSEED,
     ISA_ICPT_RDMSR,       // arg = MSR
     ISA_ICPT_WRMSR,       // arg = MSR, *val = value
     ISA_ICPT_MOV_TO_CR,   // arg = CR number | gpr << 8, *val: value in; value to load out (guest/host mask applied)
@@ -40,8 +49,8 @@ enum isa_icpt {
     ISA_ICPT_LMSW,        // arg = is_mem | linear address << 1 (16-bit operand), *val: source in; CR0 bits 3..0 to load out
     ISA_ICPT_SMSW,        // *val: CR0 in; value to store out. Never exits
     ISA_ICPT_MOV_DR,      // arg = DR number | gpr << 8 | (from DR) << 16
-    ISA_ICPT_IO,          // arg = port | size << 16 | in << 24 | string << 25 | rep << 26 | imm << 27; *val: linear address (string)
-    ISA_ICPT_TASK_SWITCH, // arg = selector | source << 30 (0 CALL, 1 IRET, 2 JMP, 3 task gate in IDT)
+    ISA_ICPT_IO, // arg = port | size << 16 | in << 24 | string << 25 | rep << 26 | imm << 27; *val: linear address (string)
+    ISA_ICPT_TASK_SWITCH,   // arg = selector | source << 30 (0 CALL, 1 IRET, 2 JMP, 3 task gate in IDT)
     ISA_ICPT_DTR_GDTR_IDTR, // SGDT SIDT LGDT LIDT; arg = linear address of the operand
     ISA_ICPT_DTR_LDTR_TR,   // SLDT STR LLDT LTR; arg = linear address, or 0 for a register operand
     ISA_ICPT_NUM
@@ -49,13 +58,13 @@ enum isa_icpt {
 
 // TLB and paging-structure-cache effects of instructions (manual, "Invalidation of TLBs and Paging-Structure Caches").
 enum isa_inval {
-    ISA_INVAL_INVLPG,     // a = linear address
-    ISA_INVAL_INVPCID,    // a = type, b = PCID, la = address
-    ISA_INVAL_CR3,        // after CR3 was loaded; a = new value as written (bit 63 = no flush)
-    ISA_INVAL_CR0_PG,     // PG changed
-    ISA_INVAL_CR4,        // a = old CR4 ^ new CR4
-    ISA_INVAL_TASK,       // task switch loaded CR3
-    ISA_INVAL_EFER,       // NXE or LMA changed
+    ISA_INVAL_INVLPG,  // a = linear address
+    ISA_INVAL_INVPCID, // a = type, b = PCID, la = address
+    ISA_INVAL_CR3,     // after CR3 was loaded; a = new value as written (bit 63 = no flush)
+    ISA_INVAL_CR0_PG,  // PG changed
+    ISA_INVAL_CR4,     // a = old CR4 ^ new CR4
+    ISA_INVAL_TASK,    // task switch loaded CR3
+    ISA_INVAL_EFER,    // NXE or LMA changed
 };
 
 struct isa_env {
@@ -77,22 +86,22 @@ struct isa_env {
     bool (*rdmsr)(struct isa_cpu *c, uint32_t msr, uint64_t *val);
     bool (*wrmsr)(struct isa_cpu *c, uint32_t msr, uint64_t val);
     void (*cpuid)(struct isa_cpu *c, uint32_t leaf, uint32_t sub, uint32_t out[4]);
-    uint64_t (*tsc)(struct isa_cpu *c, uint64_t cycles);       // time-stamp counter at a cycle count, TSC offset of the MSR applied
-    uint64_t (*random)(struct isa_cpu *c);                     // RDRAND, RDSEED: from the machine's seeded log
+    uint64_t (*tsc)(struct isa_cpu *c, uint64_t cycles); // time-stamp counter at a cycle count, TSC offset of the MSR applied
+    uint64_t (*random)(struct isa_cpu *c);               // RDRAND, RDSEED: from the machine's seeded log
     void (*inval)(struct isa_cpu *c, enum isa_inval kind, uint64_t a, uint64_t b, uint64_t la);
     // VMX. intercept() is called in non-root operation only. vmx() runs the VMX instruction of row i->op in any operation.
     int (*intercept)(struct isa_cpu *c, const struct isa_insn *i, enum isa_icpt point, uint64_t arg, uint64_t *val);
-    int (*intercept_event)(struct isa_cpu *c, const struct isa_event *e);   // exception or NMI about to be delivered: 0 or VMEXIT
-    int (*intercept_triple)(struct isa_cpu *c);                             // triple fault: VMEXIT, or 0 (then shutdown)
+    int (*intercept_event)(struct isa_cpu *c, const struct isa_event *e); // exception or NMI about to be delivered: 0 or VMEXIT
+    int (*intercept_triple)(struct isa_cpu *c);                           // triple fault: VMEXIT, or 0 (then shutdown)
     int (*vmx)(struct isa_cpu *c, const struct isa_insn *i);
     // Charge dynamic cycles by name of a cost class (isa/costs.def): segment load, exception delivery, task switch ...
     void (*charge)(struct isa_cpu *c, unsigned cost_class);
     // Tell observers; no-ops while nobody listens. Rare events only.
-    void (*on_event)(struct isa_cpu *c, const struct isa_event *e);          // an event was delivered (vector through the IDT)
+    void (*on_event)(struct isa_cpu *c, const struct isa_event *e); // an event was delivered (vector through the IDT)
     void (*on_cr)(struct isa_cpu *c, unsigned cr, uint64_t old, uint64_t now);
     void (*on_msr)(struct isa_cpu *c, uint32_t msr, uint64_t val, bool write);
-    void (*on_seg)(struct isa_cpu *c, unsigned sreg, uint16_t sel);          // a descriptor was loaded by a far transfer or MOV
-    void (*on_ring)(struct isa_cpu *c, unsigned from, unsigned to);          // CPL changed
+    void (*on_seg)(struct isa_cpu *c, unsigned sreg, uint16_t sel); // a descriptor was loaded by a far transfer or MOV
+    void (*on_ring)(struct isa_cpu *c, unsigned from, unsigned to); // CPL changed
 };
 
 #endif

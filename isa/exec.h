@@ -21,22 +21,22 @@
 #endif
 
 #if ISA_TAIL
-#define ISA_H(name) name##_tail
+#define ISA_H(name)    name##_tail
 #define ISA_NEXT(c, i) return (i)[1].run((c), (i) + 1)
-#define ISA_END(c, i) return (i)[1].run((c), (i) + 1)
+#define ISA_END(c, i)  return (i)[1].run((c), (i) + 1)
 #else
-#define ISA_H(name) name##_loop
+#define ISA_H(name)    name##_loop
 #define ISA_NEXT(c, i) return ((void)(c), (void)(i), ISA_R_NEXT)
-#define ISA_END(c, i) return ((void)(c), (void)(i), ISA_R_STOP)
+#define ISA_END(c, i)  return ((void)(c), (void)(i), ISA_R_STOP)
 #endif
-#define ISA_ABORT(c, i, r)  \
-    do {                    \
-        (c)->at = (i);      \
-        return (r);         \
+#define ISA_ABORT(c, i, r)                                                                                                         \
+    do {                                                                                                                           \
+        (c)->at = (i);                                                                                                             \
+        return (r);                                                                                                                \
     } while (0)
 
 // A family: static handlers h8r ... h64m, published under its name.
-#define ISA_FAMILY(name, h8r, h8m, h16r, h16m, h32r, h32m, h64r, h64m) \
+#define ISA_FAMILY(name, h8r, h8m, h16r, h16m, h32r, h32m, h64r, h64m)                                                             \
     isa_handler *const ISA_H(isa_f_##name)[8] = {h8r, h8m, h16r, h16m, h32r, h32m, h64r, h64m}
 // A family whose handler does not depend on size or form (it looks at i->osz, i->is_mem itself).
 #define ISA_FAMILY1(name, h) ISA_FAMILY(name, h, h, h, h, h, h, h, h)
@@ -70,6 +70,7 @@ static inline uint64_t isa_ea(const struct isa_cpu *c, const struct isa_insn *i)
 extern isa_handler *const *const isa_run_tail[];
 extern isa_handler *const *const isa_run_loop[];
 
-int isa_h_bug(struct isa_cpu *c, const struct isa_insn *i);  // entry that the decoder never selects: raises #UD, asserts in debug builds
+int isa_h_bug(struct isa_cpu *c,
+              const struct isa_insn *i); // entry that the decoder never selects: raises #UD, asserts in debug builds
 
 #endif

@@ -23,11 +23,23 @@ enum isa_rule {
     ISA_RULE_NUM
 };
 
-struct isa_rule_info { const char *id; uint8_t vector; const char *sdm; const char *text; };
+struct isa_rule_info {
+    const char *id;
+    uint8_t vector;
+    const char *sdm;
+    const char *text;
+};
 const struct isa_rule_info *isa_rule_info(unsigned rule);
 
 enum isa_vclass { ISA_VC_FAULT, ISA_VC_TRAP, ISA_VC_ABORT, ISA_VC_FAULT_OR_TRAP, ISA_VC_INTERRUPT };
-struct isa_vector_info { uint8_t num; const char *mnemonic; uint8_t klass; bool has_error; bool contributory; const char *text; };
+struct isa_vector_info {
+    uint8_t num;
+    const char *mnemonic;
+    uint8_t klass;
+    bool has_error;
+    bool contributory;
+    const char *text;
+};
 // Always valid for 0..31; unused vectors are described as reserved.
 const struct isa_vector_info *isa_vector_info(unsigned vector);
 
@@ -35,12 +47,12 @@ const struct isa_vector_info *isa_vector_info(unsigned vector);
 #define ISA_ERR_EXT 1u
 #define ISA_ERR_IDT 2u
 // Error code of #PF.
-#define ISA_PF_P 1u
-#define ISA_PF_W 2u
-#define ISA_PF_U 4u
+#define ISA_PF_P    1u
+#define ISA_PF_W    2u
+#define ISA_PF_U    4u
 #define ISA_PF_RSVD 8u
-#define ISA_PF_I 16u
-#define ISA_PF_PK 32u
+#define ISA_PF_I    16u
+#define ISA_PF_PK   32u
 
 // Each sets c->fault and returns ISA_R_FAULT. err is ignored for vectors without error code.
 int isa_raise(struct isa_cpu *c, enum isa_vector vector, uint32_t err, enum isa_rule rule);

@@ -68,8 +68,8 @@ static inline uint32_t isa_status(const struct isa_cpu *c)
 {
     if (c->cc_kind == ISA_CC_EXPLICIT)
         return (uint32_t)c->cc_b & ISA_FL_STATUS;
-    return (isa_cf(c) ? ISA_FL_CF : 0) | (isa_pf(c) ? ISA_FL_PF : 0) | (isa_af(c) ? ISA_FL_AF : 0) |
-           (isa_zf(c) ? ISA_FL_ZF : 0) | (isa_sf(c) ? ISA_FL_SF : 0) | (isa_of(c) ? ISA_FL_OF : 0);
+    return (isa_cf(c) ? ISA_FL_CF : 0) | (isa_pf(c) ? ISA_FL_PF : 0) | (isa_af(c) ? ISA_FL_AF : 0) | (isa_zf(c) ? ISA_FL_ZF : 0) |
+           (isa_sf(c) ? ISA_FL_SF : 0) | (isa_of(c) ? ISA_FL_OF : 0);
 }
 static inline void isa_set_status(struct isa_cpu *c, uint32_t fl) { isa_cc_set(c, ISA_CC_EXPLICIT, 0, fl & ISA_FL_STATUS, 0); }
 

@@ -12,34 +12,34 @@
 
 // What a handler returns. In the tail-calling build NEXT is never seen: the handler calls its successor.
 enum isa_result {
-    ISA_R_NEXT,     // go on with the next instruction of the block
-    ISA_R_STOP,     // the block ends; c->rip is set
-    ISA_R_FAULT,    // c->fault is set; nothing was committed; c->at is the instruction
-    ISA_R_VMEXIT,   // the machine holds a VM-exit record; nothing was committed unless the exit is trap-like; c->at is set
-    ISA_R_RESTART,  // nothing was committed: run this one instruction again alone, precisely (self-modifying code, budget)
+    ISA_R_NEXT,    // go on with the next instruction of the block
+    ISA_R_STOP,    // the block ends; c->rip is set
+    ISA_R_FAULT,   // c->fault is set; nothing was committed; c->at is the instruction
+    ISA_R_VMEXIT,  // the machine holds a VM-exit record; nothing was committed unless the exit is trap-like; c->at is set
+    ISA_R_RESTART, // nothing was committed: run this one instruction again alone, precisely (self-modifying code, budget)
 };
 
 struct isa_insn;
 typedef int isa_handler(struct isa_cpu *c, const struct isa_insn *i);
 
-enum isa_rep { ISA_REP_NONE, ISA_REP_F3, ISA_REP_F2 };  // F3: REP/REPE, F2: REPNE
+enum isa_rep { ISA_REP_NONE, ISA_REP_F3, ISA_REP_F2 }; // F3: REP/REPE, F2: REPNE
 
 struct isa_insn {
     isa_handler *run;
-    uint64_t disp;        // displacement, sign-extended; for a RIP-relative operand base = ISA_REG_RIP and disp already includes
-                          // the distance from the block's start to the next instruction; moffs stands here too
-    uint64_t imm;         // first immediate, sign-extended where the instruction does so; relative branch: displacement
-                          // sign-extended; far pointer: offset in 31..0 with selector in 47..32; ENTER: imm16 | imm8 << 16
-    uint16_t op;          // row of isa/opcodes.def (enum isa_op)
-    uint8_t len;          // bytes, 1..15
-    uint8_t osz;          // operand size in bytes: 1, 2, 4, 8 (as the row's operands say: byte forms have 1)
-    uint8_t asz;          // address size in bytes: 2, 4, 8
-    uint8_t modrm;        // raw ModRM byte, 0 where the form has none
-    bool is_mem;          // ModRM operand (or moffs) is memory
-    uint8_t seg;          // enum isa_sreg of the memory operand, override applied (ignored ones in 64-bit mode not)
-    bool segchk;          // the handler must go through isa_seg_la(): segment not known to be flat, or FS/GS
-    uint8_t base, index, scale;  // registers (ZERO for none, RIP for RIP-relative) and shift count
-    uint8_t reg, rm;      // register operands, REX applied: general registers 0..15 (rm also holds +r forms), or segment, CR, DR number
+    uint64_t disp; // displacement, sign-extended; for a RIP-relative operand base = ISA_REG_RIP and disp already includes
+                   // the distance from the block's start to the next instruction; moffs stands here too
+    uint64_t imm;  // first immediate, sign-extended where the instruction does so; relative branch: displacement
+                   // sign-extended; far pointer: offset in 31..0 with selector in 47..32; ENTER: imm16 | imm8 << 16
+    uint16_t op;   // row of isa/opcodes.def (enum isa_op)
+    uint8_t len;   // bytes, 1..15
+    uint8_t osz;   // operand size in bytes: 1, 2, 4, 8 (as the row's operands say: byte forms have 1)
+    uint8_t asz;   // address size in bytes: 2, 4, 8
+    uint8_t modrm; // raw ModRM byte, 0 where the form has none
+    bool is_mem;   // ModRM operand (or moffs) is memory
+    uint8_t seg;   // enum isa_sreg of the memory operand, override applied (ignored ones in 64-bit mode not)
+    bool segchk;   // the handler must go through isa_seg_la(): segment not known to be flat, or FS/GS
+    uint8_t base, index, scale; // registers (ZERO for none, RIP for RIP-relative) and shift count
+    uint8_t reg, rm; // register operands, REX applied: general registers 0..15 (rm also holds +r forms), or segment, CR, DR number
     uint8_t reg8, rm8;    // the same as byte registers: byte offset into gpr[] (AH = 1, CH = 9 ...; REX-less rules applied)
     uint8_t vvvv;         // VEX.vvvv, decoded (BMI instructions), else 0
     bool lock;            // LOCK prefix present (and allowed)

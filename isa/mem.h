@@ -34,31 +34,31 @@ static inline const struct isa_mirror *isa_hit(const struct isa_mirror *m, const
     return __builtin_expect(e->tag == ((la & (~0xfffull | (n - 1))) | (uint64_t)c->mctx << 4), 1) ? e : NULL;
 }
 
-#define ISA_LDST(bits)                                                                                          \
-    static inline int isa_ld##bits(struct isa_cpu *c, uint64_t la, uint##bits##_t *v)                           \
-    {                                                                                                           \
-        const struct isa_mirror *e = isa_hit(c->rd, c, la, bits / 8);                                           \
-        if (!e)                                                                                                 \
-            return isa_ld_slow(c, la, v, bits / 8, ISA_ACC_R);                                                  \
-        memcpy(v, (const void *)(uintptr_t)(e->addend + la), bits / 8);                                         \
-        return 0;                                                                                               \
-    }                                                                                                           \
-    static inline int isa_st##bits(struct isa_cpu *c, uint64_t la, uint##bits##_t v)                            \
-    {                                                                                                           \
-        const struct isa_mirror *e = isa_hit(c->wr, c, la, bits / 8);                                           \
-        if (!e)                                                                                                 \
-            return isa_st_slow(c, la, &v, bits / 8, ISA_ACC_W);                                                 \
-        memcpy((void *)(uintptr_t)(e->addend + la), &v, bits / 8);                                              \
-        return 0;                                                                                               \
-    }                                                                                                           \
-    /* Read what the same instruction will write: fails where the write would. */                               \
-    static inline int isa_ldw##bits(struct isa_cpu *c, uint64_t la, uint##bits##_t *v)                          \
-    {                                                                                                           \
-        const struct isa_mirror *e = isa_hit(c->wr, c, la, bits / 8);                                           \
-        if (!e)                                                                                                 \
-            return isa_ld_slow(c, la, v, bits / 8, ISA_ACC_R | ISA_ACC_RMW);                                    \
-        memcpy(v, (const void *)(uintptr_t)(e->addend + la), bits / 8);                                         \
-        return 0;                                                                                               \
+#define ISA_LDST(bits)                                                                                                             \
+    static inline int isa_ld##bits(struct isa_cpu *c, uint64_t la, uint##bits##_t *v)                                              \
+    {                                                                                                                              \
+        const struct isa_mirror *e = isa_hit(c->rd, c, la, bits / 8);                                                              \
+        if (!e)                                                                                                                    \
+            return isa_ld_slow(c, la, v, bits / 8, ISA_ACC_R);                                                                     \
+        memcpy(v, (const void *)(uintptr_t)(e->addend + la), bits / 8);                                                            \
+        return 0;                                                                                                                  \
+    }                                                                                                                              \
+    static inline int isa_st##bits(struct isa_cpu *c, uint64_t la, uint##bits##_t v)                                               \
+    {                                                                                                                              \
+        const struct isa_mirror *e = isa_hit(c->wr, c, la, bits / 8);                                                              \
+        if (!e)                                                                                                                    \
+            return isa_st_slow(c, la, &v, bits / 8, ISA_ACC_W);                                                                    \
+        memcpy((void *)(uintptr_t)(e->addend + la), &v, bits / 8);                                                                 \
+        return 0;                                                                                                                  \
+    }                                                                                                                              \
+    /* Read what the same instruction will write: fails where the write would. */                                                  \
+    static inline int isa_ldw##bits(struct isa_cpu *c, uint64_t la, uint##bits##_t *v)                                             \
+    {                                                                                                                              \
+        const struct isa_mirror *e = isa_hit(c->wr, c, la, bits / 8);                                                              \
+        if (!e)                                                                                                                    \
+            return isa_ld_slow(c, la, v, bits / 8, ISA_ACC_R | ISA_ACC_RMW);                                                       \
+        memcpy(v, (const void *)(uintptr_t)(e->addend + la), bits / 8);                                                            \
+        return 0;                                                                                                                  \
     }
 ISA_LDST(8)
 ISA_LDST(16)

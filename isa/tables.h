@@ -11,7 +11,11 @@ enum isa_cost {
 #undef C
     ISA_COST_NUM
 };
-struct isa_cost_info { const char *id; uint32_t teach; const char *text; };
+struct isa_cost_info {
+    const char *id;
+    uint32_t teach;
+    const char *text;
+};
 extern const struct isa_cost_info isa_cost_info[ISA_COST_NUM];
 
 enum isa_feature {
@@ -21,7 +25,12 @@ enum isa_feature {
 #undef F
     ISA_FEAT_NUM
 };
-struct isa_feature_info { const char *id; uint32_t leaf, sub; uint8_t reg, bit; const char *flag, *text; };
+struct isa_feature_info {
+    const char *id;
+    uint32_t leaf, sub;
+    uint8_t reg, bit;
+    const char *flag, *text;
+};
 extern const struct isa_feature_info isa_feature_info[ISA_FEAT_NUM];
 static inline bool isa_has(const uint64_t set[4], enum isa_feature f) { return set[f / 64] >> (f % 64) & 1; }
 

@@ -14,19 +14,19 @@ struct lx_hooks {
     void *ctx;
     // Instead of sim_run(): run until the condition; set *quit to unwind the script. NULL: sim_run().
     struct sim_stop (*drive)(void *ctx, struct sim_machine *m, const struct sim_until *until, bool *quit);
-    void (*narrate)(void *ctx, const char *text);                                  // NULL: printed by format
-    void (*check)(void *ctx, bool ok, const char *what, const char *detail);       // NULL: printed by format
-    int (*mark)(void *ctx, const struct sim_mark *mark);                           // nonzero: stop the script here, status 0
+    void (*narrate)(void *ctx, const char *text);                            // NULL: printed by format
+    void (*check)(void *ctx, bool ok, const char *what, const char *detail); // NULL: printed by format
+    int (*mark)(void *ctx, const struct sim_mark *mark);                     // nonzero: stop the script here, status 0
 };
 struct lx_options {
     const char *file;
     enum lx_format format;
-    const char *const *args;      // the scenario's own arguments (global table `arg`), NULL-terminated
-    const char *guests;           // folder of built guest programs; NULL: build/guests beside the scenarios
-    uint64_t max_cycles;          // overall limit, 0: 100e9
-    bool loop, no_mirror;         // test switches for every machine that the script builds
+    const char *const *args; // the scenario's own arguments (global table `arg`), NULL-terminated
+    const char *guests;      // folder of built guest programs; NULL: build/guests beside the scenarios
+    uint64_t max_cycles;     // overall limit, 0: 100e9
+    bool loop, no_mirror;    // test switches for every machine that the script builds
     bool quiet;
-    bool hash;                    // print state and event hashes of every machine at the end (check-modes)
+    bool hash; // print state and event hashes of every machine at the end (check-modes)
 };
 // Returns the exit status. err is filled when it is not 0 (for 1: how many checks failed).
 enum sim_status lx_run(const struct lx_options *opt, const struct lx_hooks *hooks, struct sim_error *err);

@@ -14,13 +14,13 @@ struct dev_ops {
     // size 1, 2, 4 (8 for MMIO); off is relative to the range. Absent registers read as all ones.
     uint64_t (*read)(struct dev *d, unsigned range, uint64_t off, unsigned size);
     void (*write)(struct dev *d, unsigned range, uint64_t off, unsigned size, uint64_t val);
-    void (*deadline)(struct dev *d);          // the cycle given to dev_set_deadline has come
-    uint64_t (*hash)(const struct dev *d, uint64_t h);  // fold the device's state into a hash
+    void (*deadline)(struct dev *d);                   // the cycle given to dev_set_deadline has come
+    uint64_t (*hash)(const struct dev *d, uint64_t h); // fold the device's state into a hash
 };
 struct dev {
     const struct dev_ops *ops;
     struct sim_machine *m;
-    uint64_t deadline;   // absolute cycle, UINT64_MAX for none; change it by dev_set_deadline only
+    uint64_t deadline; // absolute cycle, UINT64_MAX for none; change it by dev_set_deadline only
 };
 
 // Attach d (owned by the machine from now on). range numbers are the device's own.
@@ -37,11 +37,11 @@ uint64_t dev_ns_to_cycles(const struct dev *d, uint64_t ns); // by the profile's
 void dev_irq(struct dev *d, unsigned line, bool level);
 // The processor's interrupt input, driven by the interrupt controllers: the engine asks at instruction boundaries.
 struct dev_intc {
-    bool (*pending)(struct dev *d);          // an interrupt waits for the processor (cheap)
-    int (*ack)(struct dev *d);               // interrupt acknowledge: vector, or -1 (spurious withdrawn)
+    bool (*pending)(struct dev *d); // an interrupt waits for the processor (cheap)
+    int (*ack)(struct dev *d);      // interrupt acknowledge: vector, or -1 (spurious withdrawn)
 };
-void dev_set_intc(struct sim_machine *m, struct dev *d, const struct dev_intc *ops, unsigned priority);  // lower is asked first
-void dev_intc_changed(struct sim_machine *m);  // pending() may have changed
+void dev_set_intc(struct sim_machine *m, struct dev *d, const struct dev_intc *ops, unsigned priority); // lower is asked first
+void dev_intc_changed(struct sim_machine *m); // pending() may have changed
 
 // A byte of guest output, and a guest-requested exit.
 void dev_output(struct dev *d, const char *port, uint8_t byte);

@@ -7,7 +7,14 @@
 
 // The documented exit statuses of the program.
 enum sim_status {
-    SIM_OK = 0, SIM_CHECK_FAILED = 1, SIM_USAGE = 2, SIM_SCRIPT = 3, SIM_IMAGE = 4, SIM_LIMIT = 5, SIM_UNRECOVERABLE = 6, SIM_INTERNAL = 7
+    SIM_OK = 0,
+    SIM_CHECK_FAILED = 1,
+    SIM_USAGE = 2,
+    SIM_SCRIPT = 3,
+    SIM_IMAGE = 4,
+    SIM_LIMIT = 5,
+    SIM_UNRECOVERABLE = 6,
+    SIM_INTERNAL = 7
 };
 
 // what: one line, "place: reason; what to do" in plain words, no newline. status: what the program should exit with.

@@ -18,14 +18,18 @@ enum ev_kind {
     EV_NUM
 };
 #define EV_BIT(k) (1ull << (k))
-#define EV_ALL (EV_BIT(EV_NUM) - 1)
+#define EV_ALL    (EV_BIT(EV_NUM) - 1)
 
-struct ev_info { const char *name; bool frequent; const char *text; };
+struct ev_info {
+    const char *name;
+    bool frequent;
+    const char *text;
+};
 extern const struct ev_info ev_info[EV_NUM];
 // Kind by name, or -1.
 int ev_by_name(const char *name);
 
-enum ev_dim { EV_DIM_GUEST, EV_DIM_EPT };  // whose table a reference reads
+enum ev_dim { EV_DIM_GUEST, EV_DIM_EPT }; // whose table a reference reads
 
 struct ev {
     enum ev_kind kind;
@@ -34,31 +38,112 @@ struct ev {
     uint64_t cycle, insn; // clock
     uint64_t rip;
     union {
-        struct { const struct isa_insn *i; } insn_;
-        struct { uint64_t la; struct hpa pa; uint8_t size, acc; uint64_t value; } mem;
+        struct {
+            const struct isa_insn *i;
+        } insn_;
+        struct {
+            uint64_t la;
+            struct hpa pa;
+            uint8_t size, acc;
+            uint64_t value;
+        } mem;
         // WALK: done = 0 at the start, 1 at the end. refs counts REF events so far. outcome: 0 translated, 1 #PF, 2 EPT violation,
         // 3 EPT misconfiguration
-        struct { uint64_t la; uint8_t acc, done, outcome; uint16_t refs; uint32_t err; struct gpa gpa; struct hpa hpa; uint64_t page; } walk;
+        struct {
+            uint64_t la;
+            uint8_t acc, done, outcome;
+            uint16_t refs;
+            uint32_t err;
+            struct gpa gpa;
+            struct hpa hpa;
+            uint64_t page;
+        } walk;
         // REF: number counts from 1 inside the walk. table: the dimension of the entry read; glevel: guest level 4..1 (5 with LA57) whose
         // entry is wanted, 0 for the final guest-physical address; elevel: EPT level 4..1, 0 for the guest entry itself.
-        struct { uint8_t dim, glevel, elevel; uint16_t number; uint64_t la; struct gpa gpa; struct hpa at; uint64_t entry; bool hit_psc, set_ad; } ref;
-        struct { const struct tlb_entry *e; } tlb;
-        struct { const char *cause; uint64_t a, b, la; uint32_t dropped; } flush;
-        struct { const struct tlb_entry *e; uint64_t la, now; } stale;
-        struct { struct isa_event e; uint16_t cs; uint64_t handler; } exc;
-        struct { uint8_t from, to; } ring;
-        struct { uint8_t n; uint64_t old, now; } cr;
-        struct { uint32_t n; uint64_t val; bool write; } msr;
-        struct { uint8_t sreg; uint16_t sel; } seg;
-        struct { uint16_t port; uint8_t size; bool in; uint32_t val; } io;
-        struct { uint8_t line, vector; uint8_t what; } irq;  // what: 0 lowered, 1 raised, 2 accepted by the processor
-        struct { uint16_t vpid; uint64_t vmcs, eptp; bool launch; } vmentry;
-        struct { const struct vmx_entry_report *report; } entry_fail;
-        struct { uint16_t reason; uint64_t qual; uint32_t len, info; uint64_t gla; struct gpa gpa; uint32_t intr_info, intr_err; } vmexit;
-        struct { uint16_t op; uint8_t outcome; uint32_t error; uint64_t operand; } vmx;  // outcome: 0 ok, 1 VMfailInvalid, 2 VMfailValid
-        struct { bool awake; } halt;
-        struct { const char *port; uint8_t byte; } output;
-        struct { const char *name; } mark;
+        struct {
+            uint8_t dim, glevel, elevel;
+            uint16_t number;
+            uint64_t la;
+            struct gpa gpa;
+            struct hpa at;
+            uint64_t entry;
+            bool hit_psc, set_ad;
+        } ref;
+        struct {
+            const struct tlb_entry *e;
+        } tlb;
+        struct {
+            const char *cause;
+            uint64_t a, b, la;
+            uint32_t dropped;
+        } flush;
+        struct {
+            const struct tlb_entry *e;
+            uint64_t la, now;
+        } stale;
+        struct {
+            struct isa_event e;
+            uint16_t cs;
+            uint64_t handler;
+        } exc;
+        struct {
+            uint8_t from, to;
+        } ring;
+        struct {
+            uint8_t n;
+            uint64_t old, now;
+        } cr;
+        struct {
+            uint32_t n;
+            uint64_t val;
+            bool write;
+        } msr;
+        struct {
+            uint8_t sreg;
+            uint16_t sel;
+        } seg;
+        struct {
+            uint16_t port;
+            uint8_t size;
+            bool in;
+            uint32_t val;
+        } io;
+        struct {
+            uint8_t line, vector;
+            uint8_t what;
+        } irq; // what: 0 lowered, 1 raised, 2 accepted by the processor
+        struct {
+            uint16_t vpid;
+            uint64_t vmcs, eptp;
+            bool launch;
+        } vmentry;
+        struct {
+            const struct vmx_entry_report *report;
+        } entry_fail;
+        struct {
+            uint16_t reason;
+            uint64_t qual;
+            uint32_t len, info;
+            uint64_t gla;
+            struct gpa gpa;
+            uint32_t intr_info, intr_err;
+        } vmexit;
+        struct {
+            uint16_t op;
+            uint8_t outcome;
+            uint32_t error;
+            uint64_t operand;
+        } vmx; // outcome: 0 ok, 1 VMfailInvalid, 2 VMfailValid
+        struct {
+            bool awake;
+        } halt;
+        struct {
+            const char *port;
+            uint8_t byte;
+        } output;
+        struct {
+            const char *name;
+        } mark;
     } u;
 };
 

@@ -23,24 +23,26 @@ uint64_t sim_poke(struct sim_machine *m, unsigned cpu, enum sim_space space, uin
 
 // --- descriptors. Decodes the descriptor of a selector (GDT or LDT) or an IDT gate.
 struct sim_desc {
-    uint64_t raw[2];       // second half for 16-byte descriptors
-    bool valid;            // inside the table's limit and readable
-    bool system, present, gate, wide;  // wide: 16 bytes
+    uint64_t raw[2];                  // second half for 16-byte descriptors
+    bool valid;                       // inside the table's limit and readable
+    bool system, present, gate, wide; // wide: 16 bytes
     uint8_t type, dpl;
-    struct isa_seg seg;    // segments, LDT, TSS
-    uint16_t gate_sel; uint64_t gate_off; uint8_t gate_ist, gate_params;
-    const char *kind;      // "64-bit code", "32-bit interrupt gate" ..., static
+    struct isa_seg seg; // segments, LDT, TSS
+    uint16_t gate_sel;
+    uint64_t gate_off;
+    uint8_t gate_ist, gate_params;
+    const char *kind; // "64-bit code", "32-bit interrupt gate" ..., static
 };
 void sim_descriptor(struct sim_machine *m, unsigned cpu, uint16_t sel, struct sim_desc *d);
 void sim_idt_gate(struct sim_machine *m, unsigned cpu, unsigned vector, struct sim_desc *d);
 
 // --- VMX. The current VMCS of a processor, or NULL. Field access by encoding or name is in vmx-model/vmcs.h.
 const struct vmcs *sim_vmcs(struct sim_machine *m, unsigned cpu);
-bool sim_vmcs_write(struct sim_machine *m, unsigned cpu, uint32_t encoding, uint64_t val);  // raw, for scenarios
-uint64_t sim_vmcs_ptr(struct sim_machine *m, unsigned cpu);   // current-VMCS pointer, all ones if none
-uint16_t sim_vpid(struct sim_machine *m, unsigned cpu);       // current VPID (0 in root operation or without VPID)
+bool sim_vmcs_write(struct sim_machine *m, unsigned cpu, uint32_t encoding, uint64_t val); // raw, for scenarios
+uint64_t sim_vmcs_ptr(struct sim_machine *m, unsigned cpu);                                // current-VMCS pointer, all ones if none
+uint16_t sim_vpid(struct sim_machine *m, unsigned cpu); // current VPID (0 in root operation or without VPID)
 uint16_t sim_pcid(struct sim_machine *m, unsigned cpu);
-uint64_t sim_eptp(struct sim_machine *m, unsigned cpu);       // current EPTP in non-root operation with EPT, else 0
+uint64_t sim_eptp(struct sim_machine *m, unsigned cpu); // current EPTP in non-root operation with EPT, else 0
 // The report of the last failed VM entry, or NULL.
 const struct vmx_entry_report *sim_entry_report(struct sim_machine *m, unsigned cpu);
 
@@ -61,11 +63,11 @@ const char *sim_stat_name(unsigned n);
 const char *sim_stat_text(unsigned n);
 
 // --- names
-const char *sim_mode_name(const struct isa_cpu *c);     // "real", "protected-32", "64-bit" ...
+const char *sim_mode_name(const struct isa_cpu *c); // "real", "protected-32", "64-bit" ...
 const char *sim_stop_name(enum sim_stop_kind k);
 
 // --- what the guest wrote to its serial port and port E9H so far; NUL-terminated, owned by the machine.
 const char *sim_output(struct sim_machine *m, uint64_t *len);
-void sim_input(struct sim_machine *m, const void *bytes, uint64_t n);  // bytes to arrive at the serial port
+void sim_input(struct sim_machine *m, const void *bytes, uint64_t n); // bytes to arrive at the serial port
 
 #endif

@@ -30,7 +30,12 @@ struct sim_cpu {
 };
 static inline struct sim_cpu *sim_cpu_of(struct isa_cpu *c) { return (struct sim_cpu *)c; }
 
-struct ev_sub { int handle; uint64_t mask; ev_fn *fn; void *ctx; };
+struct ev_sub {
+    int handle;
+    uint64_t mask;
+    ev_fn *fn;
+    void *ctx;
+};
 
 struct sim_machine {
     struct sim_config cfg;
@@ -39,7 +44,7 @@ struct sim_machine {
     struct sim_cpu *cpu[SIM_MAX_CPUS];
     unsigned ncpus;
     // event bus (sim/event.c)
-    uint64_t ev_mask;           // union of all subscriptions; tested before an event is even built
+    uint64_t ev_mask; // union of all subscriptions; tested before an event is even built
     struct ev_sub *subs;
     unsigned nsubs;
     int next_handle;
@@ -47,9 +52,9 @@ struct sim_machine {
     uint64_t ev_hash;
     // run control (sim/engine.c)
     bool stop_requested;
-    struct sim_stop pending_stop;   // set by dev_exit, unmodelled
+    struct sim_stop pending_stop; // set by dev_exit, unmodelled
     bool has_pending_stop;
-    uint64_t events_seen;           // mask of kinds since the run began
+    uint64_t events_seen; // mask of kinds since the run began
     // devices (sim/bus.c)
     struct sim_bus *bus;
     // symbols, output
@@ -73,7 +78,7 @@ int mmu_write_phys(struct isa_cpu *c, struct gpa pa, const void *buf, unsigned n
 int mmu_fetch(struct isa_cpu *c, uint64_t la, struct hpa *pa);
 void mmu_inval(struct isa_cpu *c, enum isa_inval kind, uint64_t a, uint64_t b, uint64_t la);
 // VMX transitions and instructions (called by sim/vmx_glue.c).
-void mmu_vm_transition(struct sim_cpu *c, bool entry);   // after state was loaded: flush by VPID rule, choose the mirror context
+void mmu_vm_transition(struct sim_cpu *c, bool entry); // after state was loaded: flush by VPID rule, choose the mirror context
 void mmu_invept(struct sim_cpu *c, unsigned type, uint64_t eptp);
 void mmu_invvpid(struct sim_cpu *c, unsigned type, uint16_t vpid, uint64_t la);
 // Current context changed (CPL, CR0.WP, SMAP/AC ...): choose the mirror context number.
@@ -85,9 +90,9 @@ struct tlb *tlb_create(const struct sim_profile *p);
 void tlb_destroy(struct tlb *t);
 
 // engine (sim/engine.c, sim/block.c)
-void engine_code_written(struct sim_machine *m, struct hpa pa, uint64_t n);  // a write hit a page that holds decoded code
-bool engine_page_has_code(const struct sim_machine *m, struct hpa pa);       // mmu must not mirror it for writes
-bool engine_observed(const struct sim_machine *m);                           // someone listens to INSN or MEM: mirror nothing
+void engine_code_written(struct sim_machine *m, struct hpa pa, uint64_t n); // a write hit a page that holds decoded code
+bool engine_page_has_code(const struct sim_machine *m, struct hpa pa);      // mmu must not mirror it for writes
+bool engine_observed(const struct sim_machine *m);                          // someone listens to INSN or MEM: mirror nothing
 
 // vmx glue (sim/vmx_glue.c)
 int glue_vmx(struct isa_cpu *c, const struct isa_insn *i);
@@ -95,7 +100,8 @@ int glue_intercept(struct isa_cpu *c, const struct isa_insn *i, enum isa_icpt po
 int glue_intercept_event(struct isa_cpu *c, const struct isa_event *e);
 int glue_intercept_triple(struct isa_cpu *c);
 // EPT violation or misconfiguration found by the mmu: prepare the VM-exit record and return ISA_R_VMEXIT.
-int glue_ept_violation(struct isa_cpu *c, struct gpa gpa, uint64_t la, bool la_valid, bool translating_la, unsigned acc, unsigned ept_perms);
+int glue_ept_violation(struct isa_cpu *c, struct gpa gpa, uint64_t la, bool la_valid, bool translating_la, unsigned acc,
+                       unsigned ept_perms);
 int glue_ept_misconfig(struct isa_cpu *c, struct gpa gpa);
 // Carry out the VM exit whose record the processor holds (state save, host load, events, cost). RIP must be exact.
 void glue_do_exit(struct sim_cpu *c);

@@ -13,47 +13,47 @@
 #define SIM_MAX_CPUS 8
 
 struct sim_config {
-    uint64_t ram_bytes;       // 0: 64 MiB. At most 64 GiB; sparse: untouched pages cost nothing
-    unsigned cpus;            // 0: 1
-    const char *profile;      // NULL: "teach"
-    uint64_t seed;            // of RDRAND and of seeded policies
-    bool no_mirror;           // test switch: no inline TLB
-    bool loop;                // test switch: plain dispatcher even when nobody observes
+    uint64_t ram_bytes;  // 0: 64 MiB. At most 64 GiB; sparse: untouched pages cost nothing
+    unsigned cpus;       // 0: 1
+    const char *profile; // NULL: "teach"
+    uint64_t seed;       // of RDRAND and of seeded policies
+    bool no_mirror;      // test switch: no inline TLB
+    bool loop;           // test switch: plain dispatcher even when nobody observes
 };
 
 struct sim_machine;
 
-struct sim_machine *sim_create(const struct sim_config *cfg, struct sim_error *err);  // NULL on error
+struct sim_machine *sim_create(const struct sim_config *cfg, struct sim_error *err); // NULL on error
 void sim_destroy(struct sim_machine *m);
 // Reset processors and devices; RAM keeps its contents.
 void sim_reset(struct sim_machine *m);
 
 // Why a run ended.
 enum sim_stop_kind {
-    SIM_STOP_UNTIL,       // the condition asked for came true
-    SIM_STOP_REQUEST,     // an observer called sim_request_stop()
-    SIM_STOP_LIMIT,       // cycle or instruction limit
-    SIM_STOP_HALT,        // HLT with nothing that could ever wake it
-    SIM_STOP_SHUTDOWN,    // triple fault; the machine stands before the reset
-    SIM_STOP_EXIT,        // the guest wrote the debug-exit port; code = (v << 1) | 1
-    SIM_STOP_UNMODELLED,  // the guest used something that is not modelled; text names it
+    SIM_STOP_UNTIL,      // the condition asked for came true
+    SIM_STOP_REQUEST,    // an observer called sim_request_stop()
+    SIM_STOP_LIMIT,      // cycle or instruction limit
+    SIM_STOP_HALT,       // HLT with nothing that could ever wake it
+    SIM_STOP_SHUTDOWN,   // triple fault; the machine stands before the reset
+    SIM_STOP_EXIT,       // the guest wrote the debug-exit port; code = (v << 1) | 1
+    SIM_STOP_UNMODELLED, // the guest used something that is not modelled; text names it
 };
 struct sim_stop {
     enum sim_stop_kind kind;
     unsigned cpu;
-    uint64_t code;          // EXIT: exit status; UNTIL: which condition (SIM_UNTIL_*)
-    char text[256];         // one line for people: what, where, what to do
+    uint64_t code;  // EXIT: exit status; UNTIL: which condition (SIM_UNTIL_*)
+    char text[256]; // one line for people: what, where, what to do
 };
 
 // When to stop; zero means no such condition. Several may be given; the first that comes true wins. All are exact.
 struct sim_until {
-    uint64_t insns;         // after this many more instructions
-    uint64_t cycles;        // at the first instruction boundary at or after this absolute cycle
-    uint64_t events;        // mask of EV_BIT(): at the boundary after one of these events
-    uint64_t rip;           // before executing at this linear address (has_rip)
+    uint64_t insns;  // after this many more instructions
+    uint64_t cycles; // at the first instruction boundary at or after this absolute cycle
+    uint64_t events; // mask of EV_BIT(): at the boundary after one of these events
+    uint64_t rip;    // before executing at this linear address (has_rip)
     bool has_rip;
-    uint64_t max_cycles;    // safety limit, relative: gives SIM_STOP_LIMIT
-    uint64_t max_insns;     // safety limit, relative
+    uint64_t max_cycles; // safety limit, relative: gives SIM_STOP_LIMIT
+    uint64_t max_insns;  // safety limit, relative
 };
 enum { SIM_UNTIL_INSNS, SIM_UNTIL_CYCLES, SIM_UNTIL_EVENT, SIM_UNTIL_RIP };
 
@@ -62,7 +62,7 @@ struct sim_stop sim_run(struct sim_machine *m, const struct sim_until *until);
 void sim_request_stop(struct sim_machine *m);
 
 unsigned sim_ncpus(const struct sim_machine *m);
-struct isa_cpu *sim_cpu(struct sim_machine *m, unsigned n);   // architectural state; call isa_update_mode after writing it
+struct isa_cpu *sim_cpu(struct sim_machine *m, unsigned n); // architectural state; call isa_update_mode after writing it
 uint64_t sim_ram_size(const struct sim_machine *m);
 const char *sim_profile_name(const struct sim_machine *m);
 

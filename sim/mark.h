@@ -6,10 +6,10 @@
 
 struct sim_mark {
     const char *name;
-    const char *text;     // one line
+    const char *text; // one line
     struct sim_machine *m;
     unsigned cpu;
-    bool has_la;          // a linear address worth drawing the walk of
+    bool has_la; // a linear address worth drawing the walk of
     uint64_t la;
     unsigned acc;
 };

@@ -8,10 +8,10 @@
 #include "sim/error.h"
 
 #define RAM_HOLE_START 0xc0000000ull
-#define RAM_HOLE_END 0x100000000ull
+#define RAM_HOLE_END   0x100000000ull
 
 struct sim_ram {
-    uint8_t *base;      // one reservation; untouched pages cost nothing
+    uint8_t *base; // one reservation; untouched pages cost nothing
     uint64_t size;
 };
 int ram_create(struct sim_ram *r, uint64_t size, struct sim_error *err);

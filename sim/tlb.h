@@ -12,28 +12,28 @@
 enum tlb_mapping { TLB_LINEAR, TLB_GUEST_PHYSICAL, TLB_COMBINED };
 enum tlb_unit { TLB_ITLB, TLB_DTLB, TLB_STLB, TLB_NTLB /* guest-physical mappings */, TLB_PML4E, TLB_PDPTE, TLB_PDE, TLB_NUNIT };
 
-#define TLB_PERM_W 1u   // all levels allow writes
-#define TLB_PERM_U 2u   // all levels allow user
-#define TLB_PERM_X 4u   // no level forbids fetches
-#define TLB_PERM_R 8u   // readable (EPT execute-only pages are not)
+#define TLB_PERM_W 1u // all levels allow writes
+#define TLB_PERM_U 2u // all levels allow user
+#define TLB_PERM_X 4u // no level forbids fetches
+#define TLB_PERM_R 8u // readable (EPT execute-only pages are not)
 
 struct tlb_entry {
     bool valid, global, dirty;
-    uint8_t mapping;       // enum tlb_mapping
-    uint8_t unit;          // enum tlb_unit
-    uint8_t page_shift;    // 12, 21, 30 (22 for 4 MB pages)
-    uint8_t perms;         // TLB_PERM_*
+    uint8_t mapping;    // enum tlb_mapping
+    uint8_t unit;       // enum tlb_unit
+    uint8_t page_shift; // 12, 21, 30 (22 for 4 MB pages)
+    uint8_t perms;      // TLB_PERM_*
     uint16_t vpid, pcid;
-    uint64_t eptrta;       // EPTP bits 51:12, 0 without EPT
-    uint64_t tag;          // linear (or guest-physical) page base
-    struct gpa gpa;        // guest-physical page base (combined mappings)
-    struct hpa frame;      // host-physical page base; for paging-structure-cache units: the next table
+    uint64_t eptrta;  // EPTP bits 51:12, 0 without EPT
+    uint64_t tag;     // linear (or guest-physical) page base
+    struct gpa gpa;   // guest-physical page base (combined mappings)
+    struct hpa frame; // host-physical page base; for paging-structure-cache units: the next table
     // for people
-    uint64_t filled_at;    // cycle
-    uint64_t filled_rip;   // instruction that caused the walk
-    struct hpa src[2];     // the entries it was made from: last guest entry, last EPT entry (0: none)
-    uint64_t src_val[2];   // their values then
-    bool stale;            // a source has changed since
+    uint64_t filled_at;              // cycle
+    uint64_t filled_rip;             // instruction that caused the walk
+    struct hpa src[2];               // the entries it was made from: last guest entry, last EPT entry (0: none)
+    uint64_t src_val[2];             // their values then
+    bool stale;                      // a source has changed since
     uint64_t stale_cycle, stale_rip; // the write that made it stale
     uint64_t lru;
 };

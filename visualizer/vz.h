@@ -10,9 +10,13 @@
 
 // --- debugger
 struct vz;
-struct vz_options { const char *theme; bool ascii, mono; };
-struct vz *vz_open(const struct vz_options *opt, struct sim_error *err);    // takes the terminal; NULL if there is none or it is too small
-void vz_close(struct vz *v);                                                // gives it back; safe to call twice and from atexit
+struct vz_options {
+    const char *theme;
+    bool ascii, mono;
+};
+struct vz *vz_open(const struct vz_options *opt,
+                   struct sim_error *err); // takes the terminal; NULL if there is none or it is too small
+void vz_close(struct vz *v);               // gives it back; safe to call twice and from atexit
 // Let the user drive the machine until the condition comes true or the user quits.
 struct sim_stop vz_drive(struct vz *v, struct sim_machine *m, const struct sim_until *until, bool *quit);
 void vz_narrate(struct vz *v, const char *text);
@@ -24,7 +28,7 @@ void vz_finish(struct vz *v, struct sim_machine *m, const char *verdict);
 // --- diagrams: what is walk gdt idt tss vmcs rings. DOT is written by us; svg, pdf, png by Graphviz (dot -n2 / neato -n2).
 // path NULL or "-": DOT to out. The format follows the ending of path.
 int vz_draw(const char *what, const struct sim_mark *mark, const char *path, FILE *out, struct sim_error *err);
-const char *vz_draw_kind(unsigned n);   // "walk", "gdt" ..., NULL at the end
+const char *vz_draw_kind(unsigned n); // "walk", "gdt" ..., NULL at the end
 const char *vz_draw_text(unsigned n);
 
 #endif

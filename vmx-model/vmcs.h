@@ -25,10 +25,10 @@ enum vmcs_field {
 };
 
 struct vmcs_field_info {
-    const char *name;      // "GUEST_CR3": the names of Linux and Xen where they have one
+    const char *name; // "GUEST_CR3": the names of Linux and Xen where they have one
     uint16_t encoding;
     uint8_t width, type, group;
-    uint8_t cap;           // which capability makes it exist, enum vmcs_cap (vmx-model/caps.h)
+    uint8_t cap; // which capability makes it exist, enum vmcs_cap (vmx-model/caps.h)
     const char *text;
 };
 extern const struct vmcs_field_info vmcs_field_info[VMCS_NFIELD];
@@ -41,8 +41,10 @@ struct vmcs {
     bool launched;
     bool shadow;
     // who wrote each field last, for explanations: cycle and RIP of the VMWRITE (0: never)
-    struct { uint64_t cycle, rip; } writer[VMCS_NFIELD];
-    uint64_t changed[(VMCS_NFIELD + 63) / 64];  // fields written since the last VM entry
+    struct {
+        uint64_t cycle, rip;
+    } writer[VMCS_NFIELD];
+    uint64_t changed[(VMCS_NFIELD + 63) / 64]; // fields written since the last VM entry
 };
 
 // Dense index by encoding (access-type bit ignored) or by name (case-insensitive), or -1.
