@@ -6,6 +6,8 @@
 #ifndef LX_LX_H
 #define LX_LX_H
 
+#include <stdio.h>
+
 #include "sim/machine.h"
 #include "sim/mark.h"
 
@@ -17,12 +19,15 @@ struct lx_hooks {
     void (*narrate)(void *ctx, const char *text);                            // NULL: printed by format
     void (*check)(void *ctx, bool ok, const char *what, const char *detail); // NULL: printed by format
     int (*mark)(void *ctx, const struct sim_mark *mark);                     // nonzero: stop the script here, status 0
+    // The script has ended (or failed); its machines still stand. m is the machine used last, or NULL; verdict is one line.
+    void (*finish)(void *ctx, struct sim_machine *m, enum sim_status status, const char *verdict);
 };
 struct lx_options {
     const char *file;
     enum lx_format format;
     const char *const *args; // the scenario's own arguments (global table `arg`), NULL-terminated
     const char *guests;      // folder of built guest programs; NULL: build/guests beside the scenarios
+    FILE *out;               // where the narrative, TAP or JSON goes; NULL: stdout
     uint64_t max_cycles;     // overall limit, 0: 100e9
     bool loop, no_mirror;    // test switches for every machine that the script builds
     bool quiet;
