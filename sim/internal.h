@@ -27,6 +27,10 @@ struct sim_cpu {
     uint64_t stat[SIM_NSTAT];
     // engine (sim/engine.c)
     struct engine_cpu *eng;
+    // The engine runs one instruction alone: cycles and insns are exact at its start. Whatever must know the exact time (port I/O, MMIO)
+    // or may change what is being executed returns ISA_R_RESTART while this is false, and the engine comes back with it true. So
+    // timing is the same in every dispatcher.
+    bool precise;
 };
 static inline struct sim_cpu *sim_cpu_of(struct isa_cpu *c) { return (struct sim_cpu *)c; }
 
@@ -57,7 +61,7 @@ struct sim_machine {
     uint64_t events_seen; // mask of kinds since the run began
     // devices (sim/bus.c)
     struct sim_bus *bus;
-    // symbols, output
+    // symbols (sim/symbols.c), output (sim/output.c)
     struct sim_symbols *symbols;
     char *output;
     uint64_t output_len, output_cap;
@@ -110,7 +114,14 @@ bool glue_intercept_irq(struct sim_cpu *c, bool nmi, int vector_if_acked);
 bool glue_rdmsr(struct isa_cpu *c, uint32_t msr, uint64_t *val);
 bool glue_wrmsr(struct isa_cpu *c, uint32_t msr, uint64_t val);
 
-// bus (sim/bus.c): ports and MMIO; bus_mmio_at tells the mmu that a physical page is not plain RAM.
+// bus (sim/bus.c): ports and MMIO. bus_create also attaches the devices of the PC (sim/dev_pc.c).
+// bus_hash folds all device state into h.
+int bus_create(struct sim_machine *m, struct sim_error *err);
+void bus_destroy(struct sim_machine *m);
+void bus_reset(struct sim_machine *m);
+uint64_t bus_hash(const struct sim_machine *m, uint64_t h);
+void bus_input(struct sim_machine *m, const void *bytes, uint64_t n); // to the first serial port
+// bus_mmio_at tells the mmu that a physical page is not plain RAM.
 uint32_t bus_in(struct sim_machine *m, uint16_t port, unsigned size);
 void bus_out(struct sim_machine *m, uint16_t port, unsigned size, uint32_t val);
 bool bus_mmio_at(const struct sim_machine *m, struct hpa pa);

@@ -1,0 +1,333 @@
+// sim/bus.c: ports, memory-mapped ranges, deadlines and interrupt controllers: what connects devices to the machine.
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/dev_pc.h"
+#include "sim/internal.h"
+
+#define BUS_MAX_DEVICES 32
+#define BUS_MAX_RANGES  64
+
+struct bus_range {
+    struct dev *d;
+    unsigned range; // the device's own number
+    uint64_t base, n;
+};
+struct bus_intc {
+    struct dev *d;
+    const struct dev_intc *ops;
+    unsigned priority;
+};
+struct sim_bus {
+    struct dev *dev[BUS_MAX_DEVICES];
+    unsigned ndev;
+    struct bus_range port_range[BUS_MAX_RANGES], mmio[BUS_MAX_RANGES];
+    unsigned nport_range, nmmio;
+    uint8_t port[0x10000]; // index + 1 into port_range, 0: absent
+    struct bus_intc intc[4];
+    unsigned nintc;
+    uint64_t next_deadline;
+    struct dev *serial, *pic;
+};
+
+int bus_create(struct sim_machine *m, struct sim_error *err)
+{
+    m->bus = calloc(1, sizeof *m->bus);
+    if (!m->bus)
+        return sim_fail(err, SIM_INTERNAL, "machine: out of memory for the device bus");
+    m->bus->next_deadline = UINT64_MAX;
+    if (dev_pc_attach(m, &m->bus->serial, &m->bus->pic) < 0) {
+        bus_destroy(m);
+        return sim_fail(err, SIM_INTERNAL, "machine: out of memory for the devices");
+    }
+    return 0;
+}
+
+void bus_destroy(struct sim_machine *m)
+{
+    if (!m->bus)
+        return;
+    for (unsigned i = 0; i < m->bus->ndev; i++) {
+        struct dev *d = m->bus->dev[i];
+        if (d->ops->destroy)
+            d->ops->destroy(d);
+        free(d);
+    }
+    free(m->bus);
+    m->bus = NULL;
+}
+
+void bus_reset(struct sim_machine *m)
+{
+    for (unsigned i = 0; i < m->bus->ndev; i++) {
+        struct dev *d = m->bus->dev[i];
+        dev_set_deadline(d, UINT64_MAX);
+        if (d->ops->reset)
+            d->ops->reset(d);
+    }
+}
+
+uint64_t bus_hash(const struct sim_machine *m, uint64_t h)
+{
+    for (unsigned i = 0; i < m->bus->ndev; i++)
+        if (m->bus->dev[i]->ops->hash)
+            h = m->bus->dev[i]->ops->hash(m->bus->dev[i], h);
+    return h;
+}
+
+void bus_input(struct sim_machine *m, const void *bytes, uint64_t n) { dev_uart_input(m->bus->serial, bytes, n); }
+
+// --- attaching
+
+void dev_attach(struct sim_machine *m, struct dev *d)
+{
+    assert(m->bus->ndev < BUS_MAX_DEVICES);
+    d->m = m;
+    d->deadline = UINT64_MAX;
+    m->bus->dev[m->bus->ndev++] = d;
+}
+
+void dev_map_port(struct dev *d, unsigned range, uint16_t port, unsigned n)
+{
+    struct sim_bus *b = d->m->bus;
+    assert(b->nport_range < BUS_MAX_RANGES && port + n <= 0x10000);
+    b->port_range[b->nport_range++] = (struct bus_range){d, range, port, n};
+    memset(&b->port[port], (int)b->nport_range, n);
+}
+
+void dev_map_mmio(struct dev *d, unsigned range, struct hpa base, uint64_t n)
+{
+    struct sim_bus *b = d->m->bus;
+    assert(b->nmmio < BUS_MAX_RANGES);
+    b->mmio[b->nmmio++] = (struct bus_range){d, range, base.v, n};
+}
+
+void dev_unmap_mmio(struct dev *d, unsigned range)
+{
+    struct sim_bus *b = d->m->bus;
+    for (unsigned i = 0; i < b->nmmio; i++)
+        if (b->mmio[i].d == d && b->mmio[i].range == range) {
+            memmove(&b->mmio[i], &b->mmio[i + 1], (b->nmmio - i - 1) * sizeof b->mmio[0]);
+            b->nmmio--;
+            return;
+        }
+}
+
+// --- accesses
+
+static uint64_t ones(unsigned size) { return size == 8 ? UINT64_MAX : (1ull << size * 8) - 1; }
+
+// The range that holds all bytes of a port access, or NULL. An access that straddles ranges is split by the callers below.
+static const struct bus_range *port_at(const struct sim_bus *b, uint16_t port, unsigned size)
+{
+    unsigned k = b->port[port];
+    if (!k)
+        return NULL;
+    const struct bus_range *r = &b->port_range[k - 1];
+    return port + size <= r->base + r->n ? r : NULL;
+}
+
+static void emit_io(struct sim_machine *m, uint16_t port, unsigned size, bool in, uint32_t val)
+{
+    if (!ev_wanted(m, EV_IO))
+        return;
+    struct ev e = {.kind = EV_IO};
+    e.u.io.port = port;
+    e.u.io.size = (uint8_t)size;
+    e.u.io.in = in;
+    e.u.io.val = val;
+    ev_emit(m->cpu[0], &e);
+}
+
+static uint32_t port_read(struct sim_bus *b, uint16_t port, unsigned size)
+{
+    const struct bus_range *r = port_at(b, port, size);
+    if (r)
+        return (uint32_t)(r->d->ops->read(r->d, r->range, port - r->base, size) & ones(size));
+    if (size == 1)
+        return 0xff;
+    uint32_t lo = port_read(b, port, size / 2), hi = port_read(b, (uint16_t)(port + size / 2), size / 2);
+    return lo | hi << size * 4;
+}
+
+static void port_write(struct sim_bus *b, uint16_t port, unsigned size, uint32_t val)
+{
+    const struct bus_range *r = port_at(b, port, size);
+    if (r) {
+        r->d->ops->write(r->d, r->range, port - r->base, size, val);
+    } else if (size > 1) {
+        port_write(b, port, size / 2, val & (uint32_t)ones(size / 2));
+        port_write(b, (uint16_t)(port + size / 2), size / 2, val >> size * 4);
+    }
+}
+
+uint32_t bus_in(struct sim_machine *m, uint16_t port, unsigned size)
+{
+    uint32_t v = port_read(m->bus, port, size);
+    emit_io(m, port, size, true, v);
+    return v;
+}
+
+void bus_out(struct sim_machine *m, uint16_t port, unsigned size, uint32_t val)
+{
+    emit_io(m, port, size, false, val);
+    port_write(m->bus, port, size, val);
+}
+
+static const struct bus_range *mmio_at(const struct sim_bus *b, uint64_t pa)
+{
+    for (unsigned i = 0; i < b->nmmio; i++)
+        if (pa - b->mmio[i].base < b->mmio[i].n)
+            return &b->mmio[i];
+    return NULL;
+}
+
+bool bus_mmio_at(const struct sim_machine *m, struct hpa pa)
+{
+    uint64_t page = pa.v & ~0xfffull;
+    const struct sim_bus *b = m->bus;
+    for (unsigned i = 0; i < b->nmmio; i++)
+        if (page < b->mmio[i].base + b->mmio[i].n && page + 0x1000 > b->mmio[i].base)
+            return true;
+    return false;
+}
+
+uint64_t bus_mmio_read(struct sim_machine *m, struct hpa pa, unsigned size)
+{
+    const struct bus_range *r = mmio_at(m->bus, pa.v);
+    if (!r || pa.v + size > r->base + r->n)
+        return ones(size);
+    return r->d->ops->read(r->d, r->range, pa.v - r->base, size) & ones(size);
+}
+
+void bus_mmio_write(struct sim_machine *m, struct hpa pa, unsigned size, uint64_t val)
+{
+    const struct bus_range *r = mmio_at(m->bus, pa.v);
+    if (r && pa.v + size <= r->base + r->n)
+        r->d->ops->write(r->d, r->range, pa.v - r->base, size, val);
+}
+
+// --- time
+
+static void recompute_deadline(struct sim_bus *b)
+{
+    b->next_deadline = UINT64_MAX;
+    for (unsigned i = 0; i < b->ndev; i++)
+        if (b->dev[i]->deadline < b->next_deadline)
+            b->next_deadline = b->dev[i]->deadline;
+}
+
+void dev_set_deadline(struct dev *d, uint64_t cycle)
+{
+    d->deadline = cycle;
+    recompute_deadline(d->m->bus);
+    struct isa_cpu *c = d->m->cpu[0] ? &d->m->cpu[0]->isa : NULL;
+    if (c && d->m->bus->next_deadline < c->budget)
+        c->budget = d->m->bus->next_deadline;
+}
+
+uint64_t bus_next_deadline(const struct sim_machine *m) { return m->bus->next_deadline; }
+
+void bus_run_deadlines(struct sim_machine *m, uint64_t now)
+{
+    while (m->bus->next_deadline <= now) {
+        struct dev *due = NULL;
+        for (unsigned i = 0; i < m->bus->ndev; i++) // earliest first, then order of attachment
+            if (m->bus->dev[i]->deadline <= now && (!due || m->bus->dev[i]->deadline < due->deadline))
+                due = m->bus->dev[i];
+        due->deadline = UINT64_MAX;
+        recompute_deadline(m->bus);
+        due->ops->deadline(due);
+    }
+}
+
+uint64_t dev_now(const struct dev *d) { return d->m->cpu[0] ? d->m->cpu[0]->isa.cycles : 0; }
+uint64_t dev_hz(const struct dev *d) { return d->m->profile->hz; }
+uint64_t dev_ns_to_cycles(const struct dev *d, uint64_t ns)
+{
+    return (uint64_t)((unsigned __int128)ns * d->m->profile->hz / 1000000000u);
+}
+
+// --- interrupts
+
+void dev_irq(struct dev *d, unsigned line, bool level)
+{
+    struct sim_machine *m = d->m;
+    if (dev_pic_line(m->bus->pic, line, level) && ev_wanted(m, EV_IRQ)) {
+        struct ev e = {.kind = EV_IRQ};
+        e.u.irq.line = (uint8_t)line;
+        e.u.irq.what = level;
+        ev_emit(m->cpu[0], &e);
+    }
+}
+
+void dev_set_intc(struct sim_machine *m, struct dev *d, const struct dev_intc *ops, unsigned priority)
+{
+    struct sim_bus *b = m->bus;
+    assert(b->nintc < 4);
+    unsigned k = b->nintc++;
+    for (; k > 0 && b->intc[k - 1].priority > priority; k--)
+        b->intc[k] = b->intc[k - 1];
+    b->intc[k] = (struct bus_intc){d, ops, priority};
+}
+
+void dev_intc_changed(struct sim_machine *m)
+{
+    if (m->cpu[0])
+        m->cpu[0]->isa.attention = 1;
+}
+
+bool bus_irq_pending(const struct sim_machine *m)
+{
+    for (unsigned i = 0; i < m->bus->nintc; i++)
+        if (m->bus->intc[i].ops->pending(m->bus->intc[i].d))
+            return true;
+    return false;
+}
+
+int bus_irq_ack(struct sim_machine *m)
+{
+    for (unsigned i = 0; i < m->bus->nintc; i++) {
+        struct bus_intc *n = &m->bus->intc[i];
+        if (n->ops->pending(n->d))
+            return n->ops->ack(n->d);
+    }
+    return -1;
+}
+
+// --- output and exit
+
+void dev_output(struct dev *d, const char *port, uint8_t byte)
+{
+    struct sim_machine *m = d->m;
+    if (m->output_len + 1 >= m->output_cap) {
+        uint64_t cap = m->output_cap ? m->output_cap * 2 : 4096;
+        char *p = cap <= (64u << 20) ? realloc(m->output, cap) : NULL; // beyond 64 MiB the record keeps what it has
+        if (p) {
+            m->output = p;
+            m->output_cap = cap;
+        }
+    }
+    if (m->output_len + 1 < m->output_cap) {
+        m->output[m->output_len++] = (char)byte;
+        m->output[m->output_len] = 0;
+    }
+    if (ev_wanted(m, EV_OUTPUT)) {
+        struct ev e = {.kind = EV_OUTPUT};
+        e.u.output.port = port;
+        e.u.output.byte = byte;
+        ev_emit(m->cpu[0], &e);
+    }
+}
+
+void dev_exit(struct dev *d, uint64_t code)
+{
+    struct sim_machine *m = d->m;
+    if (m->has_pending_stop)
+        return;
+    m->pending_stop = (struct sim_stop){.kind = SIM_STOP_EXIT, .code = code};
+    m->has_pending_stop = true;
+    m->stop_requested = true;
+    m->cpu[0]->isa.attention = 1;
+}

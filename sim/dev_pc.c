@@ -1,0 +1,17 @@
+// sim/dev_pc.c: the set of devices that every machine has.
+#include "sim/dev_pc.h"
+
+int dev_pc_attach(struct sim_machine *m, struct dev **serial, struct dev **pic)
+{
+    *pic = dev_pic_attach(m);
+    *serial = dev_uart_attach(m, 0x3f8, 4);
+    return *pic && *serial && dev_pit_attach(m) && dev_debug_attach(m) ? 0 : -1;
+}
+
+uint64_t dev_hash_bytes(uint64_t h, const void *p, uint64_t n)
+{
+    const uint8_t *b = p;
+    while (n--)
+        h = (h ^ *b++) * 0x100000001b3ull;
+    return h;
+}

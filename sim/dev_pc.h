@@ -1,0 +1,24 @@
+// sim/dev_pc.h: the devices of the PC, for the bus: one 8259 pair, one 8254, a 16550 at 3F8H, debug ports.
+#ifndef SIM_DEV_PC_H
+#define SIM_DEV_PC_H
+
+#include "sim/device.h"
+
+// Attach all; 0, or -1 when out of memory. *serial and *pic are the ones that input and interrupt lines go to.
+int dev_pc_attach(struct sim_machine *m, struct dev **serial, struct dev **pic);
+
+// Each attaches one device; NULL when out of memory.
+struct dev *dev_pic_attach(struct sim_machine *m); // dev_pic.c: 8259A pair, ports 20H, A0H, 4D0H
+struct dev *dev_pit_attach(struct sim_machine *m); // dev_pit.c: 8254, ports 40H..43H, speaker and gate port 61H
+struct dev *dev_uart_attach(struct sim_machine *m, uint16_t port, unsigned irq); // dev_uart.c: 16550A
+struct dev *dev_debug_attach(struct sim_machine *m);                             // dev_debug.c: exit port F4H, output port E9H
+
+// Drive an interrupt line of the 8259 pair; true if its level changed.
+bool dev_pic_line(struct dev *pic, unsigned line, bool level);
+// Bytes that arrive at a serial port.
+void dev_uart_input(struct dev *uart, const void *bytes, uint64_t n);
+
+// Fold a device's plain-data state into a hash (FNV-1a).
+uint64_t dev_hash_bytes(uint64_t h, const void *p, uint64_t n);
+
+#endif
