@@ -16,6 +16,9 @@ bool sim_reg_set(struct sim_machine *m, unsigned cpu, const char *name, uint64_t
 // The n-th register name (for listing and completion), or NULL.
 const char *sim_reg_name(unsigned n);
 
+// To be called after writing registers through sim_cpu() directly: recomputes modes and drops cached translations' contexts.
+void sim_touch(struct sim_machine *m, unsigned cpu);
+
 // --- memory. Return the number of bytes transferred before the first unmapped one. Writes drop decoded code, never fault.
 enum sim_space { SIM_LINEAR, SIM_GUEST_PHYSICAL, SIM_HOST_PHYSICAL };
 uint64_t sim_peek(struct sim_machine *m, unsigned cpu, enum sim_space space, uint64_t addr, void *buf, uint64_t n);
