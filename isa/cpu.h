@@ -210,7 +210,7 @@ struct isa_cpu {
     uint32_t blocking; // ISA_BLOCK_*
     uint32_t mode_key; // what decoded blocks depend on: mode, flat segments, CPL class, non-root
     uint16_t mctx;     // context number in mirror tags, 0..255; sim/ sets it
-    uint8_t seg_flat;  // bit s: segment s has base 0, covers all of 4 GB and is readable and writable
+    uint8_t seg_flat;  // bit s: segment s has base 0, covers all of 4 GB and is readable and writable (CS: readable)
     // --- segments and tables
     struct isa_seg seg[ISA_NSREG];
     struct isa_dtr gdtr, idtr;
@@ -223,12 +223,15 @@ struct isa_cpu {
     // --- model-specific registers with state (isa/msr.def); FS and GS base live in seg[]
     uint64_t kernel_gs_base, star, lstar, cstar, fmask;
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
-    uint64_t pat, apic_base, tsc_offset, tsc_aux, misc_enable, debugctl, feature_control, spec_ctrl, mtrr_def_type;
+    uint64_t pat, apic_base, tsc_offset, tsc_aux, tsc_adjust, misc_enable, debugctl, feature_control, spec_ctrl, mtrr_def_type;
+    // --- VMX operation (vmx not OFF): bits that CR0 and CR4 must have (fixed0) and may have (fixed1); set by VMXON and VM entry
+    uint64_t cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
     // --- what happened
     const struct isa_insn *at;   // instruction that stopped the block (fault, VM exit, restart); valid in that case only
     struct isa_event fault;      // set by isa_raise*()
     struct isa_event delivering; // event whose delivery is under way (IDT-vectoring information), if delivering_valid
     bool delivering_valid;
+    uint8_t raise_ext; // 1 while an event external to the program is delivered: error codes get the EXT bit
     uint8_t attention; // engine: look at interrupts, debug traps or windows before the next block
     // --- ports to the machine, and the inline TLBs
     const struct isa_env *env;
@@ -240,8 +243,14 @@ struct isa_cpu {
 // FFFF0000H. Keeps env. The clock starts at 0.
 void isa_reset(struct isa_cpu *c);
 
-// Recompute mode, cpl, seg_flat and mode_key. Call it after any change to CR0, EFER, RFLAGS.VM, CS, SS, DS, ES or vmx.
+// Recompute mode, cpl, seg_flat and mode_key, and let the machine choose its translation context (env->context). Call it after any
+// change to CR0, CR4, EFER, RFLAGS.VM, RFLAGS.AC, CS, SS, DS, ES or vmx. CPL is SS.DPL in protected mode, 0 in real, 3 in V86 mode.
+//    mode_key  bits 3..0 mode, 4 CPL = 3, 5 flat (64-bit mode, or ES, CS, SS, DS all flat), 6 VMX non-root, 7 SS.D
 void isa_update_mode(struct isa_cpu *c);
+#define ISA_KEY_CPL3    (1u << 4)
+#define ISA_KEY_FLAT    (1u << 5)
+#define ISA_KEY_NONROOT (1u << 6)
+#define ISA_KEY_SS_D    (1u << 7)
 
 static inline bool isa_long(const struct isa_cpu *c) { return c->efer & ISA_EFER_LMA; }
 static inline bool isa_code64(const struct isa_cpu *c) { return c->mode == ISA_LONG64; }

@@ -41,7 +41,7 @@ enum isa_icpt {
     ISA_ICPT_RDPMC,
     ISA_ICPT_RDRAND,
     ISA_ICPT_RDSEED,
-    ISA_ICPT_RDMSR,       // arg = MSR
+    ISA_ICPT_RDMSR,       // arg = MSR, *val: for IA32_TSC the counter in and out (TSC offsetting), else 0
     ISA_ICPT_WRMSR,       // arg = MSR, *val = value
     ISA_ICPT_MOV_TO_CR,   // arg = CR number | gpr << 8, *val: value in; value to load out (guest/host mask applied)
     ISA_ICPT_MOV_FROM_CR, // arg = CR number | gpr << 8, *val: value in; value to return out (read shadow applied)
@@ -50,7 +50,7 @@ enum isa_icpt {
     ISA_ICPT_SMSW,        // *val: CR0 in; value to store out. Never exits
     ISA_ICPT_MOV_DR,      // arg = DR number | gpr << 8 | (from DR) << 16
     ISA_ICPT_IO, // arg = port | size << 16 | in << 24 | string << 25 | rep << 26 | imm << 27; *val: linear address (string)
-    ISA_ICPT_TASK_SWITCH,   // arg = selector | source << 30 (0 CALL, 1 IRET, 2 JMP, 3 task gate in IDT)
+    ISA_ICPT_TASK_SWITCH,   // arg = selector | source << 30 (0 CALL, 1 IRET, 2 JMP, 3 task gate in IDT: i is NULL)
     ISA_ICPT_DTR_GDTR_IDTR, // SGDT SIDT LGDT LIDT; arg = linear address of the operand
     ISA_ICPT_DTR_LDTR_TR,   // SLDT STR LLDT LTR; arg = linear address, or 0 for a register operand
     ISA_ICPT_NUM
@@ -89,6 +89,8 @@ struct isa_env {
     uint64_t (*tsc)(struct isa_cpu *c, uint64_t cycles); // time-stamp counter at a cycle count, TSC offset of the MSR applied
     uint64_t (*random)(struct isa_cpu *c);               // RDRAND, RDSEED: from the machine's seeded log
     void (*inval)(struct isa_cpu *c, enum isa_inval kind, uint64_t a, uint64_t b, uint64_t la);
+    // The mode, CPL, CR0, CR4 or RFLAGS.AC changed (from isa_update_mode): choose the mirror context. May be NULL.
+    void (*context)(struct isa_cpu *c);
     // VMX. intercept() is called in non-root operation only. vmx() runs the VMX instruction of row i->op in any operation.
     int (*intercept)(struct isa_cpu *c, const struct isa_insn *i, enum isa_icpt point, uint64_t arg, uint64_t *val);
     int (*intercept_event)(struct isa_cpu *c, const struct isa_event *e); // exception or NMI about to be delivered: 0 or VMEXIT

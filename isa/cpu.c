@@ -1,0 +1,80 @@
+// isa/cpu.c: the state after RESET, and what is derived from it.
+#include "isa/cpu.h"
+
+#include <string.h>
+
+#include "isa/cr.h"
+#include "isa/env.h"
+#include "isa/flags.h"
+
+void isa_reset(struct isa_cpu *c)
+{
+    const struct isa_env *env = c->env;
+    memset(c, 0, sizeof *c);
+    c->env = env;
+    c->gpr[ISA_RDX] = 0x600; // family 6
+    c->rip = 0xfff0;
+    isa_set_rflags(c, ISA_FL_1);
+    for (unsigned s = ISA_ES; s <= ISA_GS; s++)
+        c->seg[s] = (struct isa_seg){.limit = 0xffff, .ar = 0x93};
+    c->seg[ISA_CS] = (struct isa_seg){.sel = 0xf000, .base = 0xffff0000, .limit = 0xffff, .ar = 0x9b};
+    c->seg[ISA_LDTR] = (struct isa_seg){.limit = 0xffff, .ar = 0x82};
+    c->seg[ISA_TR] = (struct isa_seg){.limit = 0xffff, .ar = 0x8b};
+    c->gdtr.limit = c->idtr.limit = 0xffff;
+    c->cr0 = ISA_CR0_CD | ISA_CR0_NW | ISA_CR0_ET;
+    c->dr[6] = ISA_DR6_INIT;
+    c->dr[7] = ISA_DR7_INIT;
+    c->xcr0 = 1;
+    c->pat = 0x0007040600070406ull;
+    c->apic_base = 0xfee00900ull; // enabled, bootstrap processor
+    c->misc_enable = 1;           // fast strings
+    for (unsigned k = 0; k < ISA_MIRROR_SIZE; k++)
+        c->rd[k].tag = c->wr[k].tag = ISA_MIRROR_EMPTY;
+    isa_update_mode(c);
+}
+
+static enum isa_mode mode_of(const struct isa_cpu *c)
+{
+    const struct isa_seg *cs = &c->seg[ISA_CS];
+    if (!(c->cr0 & ISA_CR0_PE))
+        return ISA_REAL;
+    if (c->efer & ISA_EFER_LMA)
+        return cs->ar & ISA_AR_L ? ISA_LONG64 : cs->ar & ISA_AR_DB ? ISA_COMPAT32 : ISA_COMPAT16;
+    if (c->rflags_sys & ISA_FL_VM)
+        return ISA_V86;
+    return cs->ar & ISA_AR_DB ? ISA_PROT32 : ISA_PROT16;
+}
+
+// A flat segment needs no check by the memory operands that use it: base 0, all of 4 GB, readable and writable. CS only ever has to be
+// readable: decoders let writes through a CS override take the checked path.
+static bool flat(const struct isa_seg *s, bool is_cs)
+{
+    if (s->base != 0 || s->limit != 0xffffffff || (s->ar & (ISA_AR_UNUSABLE | ISA_AR_P | ISA_AR_S)) != (ISA_AR_P | ISA_AR_S))
+        return false;
+    bool code = s->ar & 8, readable_or_writable = s->ar & 2, down_or_conforming = s->ar & 4;
+    if (is_cs)
+        return !code || readable_or_writable;
+    return !code && readable_or_writable && !down_or_conforming;
+}
+
+void isa_update_mode(struct isa_cpu *c)
+{
+    c->mode = mode_of(c);
+    c->cpl = c->mode == ISA_REAL ? 0 : c->mode == ISA_V86 ? 3 : isa_dpl(&c->seg[ISA_SS]);
+    c->seg_flat = 0;
+    for (unsigned s = ISA_ES; s <= ISA_GS; s++)
+        c->seg_flat |= flat(&c->seg[s], s == ISA_CS) << s;
+    const unsigned four = 1u << ISA_ES | 1u << ISA_CS | 1u << ISA_SS | 1u << ISA_DS;
+    uint32_t key = c->mode;
+    if (c->cpl == 3)
+        key |= ISA_KEY_CPL3;
+    if (c->mode == ISA_LONG64 || (c->seg_flat & four) == four)
+        key |= ISA_KEY_FLAT;
+    if (c->vmx == ISA_VMX_NONROOT)
+        key |= ISA_KEY_NONROOT;
+    if (c->mode != ISA_LONG64 && (c->seg[ISA_SS].ar & ISA_AR_DB))
+        key |= ISA_KEY_SS_D;
+    c->mode_key = key;
+    if (c->env && c->env->context)
+        c->env->context(c);
+}

@@ -1,0 +1,31 @@
+// isa/msr.h: model-specific registers (isa/msr.def), without privilege and intercepts, which are the caller's business.
+//
+// An MSR that isa/msr.def does not hold goes to env->rdmsr/wrmsr (VMX capabilities, local APIC).
+// MANUAL     "Model-Specific Registers (MSRs)".
+#ifndef ISA_MSR_H
+#define ISA_MSR_H
+
+#include "isa/env.h"
+#include "isa/fault.h"
+
+// false: no such MSR, or a value it does not take: #GP(0), with *rule saying why.
+bool isa_rdmsr(struct isa_cpu *c, uint32_t msr, uint64_t *val, enum isa_rule *rule);
+bool isa_wrmsr(struct isa_cpu *c, uint32_t msr, uint64_t val, enum isa_rule *rule);
+
+struct isa_msr_info {
+    uint32_t addr;
+    const char *name, *text;
+};
+extern const struct isa_msr_info isa_msr_info[];
+extern const unsigned isa_msr_count;
+const struct isa_msr_info *isa_msr_find(uint32_t addr); // NULL if the table does not hold it
+
+#define ISA_MSR_TSC             0x10u
+#define ISA_MSR_APIC_BASE       0x1bu
+#define ISA_MSR_FEATURE_CONTROL 0x3au
+#define ISA_MSR_EFER            0xc0000080u
+#define ISA_MSR_FS_BASE         0xc0000100u
+#define ISA_MSR_GS_BASE         0xc0000101u
+#define ISA_MSR_KERNEL_GS_BASE  0xc0000102u
+
+#endif
