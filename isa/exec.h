@@ -21,9 +21,13 @@
 #endif
 
 #if ISA_TAIL
-#define ISA_H(name)    name##_tail
-#define ISA_NEXT(c, i) return (i)[1].run((c), (i) + 1)
-#define ISA_END(c, i)  return (i)[1].run((c), (i) + 1)
+#define ISA_H(name) name##_tail
+#define ISA_NEXT(c, i)                                                                                                             \
+    do {                                                                                                                           \
+        (c)->at = (i) + 1;                                                                                                         \
+        return (i)[1].run((c), (i) + 1);                                                                                           \
+    } while (0)
+#define ISA_END(c, i) ISA_NEXT(c, i)
 #else
 #define ISA_H(name)    name##_loop
 #define ISA_NEXT(c, i) return ((void)(c), (void)(i), ISA_R_NEXT)

@@ -222,9 +222,7 @@ void dev_set_deadline(struct dev *d, uint64_t cycle)
 {
     d->deadline = cycle;
     recompute_deadline(d->m->bus);
-    struct isa_cpu *c = d->m->cpu[0] ? &d->m->cpu[0]->isa : NULL;
-    if (c && d->m->bus->next_deadline < c->budget)
-        c->budget = d->m->bus->next_deadline;
+    engine_kick(d->m);
 }
 
 uint64_t bus_next_deadline(const struct sim_machine *m) { return m->bus->next_deadline; }
@@ -242,7 +240,7 @@ void bus_run_deadlines(struct sim_machine *m, uint64_t now)
     }
 }
 
-uint64_t dev_now(const struct dev *d) { return d->m->cpu[0] ? d->m->cpu[0]->isa.cycles : 0; }
+uint64_t dev_now(const struct dev *d) { return d->m->cpu[0] ? engine_now(&d->m->cpu[0]->isa) : 0; }
 uint64_t dev_hz(const struct dev *d) { return d->m->profile->hz; }
 uint64_t dev_ns_to_cycles(const struct dev *d, uint64_t ns)
 {
@@ -272,11 +270,7 @@ void dev_set_intc(struct sim_machine *m, struct dev *d, const struct dev_intc *o
     b->intc[k] = (struct bus_intc){d, ops, priority};
 }
 
-void dev_intc_changed(struct sim_machine *m)
-{
-    if (m->cpu[0])
-        m->cpu[0]->isa.attention = 1;
-}
+void dev_intc_changed(struct sim_machine *m) { engine_kick(m); }
 
 bool bus_irq_pending(const struct sim_machine *m)
 {
@@ -328,6 +322,5 @@ void dev_exit(struct dev *d, uint64_t code)
         return;
     m->pending_stop = (struct sim_stop){.kind = SIM_STOP_EXIT, .code = code};
     m->has_pending_stop = true;
-    m->stop_requested = true;
-    m->cpu[0]->isa.attention = 1;
+    engine_kick(m);
 }

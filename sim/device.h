@@ -29,7 +29,7 @@ void dev_map_port(struct dev *d, unsigned range, uint16_t port, unsigned n);
 void dev_map_mmio(struct dev *d, unsigned range, struct hpa base, uint64_t n);
 void dev_unmap_mmio(struct dev *d, unsigned range);
 void dev_set_deadline(struct dev *d, uint64_t cycle);
-uint64_t dev_now(const struct dev *d);                       // current cycle; exact, because device accesses run precisely
+uint64_t dev_now(const struct dev *d);                       // current cycle; exact, in the middle of a block too
 uint64_t dev_hz(const struct dev *d);                        // cycles per second of the profile
 uint64_t dev_ns_to_cycles(const struct dev *d, uint64_t ns); // by the profile's frequency
 

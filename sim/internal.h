@@ -27,10 +27,10 @@ struct sim_cpu {
     uint64_t stat[SIM_NSTAT];
     // engine (sim/engine.c)
     struct engine_cpu *eng;
-    // The engine runs one instruction alone: cycles and insns are exact at its start. Whatever must know the exact time (port I/O, MMIO)
-    // or may change what is being executed returns ISA_R_RESTART while this is false, and the engine comes back with it true. So
-    // timing is the same in every dispatcher.
-    bool precise;
+    // The inline instruction TLB: fx mirrors live ITLB entries of the current context as rd and wr of isa_cpu do for data, with the
+    // same slots and tags; addend + la = host-physical address. The engine fills it after mmu_fetch(); whoever drops rd and wr
+    // entries because an architectural entry went away drops fx entries too.
+    struct isa_mirror fx[ISA_MIRROR_SIZE];
 };
 static inline struct sim_cpu *sim_cpu_of(struct isa_cpu *c) { return (struct sim_cpu *)c; }
 
@@ -94,9 +94,22 @@ struct tlb *tlb_create(const struct sim_profile *p);
 void tlb_destroy(struct tlb *t);
 
 // engine (sim/engine.c, sim/block.c)
-void engine_code_written(struct sim_machine *m, struct hpa pa, uint64_t n); // a write hit a page that holds decoded code
-bool engine_page_has_code(const struct sim_machine *m, struct hpa pa);      // mmu must not mirror it for writes
-bool engine_observed(const struct sim_machine *m);                          // someone listens to INSN or MEM: mirror nothing
+//
+// Exact time and place, in the middle of a block too: c->at is the instruction being executed. Nobody but the engine reads
+// c->cycles, c->insns and c->rip directly.
+static inline uint64_t engine_now(const struct isa_cpu *c) { return c->cycles + (c->at ? c->at->cost_before : 0); }
+static inline uint64_t engine_insns(const struct isa_cpu *c) { return c->insns + (c->at ? c->at->idx : 0); }
+static inline uint64_t engine_rip(const struct isa_cpu *c) { return c->at ? c->gpr[ISA_REG_RIP] + c->at->off : c->rip; }
+// Spend cycles. All dynamic costs go through here, so that the block under way stops at the boundary where a deadline falls.
+void engine_charge(struct isa_cpu *c, uint64_t cycles);
+// Something happened that the engine must look at before the next instruction: an interrupt line, an earlier deadline, a request to
+// stop. May be called from anywhere; the instruction under way completes first.
+void engine_kick(struct sim_machine *m);
+// Bytes of RAM that hold decoded code were written, or are about to be, by whomever. Needs no answer: a block that is being
+// executed ends after the current instruction. Cheap if the page holds no code.
+void engine_code_written(struct sim_machine *m, struct hpa pa, uint64_t n);
+bool engine_page_has_code(const struct sim_machine *m, struct hpa pa); // mmu must not mirror it for writes
+bool engine_observed(const struct sim_machine *m);                     // someone listens to INSN or MEM: mirror nothing
 
 // vmx glue (sim/vmx_glue.c)
 int glue_vmx(struct isa_cpu *c, const struct isa_insn *i);
