@@ -9,6 +9,37 @@ struct vmx_caps {
     uint64_t basic, pin, proc, exit, entry, misc, cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1, vmcs_enum, proc2, ept_vpid;
     uint64_t true_pin, true_proc, true_exit, true_entry, vmfunc;
 };
+
+// The MSRs of the teach profile: those of a Haswell (CPUID 306C3H), less what is not modelled (vmx-model/controls.def says what
+// is; vmx-model/caps.c asserts that nothing else is allowed). Different from the Haswell:
+//   BASIC     region of 4096 bytes (this model's image is longer than 1 KB); no dual-monitor treatment of SMM
+//   PROC      no TPR shadow          PROC2   no APIC virtualization, PAUSE-loop exiting, VM functions or VMCS shadowing; RDSEED exiting
+//   EXIT, ENTRY  no IA32_PERF_GLOBAL_CTRL            MISC    no SMM; VMWRITE may write any field
+//   CR4_FIXED1   SMAP and UMIP may be set, SMX may not
+#define VMX_CAPS_TEACH                                                                                                             \
+    {                                                                                                                              \
+        .basic = 0x00d8100000000012, .pin = 0x0000003f00000016, .proc = 0xffd9fffe0401e172, .exit = 0x003fefff00036dff,            \
+        .entry = 0x0000dfff000011ff, .misc = 0x200401e5, .cr0_fixed0 = 0x80000021, .cr0_fixed1 = 0xffffffff, .cr4_fixed0 = 0x2000, \
+        .cr4_fixed1 = 0x372fff, .vmcs_enum = 0x2a, .proc2 = 0x000118ee00000000, .ept_vpid = 0x00000f0106334141,                    \
+        .true_pin = 0x0000003f00000016, .true_proc = 0xffd9fffe04006172, .true_exit = 0x003fefff00036dfb,                          \
+        .true_entry = 0x0000dfff000011fb, .vmfunc = 0,                                                                             \
+    }
+extern const struct vmx_caps vmx_caps_teach;
+
+// A capability MSR by number (480H to 491H). false: the processor has no such MSR (then RDMSR is #GP).
+#define VMX_MSR_FIRST 0x480u
+#define VMX_MSR_LAST  0x491u
+bool vmx_caps_rdmsr(const struct vmx_caps *caps, uint32_t msr, uint64_t *val);
+// Name of the n-th of them, "IA32_VMX_BASIC" ..., and its value.
+const char *vmx_caps_msr_name(uint32_t msr);
+
+// Fields of the MSRs.
+static inline uint32_t vmx_revision(const struct vmx_caps *k) { return (uint32_t)k->basic & 0x7fffffffu; }
+static inline bool vmx_has_true(const struct vmx_caps *k) { return k->basic >> 55 & 1; }
+static inline bool vmx_has_proc2(const struct vmx_caps *k) { return k->proc >> 63 & 1; }
+static inline unsigned vmx_cr3_targets(const struct vmx_caps *k) { return (unsigned)(k->misc >> 16) & 0x1ff; }
+static inline unsigned vmx_msr_list_max(const struct vmx_caps *k) { return 512u * (((unsigned)(k->misc >> 25) & 7) + 1); }
+
 // Which capability makes a VMCS field exist (column cap of vmcs_fields.def).
 enum vmcs_cap {
     VMCS_CAP_ALWAYS,

@@ -47,6 +47,33 @@ struct vmcs {
     uint64_t changed[(VMCS_NFIELD + 63) / 64]; // fields written since the last VM entry
 };
 
+// --- the image of a VMCS in its region (byte offsets; little-endian)
+//      0  revision identifier (bit 31: shadow-VMCS indicator)    as the manual says; the rest is this model's own format
+//      4  VMX-abort indicator
+//      8  launch state: 0 clear, 1 launched
+//     12  0
+//     16  the fields in table order, 8 bytes each
+// The processor writes it on VMCLEAR and when another VMCS becomes current; until then the region is stale, as on real processors.
+#define VMCS_REGION_SIZE 4096u
+#define VMCS_OFF_ABORT   4u
+#define VMCS_OFF_LAUNCH  8u
+#define VMCS_OFF_FIELDS  16u
+static inline unsigned vmcs_image_offset(enum vmcs_field f) { return VMCS_OFF_FIELDS + 8u * (unsigned)f; }
+// Between the region's bytes and the cached VMCS. from_image forgets who wrote the fields: the region does not hold that.
+void vmcs_to_image(const struct vmcs *v, uint8_t image[VMCS_REGION_SIZE]);
+void vmcs_from_image(struct vmcs *v, const uint8_t image[VMCS_REGION_SIZE]);
+
+// Raw field access; put cuts the value to the field's width. Natural-width fields are 64 bits wide here.
+static inline uint64_t vmcs_get(const struct vmcs *v, enum vmcs_field f) { return v->f[f]; }
+void vmcs_put(struct vmcs *v, enum vmcs_field f, uint64_t val);
+// Software's write (VMWRITE, or a scenario): put, and remember who did it for explanations.
+void vmcs_write(struct vmcs *v, enum vmcs_field f, uint64_t val, uint64_t cycle, uint64_t rip);
+static inline bool vmcs_changed(const struct vmcs *v, enum vmcs_field f) { return v->changed[f / 64] >> (f % 64) & 1; }
+
+// Whether a processor with these capabilities has the field.
+struct vmx_caps;
+bool vmcs_exists(const struct vmx_caps *caps, enum vmcs_field f);
+
 // Dense index by encoding (access-type bit ignored) or by name (case-insensitive), or -1.
 int vmcs_by_encoding(uint32_t encoding);
 int vmcs_by_name(const char *name);
@@ -54,5 +81,6 @@ int vmcs_by_name(const char *name);
 const char *vmcs_nearest_name(const char *name);
 // Bits a field has: 16, 32 or 64.
 unsigned vmcs_bits(enum vmcs_field f);
+static inline bool vmcs_read_only(enum vmcs_field f) { return vmcs_field_info[f].type == VMCS_INFO; }
 
 #endif

@@ -55,13 +55,64 @@ struct vmx_exit {
 
 struct vmx_cpu {
     const struct vmx_caps *caps;
+    uint8_t maxphyaddr;
     bool on;                      // between VMXON and VMXOFF
     uint64_t vmxon_ptr, vmcs_ptr; // VMX_NO_PTR: none
     struct vmcs vmcs;             // the current VMCS, cached; valid if vmcs_ptr != VMX_NO_PTR
-    struct vmx_exit exit;         // the exit being taken
+    struct vmx_exit exit;         // the exit being taken, or the last one taken
     struct vmx_entry_report report;
     bool has_report;
+    bool mtf_pending;     // monitor trap flag: exit at the next instruction boundary
     uint64_t entry_cycle; // when non-root operation was entered
 };
+
+// After creation and after RESET of the processor. caps must outlive v.
+void vmx_init(struct vmx_cpu *v, const struct vmx_caps *caps, unsigned maxphyaddr);
+
+// --- VMX instructions (vmx-model/insn.c)
+enum vmx_outcome { VMX_SUCCEED, VMX_FAIL_INVALID, VMX_FAIL_VALID };
+enum vmx_action { VMX_ACT_NONE, VMX_ACT_INVEPT, VMX_ACT_INVVPID, VMX_ACT_ON, VMX_ACT_OFF, VMX_ACT_ENTER };
+// What a VMX instruction did, for the machine: what to invalidate, what to tell observers.
+struct vmx_done {
+    enum vmx_outcome outcome;
+    uint32_t error;         // VM-instruction error of FAIL_VALID
+    uint64_t operand;       // VMCS pointer, field encoding, or invalidation type
+    enum vmx_action action; // ENTER: a VM entry was attempted; v->report says how it went
+    uint64_t a, la;         // INVEPT: EPTP; INVVPID: VPID and linear address
+};
+// Runs the VMX instruction *i in any operation. ISA_R_NEXT: done, RIP is the caller's to advance. ISA_R_STOP: a VM entry loaded guest
+// state, or failed late and loaded host state; c->rip is set. FAULT; VMEXIT: record in v->exit (non-root operation).
+int vmx_insn(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_insn *i, struct vmx_done *done);
+
+// --- VM entry (vmx-model/entry.c)
+// All checks of a VM entry with the current VMCS, without entering: pure; also what a view shows while a VMCS is edited.
+// launch: VMLAUNCH or VMRESUME. Fills v->report but does not touch the processor.
+void vmx_check_entry(const struct isa_cpu *c, const struct vmx_cpu *v, struct vmx_entry_report *report);
+// Inject the event of the VM-entry interruption-information field, after a VM entry. 0, FAULT or VMEXIT like isa_deliver_event().
+int vmx_inject(struct isa_cpu *c, struct vmx_cpu *v);
+
+// --- VM exits (vmx-model/intercept.c prepares the record, vmx-model/exit.c carries it out)
+int vmx_intercept(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_insn *i, enum isa_icpt point, uint64_t arg, uint64_t *val);
+int vmx_intercept_event(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_event *e);
+int vmx_intercept_triple(struct isa_cpu *c, struct vmx_cpu *v);
+int vmx_ept_violation(struct isa_cpu *c, struct vmx_cpu *v, struct gpa gpa, uint64_t la, bool la_valid, bool translating_la,
+                      unsigned acc, unsigned ept_perms);
+int vmx_ept_misconfig(struct isa_cpu *c, struct vmx_cpu *v, struct gpa gpa);
+// An interrupt waits in non-root operation (vector < 0: not acknowledged): true and a record if it causes a VM exit.
+bool vmx_intercept_irq(struct isa_cpu *c, struct vmx_cpu *v, bool nmi, int vector);
+// Whether an exit for an external interrupt must acknowledge it ("acknowledge interrupt on exit").
+bool vmx_ack_on_exit(const struct vmx_cpu *v);
+// At an instruction boundary in non-root operation: true and a record if the monitor trap flag, an interrupt window or an NMI window
+// causes a VM exit. vmx_window_armed: the boundary must be watched.
+bool vmx_window_exit(struct isa_cpu *c, struct vmx_cpu *v);
+bool vmx_window_armed(const struct isa_cpu *c, const struct vmx_cpu *v);
+// Take the VM exit of v->exit: save guest state, load host state. RIP must be exact. False: VMX abort (v->vmcs.abort says why).
+bool vmx_take_exit(struct isa_cpu *c, struct vmx_cpu *v);
+
+// The control words as they act now: secondary controls count as 0 unless activated.
+uint32_t vmx_pin(const struct vmx_cpu *v);
+uint32_t vmx_proc(const struct vmx_cpu *v);
+uint32_t vmx_proc2(const struct vmx_cpu *v);
+static inline uint64_t vmx_get(const struct vmx_cpu *v, enum vmcs_field f) { return v->vmcs.f[f]; }
 
 #endif
