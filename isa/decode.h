@@ -33,6 +33,10 @@ enum {
     ISA_F_COND = 1 << 11,   // i->cc = low four bits of the opcode
     ISA_F_VEX = 1 << 12,    // VEX-encoded
     ISA_F_BRANCH = 1 << 13, // near branch: i->imm is the relative displacement where the operand is J
+    ISA_F_RD = 1 << 14,     // the ModRM (or moffs) operand, if in memory, is read
+    ISA_F_WR = 1 << 15,     // ... is written (with RD: read, then written)
+    ISA_F_W0 = 1 << 16,     // REX.W or VEX.W must be 0
+    ISA_F_W1 = 1 << 17,     // ... must be 1
 };
 
 struct isa_opinfo {
@@ -56,5 +60,14 @@ struct isa_decode_mode {
 // Returns the length, or 0 if n bytes are not enough (the caller must then give more, at most 15). Undefined encodings give
 // op = ISA_OP_INVALID, len = what was consumed, imm = the rule (enum isa_rule).
 unsigned isa_decode(const struct isa_decode_mode *m, const uint8_t *bytes, unsigned n, struct isa_insn *i);
+
+// For block builders (isa/prepare.c). The static cycles of an instruction, given the cycles of every cost class: those of its row;
+// with a memory operand LOAD, STORE, RMW or LOCKED instead of ALU, and on top of any other class what memory adds to ALU.
+uint32_t isa_static_cost(const struct isa_insn *i, const uint32_t *cost);
+
+// Make a decoded instruction ready to run as number idx of a block, off bytes from the block's start and after cost_before cycles: sets
+// off, idx, cost, cost_before, run (from a table of isa/exec.h) and adds off + len to the displacement of a RIP-relative operand.
+void isa_prepare(struct isa_insn *i, isa_handler *const *const *table, unsigned off, unsigned idx, uint32_t cost_before,
+                 const uint32_t *cost);
 
 #endif

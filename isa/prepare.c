@@ -1,0 +1,32 @@
+// isa/prepare.c: what a block builder does to each decoded instruction.
+#include <assert.h>
+
+#include "isa/decode.h"
+#include "isa/tables.h"
+
+uint32_t isa_static_cost(const struct isa_insn *i, const uint32_t *cost)
+{
+    const struct isa_opinfo *op = &isa_opinfo[i->op];
+    unsigned mem = ISA_COST_ALU;
+    if (i->is_mem)
+        switch (op->props & (ISA_F_RD | ISA_F_WR)) {
+        case ISA_F_RD: mem = ISA_COST_LOAD; break;
+        case ISA_F_WR: mem = ISA_COST_STORE; break;
+        case ISA_F_RD | ISA_F_WR: mem = i->lock ? ISA_COST_LOCKED : ISA_COST_RMW; break;
+        }
+    uint32_t extra = cost[mem] > cost[ISA_COST_ALU] ? cost[mem] - cost[ISA_COST_ALU] : 0;
+    return cost[op->cost] + extra;
+}
+
+void isa_prepare(struct isa_insn *i, isa_handler *const *const *table, unsigned off, unsigned idx, uint32_t cost_before,
+                 const uint32_t *cost)
+{
+    assert(i->osz == 1 || i->osz == 2 || i->osz == 4 || i->osz == 8);
+    i->off = (uint16_t)off;
+    i->idx = (uint16_t)idx;
+    i->cost_before = cost_before;
+    i->cost = isa_static_cost(i, cost);
+    i->run = table[i->op][__builtin_ctz(i->osz) * 2 + i->is_mem];
+    if (i->is_mem && i->base == ISA_REG_RIP)
+        i->disp += off + i->len;
+}
