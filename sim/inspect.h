@@ -50,7 +50,10 @@ uint64_t sim_eptp(struct sim_machine *m, unsigned cpu); // current EPTP in non-r
 const struct vmx_entry_report *sim_entry_report(struct sim_machine *m, unsigned cpu);
 
 // --- TLB
-const struct tlb *sim_tlb(struct sim_machine *m, unsigned cpu);
+const struct tlb *sim_tlb(struct sim_machine *m, unsigned cpu); // marks stale entries first
+// Empty all TLBs and paging-structure caches of a processor, guest-physical mappings included: the next access walks cold. For scenarios;
+// no instruction does that much.
+void sim_tlb_flush_all(struct sim_machine *m, unsigned cpu);
 
 // --- disassembly of one instruction at a linear address, Intel syntax (or AT&T). Returns its length, 0 if unreadable.
 unsigned sim_disasm(struct sim_machine *m, unsigned cpu, uint64_t la, bool att, char *text, unsigned size, uint8_t bytes[16]);

@@ -6,6 +6,7 @@
 #include "sim/event.h"
 #include "sim/inspect.h"
 #include "sim/machine.h"
+#include "sim/mmu.h"
 #include "sim/profile.h"
 #include "sim/ram.h"
 #include "vmx-model/vmx.h"
@@ -24,6 +25,7 @@ struct sim_cpu {
     struct sim_machine *m;
     unsigned n;
     struct tlb *tlb;
+    struct mmu_state mmu;
     uint64_t stat[SIM_NSTAT];
     // engine (sim/engine.c)
     struct engine_cpu *eng;
@@ -78,16 +80,33 @@ int mmu_probe(struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc);
 void *mmu_host_run(struct isa_cpu *c, uint64_t la, uint64_t max, uint64_t *len, unsigned acc);
 int mmu_read_phys(struct isa_cpu *c, struct gpa pa, void *buf, unsigned n);
 int mmu_write_phys(struct isa_cpu *c, struct gpa pa, const void *buf, unsigned n);
-// Translate a fetch: 0 with *pa, or FAULT/VMEXIT. Charges and fills like any access.
-int mmu_fetch(struct isa_cpu *c, uint64_t la, struct hpa *pa);
+// Translate a fetch: 0 with *pa, or FAULT/VMEXIT. Charges and fills like any access. Repeated fetches from a page are served inline
+// by the fetch mirror, which obeys the same rules as the data mirror (an entry mirrors a live iTLB entry of the current context).
+int mmu_fetch_slow(struct isa_cpu *c, uint64_t la, struct hpa *pa);
+static inline int mmu_fetch(struct isa_cpu *c, uint64_t la, struct hpa *pa)
+{
+    const struct mmu_fetch_mirror *e = &sim_cpu_of(c)->mmu.fx[mmu_fx_slot(la)];
+    if (__builtin_expect(e->tag == ((la & ~0xfffull) | (uint64_t)c->mctx << 4), 1)) {
+        pa->v = e->page | (la & 0xfff);
+        return 0;
+    }
+    return mmu_fetch_slow(c, la, pa);
+}
 void mmu_inval(struct isa_cpu *c, enum isa_inval kind, uint64_t a, uint64_t b, uint64_t la);
 // VMX transitions and instructions (called by sim/vmx_glue.c).
 void mmu_vm_transition(struct sim_cpu *c, bool entry); // after state was loaded: flush by VPID rule, choose the mirror context
 void mmu_invept(struct sim_cpu *c, unsigned type, uint64_t eptp);
 void mmu_invvpid(struct sim_cpu *c, unsigned type, uint16_t vpid, uint64_t la);
-// Current context changed (CPL, CR0.WP, SMAP/AC ...): choose the mirror context number.
+// CR0, CR3, CR4, EFER or the VMX context changed other than through mmu_inval() and mmu_vm_transition() (raw writes of registers):
+// recompute what is cached of them and choose the mirror context number. Changes of CPL and RFLAGS.AC need no call: bit 0 of mctx
+// follows CPL in isa_update_mode(), and what depends on AC is never mirrored.
 void mmu_context(struct sim_cpu *c);
+// After reset: drops every TLB entry and mirror entry. Also attaches the processor to its TLB, so call it once after creation.
 void mmu_reset(struct sim_cpu *c);
+// Something that decides what may be mirrored changed (a subscription to INSN, MEM or TLB_STALE; an MMIO range): empty all mirrors.
+void mmu_mirror_clear(struct sim_machine *m);
+// The page at pa now holds decoded code: no mirror may write it. The engine calls this when a page gets its first block.
+void mmu_code_page(struct sim_machine *m, struct hpa pa);
 
 // tlb (sim/tlb.c)
 struct tlb *tlb_create(const struct sim_profile *p);
@@ -116,7 +135,9 @@ int glue_vmx(struct isa_cpu *c, const struct isa_insn *i);
 int glue_intercept(struct isa_cpu *c, const struct isa_insn *i, enum isa_icpt point, uint64_t arg, uint64_t *val);
 int glue_intercept_event(struct isa_cpu *c, const struct isa_event *e);
 int glue_intercept_triple(struct isa_cpu *c);
-// EPT violation or misconfiguration found by the mmu: prepare the VM-exit record and return ISA_R_VMEXIT.
+// EPT violation or misconfiguration found by the mmu: prepare the VM-exit record and return ISA_R_VMEXIT. translating_la: the
+// access was to the translation of la itself, not to a paging-structure entry (exit qualification bit 8). ept_perms: logical AND of
+// the EPT entries (EPT_R | EPT_W | EPT_X). Bits of the qualification: ept_violation_qual() in vmx-model/ept.h.
 int glue_ept_violation(struct isa_cpu *c, struct gpa gpa, uint64_t la, bool la_valid, bool translating_la, unsigned acc,
                        unsigned ept_perms);
 int glue_ept_misconfig(struct isa_cpu *c, struct gpa gpa);

@@ -19,10 +19,13 @@ enum tlb_unit { TLB_ITLB, TLB_DTLB, TLB_STLB, TLB_NTLB /* guest-physical mapping
 
 struct tlb_entry {
     bool valid, global, dirty;
-    uint8_t mapping;    // enum tlb_mapping
-    uint8_t unit;       // enum tlb_unit
-    uint8_t page_shift; // 12, 21, 30 (22 for 4 MB pages)
-    uint8_t perms;      // TLB_PERM_*
+    uint8_t mapping;     // enum tlb_mapping
+    uint8_t unit;        // enum tlb_unit
+    uint8_t page_shift;  // 12, 21, 30 (22 for 4 MB pages)
+    uint8_t guest_shift; // page size of the guest's own tables, where larger than page_shift the entry is a fragment of that page
+    uint8_t perms;       // TLB_PERM_*: gperms & eperms
+    uint8_t gperms;      // of the guest's paging structures alone (W, U, X, R)
+    uint8_t eperms;      // of the EPT alone (W, U, X, R); all without EPT
     uint16_t vpid, pcid;
     uint64_t eptrta;  // EPTP bits 51:12, 0 without EPT
     uint64_t tag;     // linear (or guest-physical) page base
@@ -42,6 +45,9 @@ struct tlb;
 // Iterate over all valid entries in a fixed order (unit, set, way). *pos starts at 0; returns NULL at the end.
 const struct tlb_entry *tlb_next(const struct tlb *t, unsigned *pos);
 unsigned tlb_count(const struct tlb *t, enum tlb_unit unit);
+// Compare every entry with the tables in RAM it was made from, and set stale accordingly.
+struct sim_machine;
+void tlb_refresh_stale(struct sim_machine *m, unsigned cpu);
 const char *tlb_unit_name(enum tlb_unit unit);
 const char *tlb_mapping_name(enum tlb_mapping mapping);
 
