@@ -97,9 +97,8 @@ void mmu_inval(struct isa_cpu *c, enum isa_inval kind, uint64_t a, uint64_t b, u
 void mmu_vm_transition(struct sim_cpu *c, bool entry); // after state was loaded: flush by VPID rule, choose the mirror context
 void mmu_invept(struct sim_cpu *c, unsigned type, uint64_t eptp);
 void mmu_invvpid(struct sim_cpu *c, unsigned type, uint16_t vpid, uint64_t la);
-// CR0, CR3, CR4, EFER or the VMX context changed other than through mmu_inval() and mmu_vm_transition() (raw writes of registers):
-// recompute what is cached of them and choose the mirror context number. Changes of CPL and RFLAGS.AC need no call: bit 0 of mctx
-// follows CPL in isa_update_mode(), and what depends on AC is never mirrored.
+// Behind env->context: the mode, CPL, CR0, CR3, CR4, EFER or the VMX context may have changed (cheap if nothing did):
+// recompute what is cached of them and choose the mirror context number. What depends on RFLAGS.AC is never mirrored.
 void mmu_context(struct sim_cpu *c);
 // After reset: drops every TLB entry and mirror entry. Also attaches the processor to its TLB, so call it once after creation.
 void mmu_reset(struct sim_cpu *c);
