@@ -29,10 +29,8 @@ struct sim_cpu {
     uint64_t stat[SIM_NSTAT];
     // engine (sim/engine.c)
     struct engine_cpu *eng;
-    // The inline instruction TLB: fx mirrors live ITLB entries of the current context as rd and wr of isa_cpu do for data, with the
-    // same slots and tags; addend + la = host-physical address. The engine fills it after mmu_fetch(); whoever drops rd and wr
-    // entries because an architectural entry went away drops fx entries too.
-    struct isa_mirror fx[ISA_MIRROR_SIZE];
+    struct block **blocks; // hash table of decoded blocks (sim/block.c)
+    uint64_t insn_budget;  // blocks may run only while they end with insns <= insn_budget
 };
 static inline struct sim_cpu *sim_cpu_of(struct isa_cpu *c) { return (struct sim_cpu *)c; }
 
@@ -50,17 +48,22 @@ struct sim_machine {
     struct sim_cpu *cpu[SIM_MAX_CPUS];
     unsigned ncpus;
     // event bus (sim/event.c)
-    uint64_t ev_mask; // union of all subscriptions; tested before an event is even built
+    uint64_t ev_mask;  // union of all subscriptions and needs below; tested before an event is even built
+    uint64_t ev_until; // kinds that end the run under way
     struct ev_sub *subs;
     unsigned nsubs;
     int next_handle;
     bool hash_events;
     uint64_t ev_hash;
+    unsigned delivering; // depth of event delivery
+    bool subs_dead;      // some subscription ended during delivery
     // run control (sim/engine.c)
     bool stop_requested;
     struct sim_stop pending_stop; // set by dev_exit, unmodelled
     bool has_pending_stop;
     uint64_t events_seen; // mask of kinds since the run began
+    struct block_cache *block_cache;
+    uint64_t rng; // RDRAND, RDSEED (sim/env.c)
     // devices (sim/bus.c)
     struct sim_bus *bus;
     // symbols (sim/symbols.c), output (sim/output.c)
@@ -70,8 +73,23 @@ struct sim_machine {
 };
 
 static inline bool ev_wanted(const struct sim_machine *m, enum ev_kind k) { return __builtin_expect((m->ev_mask >> k) & 1, 0); }
+void ev_update_mask(struct sim_machine *m); // after ev_until, hash_events or a subscription changed
 // Fill in clock, cpu, level and rip, and deliver. Call only if ev_wanted().
 void ev_emit(struct sim_cpu *c, struct ev *e);
+// The machine met something that it does not model: the run ends at the next boundary with SIM_STOP_UNMODELLED and this text.
+void sim_unmodelled(struct sim_machine *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+// Hashing (sim/hash.c): fold 64 bits, or bytes, into h. Not cryptographic; the same on every host.
+static inline uint64_t hash_u64(uint64_t h, uint64_t v)
+{
+    h = (h ^ v) * 0x9e3779b97f4a7c15ull;
+    return h ^ h >> 29;
+}
+uint64_t hash_bytes(uint64_t h, const void *p, uint64_t n);
+
+// sim/env.c, sim/cpuid.c
+extern const struct isa_env sim_env;
+void sim_cpuid(struct isa_cpu *c, uint32_t leaf, uint32_t sub, uint32_t out[4]);
 
 // mmu (sim/mmu.c): the functions behind isa_env's memory ports, and the fetch for the engine.
 int mmu_read(struct isa_cpu *c, uint64_t la, void *buf, unsigned n, unsigned acc);
