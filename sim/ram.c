@@ -9,8 +9,8 @@ int ram_create(struct sim_ram *r, uint64_t size, struct sim_error *err)
 {
     void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED)
-        return sim_fail(err, SIM_USAGE, "machine: cannot reserve %llu MiB of RAM: %s; ask for less", (unsigned long long)(size >> 20),
-                        strerror(errno));
+        return sim_fail(err, SIM_USAGE, "machine: cannot reserve %llu MiB of RAM: %s; ask for less",
+                        (unsigned long long)(size >> 20), strerror(errno));
     r->base = p;
     r->size = size;
     return 0;
