@@ -73,6 +73,22 @@ static inline uint32_t isa_status(const struct isa_cpu *c)
 }
 static inline void isa_set_status(struct isa_cpu *c, uint32_t fl) { isa_cc_set(c, ISA_CC_EXPLICIT, 0, fl & ISA_FL_STATUS, 0); }
 
+// Replace CF, or CF and OF (given as RFLAGS bits), and keep the others: CMC, STC, BT, rotates.
+static inline void isa_cc_keep(struct isa_cpu *c, uint32_t kept, uint64_t now)
+{
+    if (c->cc_kind == ISA_CC_EXPLICIT) {
+        c->cc_b = (c->cc_b & kept) | now;
+    } else {
+        c->cc_b = (isa_af(c) ? ISA_FL_AF : 0) | ((kept & ISA_FL_OF) && isa_of(c) ? ISA_FL_OF : 0) | now;
+        c->cc_kind = ISA_CC_RES;
+    }
+}
+static inline void isa_cc_cf(struct isa_cpu *c, bool cf) { isa_cc_keep(c, ISA_FL_STATUS & ~ISA_FL_CF, cf); }
+static inline void isa_cc_cf_of(struct isa_cpu *c, uint64_t cf_of)
+{
+    isa_cc_keep(c, ISA_FL_STATUS & ~(ISA_FL_CF | ISA_FL_OF), cf_of);
+}
+
 // The whole of RFLAGS, and its raw replacement (no permission rules; those are POPF's and IRET's). The caller of
 // isa_set_rflags() calls isa_update_mode() if VM changed.
 static inline uint64_t isa_rflags(const struct isa_cpu *c) { return c->rflags_sys | isa_status(c); }

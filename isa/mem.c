@@ -1,0 +1,104 @@
+// isa/mem.c: the slow paths of data access: what the inline TLB does not answer (isa/mem.h).
+//
+// MODELS     canonicality in 64-bit mode, the end of the 4 GB linear space elsewhere, alignment checking. Manual: "Canonical
+//            Addressing", "Alignment Check Exception (#AC)".
+#include "isa/mem.h"
+
+// #GP(0) or #SS(0) for bytes that no linear address can name. A flat 4 GB segment may fault or wrap at its end (manual, "Limit
+// Checking"); here it faults, as a real segment limit does.
+static int check_range(struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc)
+{
+    bool stack = acc & ISA_ACC_STACK;
+    if (c->mode == ISA_LONG64 || ((acc & ISA_ACC_SYS) && isa_long(c))) {
+        if (isa_canonical(c, la) && isa_canonical(c, la + n - 1))
+            return 0;
+        return stack ? isa_raise(c, ISA_X_SS, 0, ISA_RULE_SS_CANONICAL) : isa_gp0(c, ISA_RULE_GP_CANONICAL);
+    }
+    if (la + n - 1 <= UINT32_MAX)
+        return 0;
+    return stack ? isa_raise(c, ISA_X_SS, 0, ISA_RULE_SS_LIMIT) : isa_gp0(c, ISA_RULE_GP_LIMIT);
+}
+
+static inline bool alignment_fault(const struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc)
+{
+    return (la & (n - 1)) != 0 && c->cpl == 3 && (c->rflags_sys & ISA_FL_AC) && (c->cr0 & ISA_CR0_AM) && (n & (n - 1)) == 0 &&
+           !(acc & ISA_ACC_SYS);
+}
+
+// Paging comes before alignment in the order of priorities (manual, "Priority Among Concurrent Events").
+static int raise_ac(struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc)
+{
+    int r = c->env->probe(c, la, n, acc);
+    return r ? r : isa_raise(c, ISA_X_AC, 0, ISA_RULE_AC_MISALIGNED);
+}
+
+// Host address of bytes that lie inside one page the inline TLB knows, whatever their alignment; NULL if it does not.
+static inline void *mirror_at(struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc)
+{
+    const struct isa_mirror *m = acc & (ISA_ACC_W | ISA_ACC_RMW) ? c->wr : c->rd;
+    const struct isa_mirror *e = &m[isa_mirror_slot(la)];
+    if (e->tag != ((la & ~0xfffull) | (uint64_t)c->mctx << 4) || (la & 0xfff) + n > 0x1000)
+        return NULL;
+    if (acc & (ISA_ACC_SYS | ISA_ACC_USER | ISA_ACC_X)) // other rights than those that the context stands for
+        return NULL;
+    return (void *)(uintptr_t)(e->addend + la);
+}
+
+int isa_ld_slow(struct isa_cpu *c, uint64_t la, void *v, unsigned n, unsigned acc)
+{
+    int r = check_range(c, la, n, acc);
+    if (r)
+        return r;
+    acc &= ~ISA_ACC_STACK;
+    if (alignment_fault(c, la, n, acc))
+        return raise_ac(c, la, n, acc);
+    const void *p = mirror_at(c, la, n, acc);
+    if (!p)
+        return c->env->read(c, la, v, n, acc);
+    memcpy(v, p, n);
+    return 0;
+}
+
+int isa_st_slow(struct isa_cpu *c, uint64_t la, const void *v, unsigned n, unsigned acc)
+{
+    acc |= ISA_ACC_W;
+    int r = check_range(c, la, n, acc);
+    if (r)
+        return r;
+    acc &= ~ISA_ACC_STACK;
+    if (alignment_fault(c, la, n, acc))
+        return raise_ac(c, la, n, acc);
+    void *p = mirror_at(c, la, n, acc);
+    if (!p)
+        return c->env->write(c, la, v, n, acc);
+    memcpy(p, v, n);
+    return 0;
+}
+
+int isa_probe_w(struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc)
+{
+    acc |= ISA_ACC_W;
+    int r = check_range(c, la, n, acc);
+    if (r)
+        return r;
+    acc &= ~ISA_ACC_STACK;
+    if ((r = c->env->probe(c, la, n, acc)))
+        return r;
+    return alignment_fault(c, la, n, acc) ? isa_raise(c, ISA_X_AC, 0, ISA_RULE_AC_MISALIGNED) : 0;
+}
+
+struct isa_loaded isa_ld_v(struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc)
+{
+    uint64_t v = 0;
+    int r = isa_ld_slow(c, la, &v, n, acc);
+    return (struct isa_loaded){r ? 0 : v, r};
+}
+
+int isa_st_v(struct isa_cpu *c, uint64_t la, uint64_t v, unsigned n, unsigned acc) { return isa_st_slow(c, la, &v, n, acc); }
+
+struct isa_loaded isa_seg_la_v(struct isa_cpu *c, unsigned s, uint64_t ea, unsigned n, unsigned acc)
+{
+    uint64_t la = 0;
+    int r = isa_seg_la(c, s, ea, n, acc, &la);
+    return (struct isa_loaded){r ? 0 : la, r};
+}
