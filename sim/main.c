@@ -1,0 +1,338 @@
+// sim/main.c: the composition root: the one file that knows the simulator, Lua and the visualizer at once. Verbs are rows of sim/options.def.
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lua/lx.h"
+#include "sim/bench.h"
+#include "sim/cli.h"
+#include "sim/info.h"
+#include "sim/inspect.h"
+#include "sim/loader.h"
+#include "visualizer/vz.h"
+
+static enum sim_status complain(const struct sim_error *e)
+{
+    fprintf(stderr, "ringside: %s\n", e->what);
+    return e->status;
+}
+
+static bool is_scenario(const char *path)
+{
+    size_t n = strlen(path);
+    return n > 4 && !strcmp(path + n - 4, ".lua");
+}
+
+static int one_argument(const struct cli *c, const char *what, struct sim_error *e)
+{
+    if (c->nargs < 1)
+        return sim_fail(e, SIM_USAGE, "which %s? ringside help shows the usage", what);
+    return 0;
+}
+
+// --- a guest image without a scenario
+
+static struct sim_machine *machine_for_image(const struct cli *c, struct sim_error *e)
+{
+    static const char *const starts[] = {"auto", "real", "prot32", "long64", NULL};
+    struct sim_config cfg = {.profile = c->opt[OPT_PROFILE], .loop = c->opt[OPT_LOOP], .no_mirror = c->opt[OPT_NO_MIRROR]};
+    struct sim_load how = {.cmdline = c->opt[OPT_APPEND]};
+    if (cli_number(c, OPT_RAM, 64u << 20, &cfg.ram_bytes, e) < 0 || cli_number(c, OPT_ADDR, 0x7c00, &how.addr, e) < 0 ||
+        cli_number(c, OPT_ENTRY, 0, &how.entry, e) < 0)
+        return NULL;
+    for (unsigned s = 0; c->opt[OPT_START]; s++) {
+        if (!starts[s]) {
+            const char *near = cli_nearest(c->opt[OPT_START], starts);
+            sim_fail(e, SIM_USAGE, "--start %s: the states are auto, real, prot32 and long64%s%s%s", c->opt[OPT_START],
+                     near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+            return NULL;
+        }
+        if (!strcmp(starts[s], c->opt[OPT_START])) {
+            how.start = (enum sim_start)s;
+            break;
+        }
+    }
+    struct sim_machine *m = sim_create(&cfg, e);
+    if (m && sim_load_file(m, c->args[0], &how, NULL, e) < 0) {
+        sim_destroy(m);
+        return NULL;
+    }
+    return m;
+}
+
+static void print_output(void *ctx, struct sim_machine *m, const struct ev *e)
+{
+    putchar(e->u.output.byte);
+    if (e->u.output.byte == '\n')
+        fflush(stdout);
+}
+
+static enum sim_status status_of(const struct sim_stop *s, bool from_guest)
+{
+    switch (s->kind) {
+    case SIM_STOP_EXIT: return from_guest ? (enum sim_status)(s->code & 0xff) : SIM_OK;
+    case SIM_STOP_LIMIT: return SIM_LIMIT;
+    case SIM_STOP_SHUTDOWN:
+    case SIM_STOP_UNMODELLED: return SIM_UNRECOVERABLE;
+    default: return SIM_OK;
+    }
+}
+
+static enum sim_status run_image(const struct cli *c)
+{
+    struct sim_error e = {0};
+    struct sim_until until = {0};
+    struct sim_machine *m = NULL;
+    if (cli_number(c, OPT_LIMIT, 100000000000ull, &until.max_cycles, &e) < 0 || !(m = machine_for_image(c, &e)))
+        return complain(&e);
+    ev_subscribe(m, EV_BIT(EV_OUTPUT), print_output, NULL);
+    if (c->opt[OPT_HASH])
+        sim_event_hash_enable(m);
+    struct sim_stop s = sim_run(m, &until);
+    const struct isa_cpu *cpu = sim_cpu(m, s.cpu);
+    fflush(stdout);
+    fprintf(stderr, "ringside: %s: %s (%llu instructions, %llu model cycles)\n", sim_stop_name(s.kind), s.text,
+            (unsigned long long)cpu->insns, (unsigned long long)cpu->cycles);
+    if (c->opt[OPT_HASH])
+        printf("state %016llx events %016llx\n", (unsigned long long)sim_state_hash(m), (unsigned long long)sim_event_hash(m));
+    sim_destroy(m);
+    return status_of(&s, c->opt[OPT_EXIT_FROM_GUEST]);
+}
+
+// --- scenarios
+
+static int scenario_options(const struct cli *c, struct lx_options *o, struct sim_error *e)
+{
+    *o = (struct lx_options){.file = c->args[0], .guests = c->opt[OPT_GUESTS], .args = (const char *const *)c->args + 1};
+    return cli_number(c, OPT_LIMIT, 0, &o->max_cycles, e);
+}
+
+static enum sim_status verb_run(const struct cli *c)
+{
+    struct sim_error e = {0};
+    struct lx_options o;
+    if (one_argument(c, "scenario or image", &e) < 0)
+        return complain(&e);
+    if (!is_scenario(c->args[0]))
+        return run_image(c);
+    if (scenario_options(c, &o, &e) < 0)
+        return complain(&e);
+    o.format = c->opt[OPT_JSON] ? LX_JSON : c->opt[OPT_TAP] ? LX_TAP : LX_TEXT;
+    o.quiet = c->opt[OPT_QUIET];
+    o.loop = c->opt[OPT_LOOP];
+    o.no_mirror = c->opt[OPT_NO_MIRROR];
+    o.hash = c->opt[OPT_HASH];
+    enum sim_status s = lx_run(&o, NULL, &e);
+    return s == SIM_OK ? s : complain(&e);
+}
+
+// --- the visualizer
+
+static struct sim_stop debug_drive(void *ctx, struct sim_machine *m, const struct sim_until *u, bool *quit)
+{
+    return vz_drive(ctx, m, u, quit);
+}
+static void debug_narrate(void *ctx, const char *text) { vz_narrate(ctx, text); }
+static void debug_check(void *ctx, bool ok, const char *what, const char *detail) { vz_check(ctx, ok, what, detail); }
+static int debug_mark(void *ctx, const struct sim_mark *mark)
+{
+    vz_mark(ctx, mark);
+    return 0;
+}
+static void debug_finish(void *ctx, struct sim_machine *m, enum sim_status status, const char *verdict)
+{
+    vz_finish(ctx, m, verdict);
+}
+
+static enum sim_status debug_image(const struct cli *c, struct vz *v, struct sim_error *e)
+{
+    struct sim_machine *m = machine_for_image(c, e);
+    if (!m)
+        return e->status;
+    struct sim_until until = {0};
+    bool quit = false;
+    if (cli_number(c, OPT_LIMIT, 0, &until.max_cycles, e) < 0)
+        quit = true;
+    struct sim_stop s = {0};
+    if (!quit)
+        s = vz_drive(v, m, &until, &quit);
+    if (!quit)
+        vz_finish(v, m, s.text);
+    sim_destroy(m);
+    return e->status;
+}
+
+static enum sim_status verb_debug(const struct cli *c)
+{
+    struct sim_error e = {0};
+    struct lx_options o;
+    if (one_argument(c, "scenario or image", &e) < 0 || scenario_options(c, &o, &e) < 0)
+        return complain(&e);
+    if (access(c->args[0], R_OK) != 0) {
+        sim_fail(&e, is_scenario(c->args[0]) ? SIM_SCRIPT : SIM_IMAGE, "%s: cannot be read", c->args[0]);
+        return complain(&e);
+    }
+    struct vz_options vo = {
+        .theme = c->opt[OPT_THEME], .ascii = c->opt[OPT_ASCII], .mono = getenv("NO_COLOR") && *getenv("NO_COLOR")};
+    struct vz *v = vz_open(&vo, &e);
+    if (!v)
+        return complain(&e);
+    enum sim_status s;
+    if (is_scenario(c->args[0])) {
+        const struct lx_hooks hooks = {v, debug_drive, debug_narrate, debug_check, debug_mark, debug_finish};
+        s = lx_run(&o, &hooks, &e);
+    } else {
+        s = debug_image(c, v, &e);
+    }
+    vz_close(v);
+    return s == SIM_OK ? s : complain(&e);
+}
+
+// --- diagrams
+
+struct draw {
+    const char *kind, *at, *path;
+    bool list, drawn, failed;
+    struct sim_error e;
+    char seen[512];
+};
+
+static int draw_mark(void *ctx, const struct sim_mark *mark)
+{
+    struct draw *d = ctx;
+    if (d->list) {
+        printf("%-24s %s\n", mark->name, mark->text ? mark->text : "");
+        return 0;
+    }
+    if (d->at && strcmp(d->at, mark->name)) {
+        size_t n = strlen(d->seen);
+        snprintf(d->seen + n, sizeof d->seen - n, "%s%s", n ? ", " : "", mark->name);
+        return 0;
+    }
+    d->failed = vz_draw(d->kind, mark, d->path, stdout, &d->e) < 0;
+    d->drawn = true;
+    return 1;
+}
+static void draw_narrate(void *ctx, const char *text) {}
+static void draw_check(void *ctx, bool ok, const char *what, const char *detail) {}
+
+static int draw_arguments(const struct cli *c, struct draw *d, struct lx_options *o, struct sim_error *e)
+{
+    const char *kinds[16] = {NULL};
+    *d = (struct draw){.at = c->opt[OPT_AT], .path = c->opt[OPT_OUTPUT], .list = c->opt[OPT_LIST]};
+    for (unsigned k = 0; k < 15 && vz_draw_kind(k); k++)
+        kinds[k] = vz_draw_kind(k);
+    if (scenario_options(c, o, e) < 0)
+        return -1;
+    if (d->list && c->nargs == 1) {
+        o->file = c->args[0];
+        return 0;
+    }
+    if (c->nargs < 2)
+        return sim_fail(e, SIM_USAGE,
+                        "draw needs a kind and a scenario: ringside draw walk scenarios/page-walk/lab.lua --at nested -o walk.svg");
+    for (unsigned k = 0; kinds[k]; k++)
+        if (!strcmp(kinds[k], c->args[0]))
+            d->kind = kinds[k];
+    if (!d->kind) {
+        const char *near = cli_nearest(c->args[0], kinds);
+        return sim_fail(e, SIM_USAGE, "draw: no diagram \"%s\"%s%s%s; there are walk, gdt, idt, tss, vmcs and rings", c->args[0],
+                        near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+    }
+    o->file = c->args[1];
+    o->args = (const char *const *)c->args + 2;
+    return 0;
+}
+
+static enum sim_status verb_draw(const struct cli *c)
+{
+    struct sim_error e = {0};
+    struct lx_options o;
+    struct draw d;
+    if (draw_arguments(c, &d, &o, &e) < 0)
+        return complain(&e);
+    const struct lx_hooks hooks = {.ctx = &d, .narrate = draw_narrate, .check = draw_check, .mark = draw_mark};
+    enum sim_status s = lx_run(&o, &hooks, &e);
+    if (d.list) {
+        for (unsigned k = 0; vz_draw_kind(k); k++)
+            printf("%s%-10s %s\n", k ? "" : "\ndiagrams:\n", vz_draw_kind(k), vz_draw_text(k));
+        return s == SIM_CHECK_FAILED ? SIM_OK : s == SIM_OK ? s : complain(&e);
+    }
+    if (d.drawn)
+        return d.failed ? complain(&d.e) : SIM_OK;
+    if (s != SIM_OK && s != SIM_CHECK_FAILED)
+        return complain(&e);
+    sim_fail(&e, SIM_USAGE, d.at ? "%s: no mark \"%s\"; its marks are: %s" : "%s: declares no mark to draw at", o.file,
+             d.at ? d.at : "", d.seen[0] ? d.seen : "none");
+    return complain(&e);
+}
+
+// --- the rest
+
+static enum sim_status verb_explain(const struct cli *c)
+{
+    struct sim_error e = {0};
+    if (one_argument(c, "thing", &e) < 0 || info_explain(stdout, c->args, c->nargs, &e) < 0)
+        return complain(&e);
+    return SIM_OK;
+}
+
+static enum sim_status verb_info(const struct cli *c)
+{
+    struct sim_error e = {0};
+    if (c->nargs && !strcmp(c->args[0], "annotations")) {
+        char *text = lx_annotations();
+        fputs(text, stdout);
+        free(text);
+        return SIM_OK;
+    }
+    if (c->nargs && !strcmp(c->args[0], "man"))
+        return cli_man(stdout), SIM_OK;
+    if (c->nargs && !strcmp(c->args[0], "completion"))
+        return cli_completion_bash(stdout), SIM_OK;
+    if (c->nargs && !strcmp(c->args[0], "options"))
+        return cli_markdown(stdout), SIM_OK;
+    if (info_table(stdout, c->nargs ? c->args[0] : NULL, &e) < 0)
+        return complain(&e);
+    return SIM_OK;
+}
+
+static enum sim_status verb_bench(const struct cli *c)
+{
+    struct sim_error e = {0};
+    return sim_bench(stdout, c->opt[OPT_JSON] != NULL, &e) < 0 ? complain(&e) : SIM_OK;
+}
+
+static enum sim_status verb_help(const struct cli *c)
+{
+    char *argv[] = {(char *)"ringside", c->nargs ? c->args[0] : NULL, NULL};
+    struct sim_error e = {0};
+    struct cli of;
+    if (!c->nargs)
+        return cli_help(stdout), SIM_OK;
+    if (cli_parse(&of, 2, argv, &e) < 0)
+        return complain(&e);
+    return cli_help_verb(stdout, of.verb), SIM_OK;
+}
+
+int main(int argc, char **argv)
+{
+    static enum sim_status (*const verb[CLI_NVERB])(const struct cli *) = {
+        [CLI_RUN] = verb_run,   [CLI_DEBUG] = verb_debug, [CLI_DRAW] = verb_draw, [CLI_EXPLAIN] = verb_explain,
+        [CLI_INFO] = verb_info, [CLI_BENCH] = verb_bench, [CLI_HELP] = verb_help};
+    struct sim_error e = {0};
+    struct cli c;
+    setlocale(LC_CTYPE, ""); // for the terminal's character set only: numbers and texts stay in the C locale
+    if (cli_parse(&c, argc, argv, &e) < 0)
+        return complain(&e);
+    if (c.opt[OPT_HELP])
+        return cli_help_verb(stdout, c.verb), SIM_OK;
+    enum sim_status s = verb[c.verb](&c);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fprintf(stderr, "ringside: cannot write to standard output\n");
+        return s == SIM_OK ? SIM_INTERNAL : s;
+    }
+    return s;
+}
