@@ -37,6 +37,7 @@ enum {
     ISA_F_WR = 1 << 15,     // ... is written (with RD: read, then written)
     ISA_F_W0 = 1 << 16,     // REX.W or VEX.W must be 0
     ISA_F_W1 = 1 << 17,     // ... must be 1
+    ISA_F_L0 = 1 << 18,     // VEX.L must be 0
 };
 
 struct isa_opinfo {
