@@ -26,8 +26,8 @@ void isa_reset(struct isa_cpu *c)
     c->dr[7] = ISA_DR7_INIT;
     c->xcr0 = 1;
     c->pat = 0x0007040600070406ull;
-    c->apic_base = 0xfee00900ull; // enabled, bootstrap processor
-    c->misc_enable = 1;           // fast strings
+    c->apic_base = 0xfee00900ull;  // enabled, bootstrap processor
+    c->misc_enable = 1 | 3u << 11; // fast strings; branch trace store and PEBS unavailable
     for (unsigned k = 0; k < ISA_MIRROR_SIZE; k++)
         c->rd[k].tag = c->wr[k].tag = ISA_MIRROR_EMPTY;
     isa_update_mode(c);

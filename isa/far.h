@@ -23,7 +23,7 @@ uint64_t isa_flags_writable(const struct isa_cpu *c, unsigned osz, bool iret);
 
 // The stack pointers of level dpl in the current TSS (32- and 16-bit TSS: with SS). #TS if the TSS is too short.
 int isa_tss_stack(struct isa_cpu *c, unsigned dpl, uint16_t *ss, uint64_t *sp);
-// In IA-32e mode: RSP0..2 (slot 0..2) or IST1..7 (slot 4 + n).
+// In IA-32e mode: RSP0..2 (slot 0..2) or IST1..7 (slot 3 + n).
 int isa_tss_rsp(struct isa_cpu *c, unsigned slot, uint64_t *rsp);
 
 #endif

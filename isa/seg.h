@@ -65,7 +65,7 @@ int isa_desc_access(struct isa_cpu *c, struct isa_desc *d);
 // Checks for a stack segment for use at privilege level cpl. ts: raise #TS instead of #GP (the selector came from a TSS).
 int isa_ss_check(struct isa_cpu *c, uint16_t sel, unsigned cpl, bool ts, struct isa_seg *out);
 // Checks for ES, DS, FS or GS.
-int isa_data_check(struct isa_cpu *c, uint16_t sel, struct isa_seg *out);
+int isa_data_check(struct isa_cpu *c, uint16_t sel, bool ts, struct isa_seg *out);
 // The null selector's hidden part, as loaded into a data segment register.
 struct isa_seg isa_seg_null(uint16_t sel);
 // The segment that virtual-8086 mode (or real mode: keeping limit and size of *old) loads for sel.

@@ -1,0 +1,175 @@
+// isa/msr.c: reading and writing model-specific registers by the rows of isa/msr.def.
+#include "isa/msr.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "isa/cr.h"
+
+enum kind { RW, KEEP, CANON, CONST, NULLED, FN };
+struct row {
+    uint32_t addr;
+    uint16_t field; // offset in struct isa_cpu
+    uint8_t kind;
+    uint64_t mask;
+    uint32_t leaf; // 0: always there
+    uint8_t reg, bit;
+};
+#define NEED(l, r, b) l, r, b
+#define ALWAYS        0, 0, 0
+static const struct row rows[] = {
+#define M_(addr, name, field, kind, mask, leaf, reg, bit, text) {addr, offsetof(struct isa_cpu, field), kind, mask, leaf, reg, bit},
+#define M(...)                                                  M_(__VA_ARGS__)
+#include "isa/msr.def"
+#undef M
+#undef M_
+};
+const struct isa_msr_info isa_msr_info[] = {
+#define M(addr, name, field, kind, mask, need, text) {addr, name, text},
+#include "isa/msr.def"
+#undef M
+};
+const unsigned isa_msr_count = sizeof rows / sizeof *rows;
+
+static const struct row *find(struct isa_cpu *c, uint32_t msr)
+{
+    for (unsigned k = 0; k < isa_msr_count; k++) {
+        if (rows[k].addr != msr)
+            continue;
+        uint32_t r[4] = {0};
+        if (rows[k].leaf)
+            c->env->cpuid(c, rows[k].leaf, 0, r);
+        return !rows[k].leaf || (r[rows[k].reg] >> rows[k].bit & 1) ? &rows[k] : NULL;
+    }
+    return NULL;
+}
+
+const struct isa_msr_info *isa_msr_find(uint32_t addr)
+{
+    for (unsigned k = 0; k < isa_msr_count; k++)
+        if (isa_msr_info[k].addr == addr)
+            return &isa_msr_info[k];
+    return NULL;
+}
+
+static bool held(uint32_t msr) { return isa_msr_find(msr) != NULL; }
+
+bool isa_rdmsr(struct isa_cpu *c, uint32_t msr, uint64_t *val, enum isa_rule *rule)
+{
+    const struct row *m = find(c, msr);
+    *rule = ISA_RULE_GP_MSR_UNKNOWN;
+    if (!m) {
+        if (held(msr) || !c->env->rdmsr(c, msr, val))
+            return false;
+    } else if (m->kind == CONST) {
+        *val = m->mask;
+    } else if (m->kind == NULLED) {
+        *val = 0;
+    } else if (msr == ISA_MSR_TSC) {
+        *val = c->env->tsc(c, c->cycles);
+    } else {
+        memcpy(val, (const char *)c + m->field, 8);
+    }
+    c->env->on_msr(c, msr, *val, false);
+    return true;
+}
+
+// --- writes that need more than a mask
+
+static bool pat_ok(uint64_t v)
+{
+    for (unsigned k = 0; k < 8; k++) {
+        unsigned t = v >> (8 * k) & 0xff;
+        if (t > 7 || t == 2 || t == 3)
+            return false;
+    }
+    return true;
+}
+
+static bool apic_base_ok(struct isa_cpu *c, uint64_t v)
+{
+    uint32_t r[4];
+    c->env->cpuid(c, 1, 0, r);
+    bool x2 = r[2] >> 21 & 1, en = v >> 11 & 1, ext = v >> 10 & 1;
+    bool was_en = c->apic_base >> 11 & 1, was_ext = c->apic_base >> 10 & 1;
+    uint64_t defined = ((1ull << isa_maxphyaddr(c)) - 1) & ~0xfffull;
+    defined |= 1u << 8 | 1u << 11 | (x2 ? 1u << 10 : 0);
+    if ((v & ~defined) || (ext && !en))
+        return false;
+    if (was_ext && en && !ext) // x2APIC mode is left by disabling the APIC only
+        return false;
+    return !(ext && !was_en); // and entered from the enabled state only
+}
+
+static bool write_fn(struct isa_cpu *c, uint32_t msr, uint64_t v, enum isa_rule *rule)
+{
+    switch (msr) {
+    case ISA_MSR_TSC: {
+        uint64_t delta = v - c->env->tsc(c, c->cycles);
+        c->tsc_offset += delta;
+        c->tsc_adjust += delta;
+        return true;
+    }
+    case 0x3b: // IA32_TSC_ADJUST
+        c->tsc_offset += v - c->tsc_adjust;
+        c->tsc_adjust = v;
+        return true;
+    case ISA_MSR_APIC_BASE:
+        if (!apic_base_ok(c, v))
+            return false;
+        c->apic_base = v;
+        return true;
+    case ISA_MSR_FEATURE_CONTROL:
+        *rule = ISA_RULE_GP_MSR_LOCKED;
+        if (c->feature_control & 1)
+            return false;
+        *rule = ISA_RULE_GP_MSR_VALUE;
+        if (v & ~5ull)
+            return false;
+        c->feature_control = v;
+        return true;
+    case ISA_MSR_EFER:
+        if (isa_set_efer(c, v)) {
+            *rule = c->fault.rule;
+            return false;
+        }
+        return true;
+    default: // IA32_PAT
+        if (!pat_ok(v))
+            return false;
+        c->pat = v;
+        return true;
+    }
+}
+
+static bool write_row(struct isa_cpu *c, const struct row *m, uint64_t v, enum isa_rule *rule)
+{
+    *rule = ISA_RULE_GP_MSR_VALUE;
+    switch (m->kind) {
+    case CONST: *rule = ISA_RULE_GP_MSR_READONLY; return false;
+    case NULLED: return true;
+    case FN: return write_fn(c, m->addr, v, rule);
+    case CANON:
+        *rule = ISA_RULE_GP_MSR_CANONICAL;
+        if (!isa_canonical(c, v))
+            return false;
+        break;
+    case RW:
+        if (v & ~m->mask)
+            return false;
+        break;
+    case KEEP: v &= m->mask; break;
+    }
+    memcpy((char *)c + m->field, &v, 8);
+    return true;
+}
+
+bool isa_wrmsr(struct isa_cpu *c, uint32_t msr, uint64_t v, enum isa_rule *rule)
+{
+    const struct row *m = find(c, msr);
+    *rule = ISA_RULE_GP_MSR_UNKNOWN;
+    if (m ? !write_row(c, m, v, rule) : held(msr) || !c->env->wrmsr(c, msr, v))
+        return false;
+    c->env->on_msr(c, msr, v, true);
+    return true;
+}
