@@ -30,7 +30,14 @@ struct mmu_mctx {
     uint16_t vpid, pcid;
     uint8_t flags; // MMU_CTX_*
 };
-enum { MMU_CTX_USED = 1, MMU_CTX_DIRECT = 2 /* no paging, no EPT */, MMU_CTX_EPT = 4, MMU_CTX_WP = 8, MMU_CTX_SMAP = 16 };
+enum {
+    MMU_CTX_USED = 1,
+    MMU_CTX_DIRECT = 2 /* no paging, no EPT */,
+    MMU_CTX_EPT = 4,
+    MMU_CTX_WP = 8,
+    MMU_CTX_SMAP = 16,
+    MMU_CTX_PG = 32
+};
 #define MMU_NCTX 32u
 
 struct mmu_state {
@@ -44,13 +51,141 @@ struct mmu_state {
     struct isa_pg pg;
     struct ept ept;
     uint16_t vpid, pcid;
-    uint64_t eptrta;            // 0 when EPT is off
-    uint64_t root;              // guest-physical address of the top table
-    uint64_t key0, key1, gkey1; // parts of TLB keys (sim/tlb.c)
+    uint64_t eptrta;      // 0 when EPT is off
+    uint64_t root;        // guest-physical address of the top table
+    uint64_t key1, gkey1; // parts of TLB keys: linear or combined mappings, guest-physical mappings
     // mirror contexts
     struct mmu_mctx ctx[MMU_NCTX];
     uint8_t ctx_cur, ctx_next;
     struct mmu_fetch_mirror fx[MMU_FX_SIZE];
 };
+
+// --- the TLB from inside (sim/tlb.c)
+//
+// A unit is sets x ways of entries. What a lookup compares stands apart from the entries, so that a hit touches one cache line:
+//    key0   63..48 VPID   47..3 page number   2..1 size class   0 valid
+//    key1   63 global   54 unpaged   53..52 mapping   51..12 EPTRTA   11..0 PCID (ignored where global)
+//    data   51..12 frame   6 dirty   5..3 eperms R W X   2..0 gperms W U X
+struct tlb_hot {
+    uint64_t key0, key1, data;
+    uint64_t stamp; // order of filling (L1), or of last use (other units)
+};
+struct tlb_unit_state {
+    uint16_t sets, ways; // sets is a power of two; 0 ways: the profile has no such unit
+    uint16_t by_size[4]; // live entries per size class
+    bool lru;            // uses are stamped; else replacement is by fill order
+    struct tlb_hot *hot;
+    struct tlb_entry *entry;
+    uint64_t *live; // bit map over hot[]
+};
+struct tlb {
+    struct tlb_unit_state u[TLB_NUNIT];
+    struct sim_cpu *cpu; // whose mirrors the entries back; set by mmu_reset()
+    uint64_t clock;      // stamps
+    uint64_t walk;       // number of the walk under way: what it fills serves only later walks
+    unsigned fragments;  // live entries smaller than the guest page they translate
+};
+
+#define TLB_K0_VALID       1ull
+#define TLB_K1_GLOBAL      (1ull << 63)
+#define TLB_K1_UNPAGED     (1ull << 54)
+#define TLB_K1_MAP_SHIFT   52
+#define TLB_DATA_DIRTY     (1ull << 6)
+#define TLB_DATA_FRAME     0x000ffffffffff000ull
+#define TLB_DATA_GPERMS(d) ((unsigned)(d)&7)
+#define TLB_DATA_EPERMS(d) ((unsigned)((d) >> 3) & 7) // EPT_R | EPT_W | EPT_X
+static const uint8_t tlb_class_shift[4] = {12, 21, 22, 30};
+static inline unsigned tlb_class(unsigned shift) { return shift == 21 ? 1 : shift == 22 ? 2 : shift == 30 ? 3 : 0; }
+
+static inline uint64_t tlb_key0(uint16_t vpid, uint64_t la, unsigned shift)
+{
+    return (uint64_t)vpid << 48 | (la >> shift << shift & 0x01ffffffffffffffull) >> 12 << 3 | tlb_class(shift) << 1 | TLB_K0_VALID;
+}
+static inline bool tlb_key1_equal(uint64_t have, uint64_t want)
+{
+    uint64_t d = have ^ want;
+    return d == 0 || (d >> 63 && !(d & ~TLB_K1_GLOBAL & ~0xfffull));
+}
+// Index of the live entry for an address in a context, with its page shift, or -1. sh: the only shift to look for, or 0 for all.
+static inline int tlb_probe(const struct tlb_unit_state *u, uint64_t key0, uint64_t key1, uint64_t la, unsigned sh)
+{
+    unsigned base = ((unsigned)(la >> sh) & (u->sets - 1u)) * u->ways;
+    for (unsigned w = 0; w < u->ways; w++)
+        if (u->hot[base + w].key0 == key0 && tlb_key1_equal(u->hot[base + w].key1, key1))
+            return (int)(base + w);
+    return -1;
+}
+static inline int tlb_find(const struct tlb_unit_state *u, uint16_t vpid, uint64_t key1, uint64_t la)
+{
+    for (unsigned k = 0; k < 4; k++)
+        if (u->by_size[k]) {
+            int i = tlb_probe(u, tlb_key0(vpid, la, tlb_class_shift[k]), key1, la, tlb_class_shift[k]);
+            if (i >= 0)
+                return i;
+        }
+    return -1;
+}
+// A use of an entry (not of L1 entries: their replacement must not depend on hits).
+static inline void tlb_touch(struct tlb *t, enum tlb_unit unit, int i)
+{
+    if (t->u[unit].lru)
+        t->u[unit].hot[i].stamp = ++t->clock;
+}
+// Put an entry into its unit, replacing the entry with the same key, an empty way, or the oldest. No-op where the unit is absent.
+void tlb_fill(struct tlb *t, const struct tlb_entry *e);
+// The one function that removes an entry; drops its mirrors.
+void tlb_drop(struct tlb *t, enum tlb_unit unit, unsigned i);
+
+// Which entries an invalidation drops.
+struct tlb_select {
+    uint32_t units;           // bit set of enum tlb_unit
+    uint8_t mappings;         // bit set of enum tlb_mapping
+    bool one_vpid, not_vpid0; // only vpid; all but VPID 0
+    bool one_pcid;            // only pcid; globals of other PCIDs match too unless keep_global
+    bool keep_global;         // globals stay
+    bool one_eptrta;          // only eptrta
+    bool one_page;            // only what translates addr (TLBs: any part of its guest page; caches: its prefix)
+    uint16_t vpid, pcid;
+    uint64_t eptrta, addr;
+};
+#define TLB_UNITS_TLB (1u << TLB_ITLB | 1u << TLB_DTLB | 1u << TLB_STLB)
+#define TLB_UNITS_PSC (1u << TLB_PML4E | 1u << TLB_PDPTE | 1u << TLB_PDE)
+#define TLB_UNITS_ALL ((1u << TLB_NUNIT) - 1)
+#define TLB_MAP_LA    (1u << TLB_LINEAR | 1u << TLB_COMBINED)
+#define TLB_MAP_ALL   (TLB_MAP_LA | 1u << TLB_GUEST_PHYSICAL)
+unsigned tlb_invalidate(struct tlb *t, const struct tlb_select *s); // how many entries it dropped
+// Has a source of the entry changed in RAM so that the translation or its rights would now be different? *now: its value.
+bool tlb_entry_is_stale(const struct sim_machine *m, const struct tlb_entry *e, uint64_t *now);
+
+// --- mirrors (sim/mirror.c)
+// An access by the current context at la succeeded at pa; data: the L1 entry's (struct tlb_hot). Mirrors it where that is allowed.
+void mmu_mirror_fill(struct sim_cpu *c, uint64_t la, struct hpa pa, uint64_t data);
+void mmu_mirror_fill_fetch(struct sim_cpu *c, uint64_t la, struct hpa pa);
+void mmu_mirror_drop(struct sim_cpu *c, enum tlb_unit unit, uint64_t la, unsigned shift);
+void mmu_mirror_clear_cpu(struct sim_cpu *c);
+void mmu_mirror_select(struct sim_cpu *c); // context number of the current context into isa.mctx
+// Assert the invariants; returns how many mirror entries are live. Debug builds call it after every slow path.
+unsigned mmu_mirror_check(struct sim_cpu *c);
+
+// What an access of kind acc (ISA_ACC_*) needs of EPT: EPT_R, EPT_W, EPT_X.
+static inline unsigned mmu_ept_need(unsigned acc)
+{
+    return acc & ISA_ACC_X ? EPT_X : acc & ISA_ACC_RMW ? EPT_R | EPT_W : acc & ISA_ACC_W ? EPT_W : EPT_R;
+}
+
+// --- walks (sim/mmu_walk.c). 0 with *e filled (a TLB entry without unit), or FAULT / VMEXIT.
+int mmu_walk(struct sim_cpu *c, uint64_t la, unsigned acc, struct tlb_entry *e);
+// Guest-physical access without a linear address (PDPTE loads and the like).
+int mmu_walk_gpa(struct sim_cpu *c, struct gpa gpa, unsigned acc, struct hpa *pa);
+
+// --- invalidation (sim/mmu_inval.c)
+// Raise #PF: drops what the manual says a page fault drops.
+int mmu_page_fault(struct sim_cpu *c, uint64_t la, unsigned acc, enum isa_rule rule);
+// EPT violation found in a TLB entry or in a walk: drops what the manual says it drops.
+int mmu_ept_violation(struct sim_cpu *c, struct gpa gpa, uint64_t la, bool la_valid, bool final, unsigned acc, unsigned perms);
+int mmu_ept_misconfig(struct sim_cpu *c, struct gpa gpa);
+
+// --- access (sim/mmu_access.c): translate one access inside a page; *pa is exact on success.
+int mmu_translate(struct sim_cpu *c, uint64_t la, unsigned acc, struct hpa *pa);
 
 #endif

@@ -19,6 +19,7 @@ enum tlb_unit { TLB_ITLB, TLB_DTLB, TLB_STLB, TLB_NTLB /* guest-physical mapping
 
 struct tlb_entry {
     bool valid, global, dirty;
+    bool unpaged;        // made while CR0.PG = 0 (under EPT): linear = guest-physical
     uint8_t mapping;     // enum tlb_mapping
     uint8_t unit;        // enum tlb_unit
     uint8_t page_shift;  // 12, 21, 30 (22 for 4 MB pages)
@@ -36,9 +37,12 @@ struct tlb_entry {
     uint64_t filled_rip;             // instruction that caused the walk
     struct hpa src[2];               // the entries it was made from: last guest entry, last EPT entry (0: none)
     uint64_t src_val[2];             // their values then
+    uint8_t src_size[2];             // their sizes in bytes (0: none)
+    bool src_leaf_large[2];          // they map a large page by their PS bit
     bool stale;                      // a source has changed since
     uint64_t stale_cycle, stale_rip; // the write that made it stale
-    uint64_t lru;
+    uint64_t lru;                    // when it was filled, by the TLB's own count
+    uint64_t walk;                   // number of the walk that filled it
 };
 
 struct tlb;

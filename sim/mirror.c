@@ -1,0 +1,212 @@
+// sim/mirror.c: the inline mirrors of live L1 TLB entries, and the context numbers in their tags. Invariants: sim/mmu.h.
+#include <assert.h>
+#include <string.h>
+
+#include "sim/internal.h"
+
+static uint64_t tag_of(const struct sim_cpu *c, uint64_t la) { return (la & ~0xfffull) | (uint64_t)c->isa.mctx << 4; }
+static unsigned tag_ctx(uint64_t tag) { return (unsigned)(tag >> 4) & 0xff; }
+
+static bool allowed(const struct sim_cpu *c)
+{
+    const struct sim_machine *m = c->m;
+    return !m->cfg.no_mirror && !ev_wanted(m, EV_TLB_STALE) && !engine_observed(m);
+}
+
+void mmu_mirror_fill(struct sim_cpu *c, uint64_t la, struct hpa pa, uint64_t data)
+{
+    struct isa_cpu *isa = &c->isa;
+    const struct mmu_state *s = &c->mmu;
+    if (!allowed(c))
+        return;
+    struct hpa page = {pa.v & ~0xfffull};
+    uint8_t *host = ram_at(&c->m->ram, page);
+    if (!host || bus_mmio_at(c->m, page))
+        return;
+    // What depends on RFLAGS.AC is not mirrored, so AC counts as 0 here.
+    unsigned g = TLB_DATA_GPERMS(data), e = TLB_DATA_EPERMS(data);
+    bool user = isa->cpl == 3;
+    struct isa_mirror m = {tag_of(c, la), (uint64_t)(uintptr_t)host - (la & ~0xfffull)};
+    if (!(e & EPT_R) || isa_pg_check(&s->pg, g, user, ISA_ACC_R, false) != ISA_RULE_NONE)
+        return;
+    isa->rd[isa_mirror_slot(la)] = m;
+    if ((data & TLB_DATA_DIRTY) && (e & EPT_W) && isa_pg_check(&s->pg, g, user, ISA_ACC_W, false) == ISA_RULE_NONE &&
+        !engine_page_has_code(c->m, page))
+        isa->wr[isa_mirror_slot(la)] = m;
+}
+
+void mmu_mirror_fill_fetch(struct sim_cpu *c, uint64_t la, struct hpa pa)
+{
+    if (allowed(c))
+        c->mmu.fx[mmu_fx_slot(la)] = (struct mmu_fetch_mirror){tag_of(c, la), pa.v & ~0xfffull};
+}
+
+static void drop_slot(uint64_t *tag, uint64_t la, unsigned shift)
+{
+    if (*tag >> shift == la >> shift)
+        *tag = ISA_MIRROR_EMPTY;
+}
+
+void mmu_mirror_drop(struct sim_cpu *c, enum tlb_unit unit, uint64_t la, unsigned shift)
+{
+    struct isa_cpu *isa = &c->isa;
+    if (unit == TLB_ITLB) {
+        if (shift == 12)
+            drop_slot(&c->mmu.fx[mmu_fx_slot(la)].tag, la, shift);
+        else
+            for (unsigned i = 0; i < MMU_FX_SIZE; i++)
+                drop_slot(&c->mmu.fx[i].tag, la, shift);
+    } else if (shift == 12) {
+        drop_slot(&isa->rd[isa_mirror_slot(la)].tag, la, shift);
+        drop_slot(&isa->wr[isa_mirror_slot(la)].tag, la, shift);
+    } else {
+        for (unsigned i = 0; i < ISA_MIRROR_SIZE; i++) {
+            drop_slot(&isa->rd[i].tag, la, shift);
+            drop_slot(&isa->wr[i].tag, la, shift);
+        }
+    }
+}
+
+void mmu_mirror_clear_cpu(struct sim_cpu *c)
+{
+    memset(c->isa.rd, 0xff, sizeof c->isa.rd);
+    memset(c->isa.wr, 0xff, sizeof c->isa.wr);
+    memset(c->mmu.fx, 0xff, sizeof c->mmu.fx);
+}
+
+void mmu_mirror_clear(struct sim_machine *m)
+{
+    for (unsigned i = 0; i < m->ncpus; i++)
+        if (m->cpu[i])
+            mmu_mirror_clear_cpu(m->cpu[i]);
+}
+
+void mmu_code_page(struct sim_machine *m, struct hpa pa)
+{
+    const uint8_t *host = ram_at(&m->ram, (struct hpa){pa.v & ~0xfffull});
+    if (!host)
+        return;
+    for (unsigned n = 0; n < m->ncpus; n++)
+        for (unsigned i = 0; m->cpu[n] && i < ISA_MIRROR_SIZE; i++) {
+            struct isa_mirror *e = &m->cpu[n]->isa.wr[i];
+            if (e->tag != ISA_MIRROR_EMPTY && e->addend + (e->tag & ~0xfffull) == (uint64_t)(uintptr_t)host)
+                e->tag = ISA_MIRROR_EMPTY;
+        }
+}
+
+// --- contexts
+
+static struct mmu_mctx current(const struct mmu_state *s)
+{
+    struct mmu_mctx d = {.flags = MMU_CTX_USED};
+    if (s->direct) {
+        d.flags |= MMU_CTX_DIRECT;
+        return d;
+    }
+    d.eptrta = s->eptrta;
+    d.vpid = s->vpid;
+    d.pcid = s->pcid;
+    d.flags |= (s->ept_on ? MMU_CTX_EPT : 0) | (s->pg.mode ? MMU_CTX_PG : 0) | (s->pg.wp ? MMU_CTX_WP : 0) |
+               (s->pg.smap ? MMU_CTX_SMAP : 0);
+    return d;
+}
+
+static bool same(const struct mmu_mctx *a, const struct mmu_mctx *b)
+{
+    return a->flags == b->flags && a->vpid == b->vpid && a->pcid == b->pcid && a->eptrta == b->eptrta;
+}
+
+// A context number is about to mean something else: forget what is mirrored under it.
+static void retire(struct sim_cpu *c, unsigned n)
+{
+    for (unsigned i = 0; i < ISA_MIRROR_SIZE; i++) {
+        if (tag_ctx(c->isa.rd[i].tag) >> 1 == n)
+            c->isa.rd[i].tag = ISA_MIRROR_EMPTY;
+        if (tag_ctx(c->isa.wr[i].tag) >> 1 == n)
+            c->isa.wr[i].tag = ISA_MIRROR_EMPTY;
+    }
+    for (unsigned i = 0; i < MMU_FX_SIZE; i++)
+        if (tag_ctx(c->mmu.fx[i].tag) >> 1 == n)
+            c->mmu.fx[i].tag = ISA_MIRROR_EMPTY;
+}
+
+void mmu_mirror_select(struct sim_cpu *c)
+{
+    struct mmu_state *s = &c->mmu;
+    struct mmu_mctx d = current(s);
+    unsigned n = 0;
+    while (n < MMU_NCTX && !same(&s->ctx[n], &d))
+        n++;
+    if (n == MMU_NCTX) {
+        n = s->ctx_next;
+        s->ctx_next = (uint8_t)((n + 1) % MMU_NCTX);
+        retire(c, n);
+        s->ctx[n] = d;
+    }
+    s->ctx_cur = (uint8_t)n;
+    c->isa.mctx = (uint16_t)(n << 1 | (c->isa.cpl == 3));
+}
+
+// --- the invariants, asserted
+
+// The L1 entry that backs a mirror tag, as its hot part; NULL if none does.
+static const struct tlb_hot *backing(const struct sim_cpu *c, enum tlb_unit unit, uint64_t tag)
+{
+    const struct mmu_mctx *d = &c->mmu.ctx[tag_ctx(tag) >> 1];
+    uint64_t key1 = d->eptrta | d->pcid | (uint64_t)(d->flags & MMU_CTX_EPT ? TLB_COMBINED : TLB_LINEAR) << TLB_K1_MAP_SHIFT |
+                    (d->flags & MMU_CTX_PG ? 0 : TLB_K1_UNPAGED);
+    const struct tlb_unit_state *u = &c->tlb->u[unit];
+    int i = tlb_find(u, d->vpid, key1, tag & ~0xfffull);
+    return i < 0 ? NULL : &u->hot[i];
+}
+
+static unsigned check_data(const struct sim_cpu *c, const struct isa_mirror *e, bool write)
+{
+    if (e->tag == ISA_MIRROR_EMPTY)
+        return 0;
+    const struct mmu_mctx *d = &c->mmu.ctx[tag_ctx(e->tag) >> 1];
+    bool user = tag_ctx(e->tag) & 1;
+    uint64_t la = e->tag & ~0xfffull;
+    struct hpa pa = {la};
+    assert(d->flags & MMU_CTX_USED);
+    if (!(d->flags & MMU_CTX_DIRECT)) {
+        const struct tlb_hot *h = backing(c, TLB_DTLB, e->tag);
+        assert(h && "a mirror entry has no L1 entry");
+        unsigned shift = tlb_class_shift[h->key0 >> 1 & 3];
+        pa.v = (h->data & TLB_DATA_FRAME) | (la & ((1ull << shift) - 1));
+        struct isa_pg pg = {.wp = d->flags & MMU_CTX_WP, .smap = d->flags & MMU_CTX_SMAP};
+        unsigned acc = write ? ISA_ACC_W : ISA_ACC_R, need = write ? EPT_W : EPT_R;
+        assert(isa_pg_check(&pg, TLB_DATA_GPERMS(h->data), user, acc, false) == ISA_RULE_NONE);
+        assert(ept_allows(TLB_DATA_EPERMS(h->data), need));
+        assert(!write || (h->data & TLB_DATA_DIRTY));
+    }
+    const uint8_t *host = ram_at(&c->m->ram, pa);
+    assert(host && e->addend + la == (uint64_t)(uintptr_t)host);
+    assert(!bus_mmio_at(c->m, pa));
+    assert(!write || !engine_page_has_code(c->m, pa));
+    (void)user;
+    return 1;
+}
+
+unsigned mmu_mirror_check(struct sim_cpu *c)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < ISA_MIRROR_SIZE; i++)
+        n += check_data(c, &c->isa.rd[i], false) + check_data(c, &c->isa.wr[i], true);
+    for (unsigned i = 0; i < MMU_FX_SIZE; i++) {
+        const struct mmu_fetch_mirror *e = &c->mmu.fx[i];
+        if (e->tag == ISA_MIRROR_EMPTY)
+            continue;
+        n++;
+        if (c->mmu.ctx[tag_ctx(e->tag) >> 1].flags & MMU_CTX_DIRECT) {
+            assert(e->page == (e->tag & ~0xfffull));
+            continue;
+        }
+        const struct tlb_hot *h = backing(c, TLB_ITLB, e->tag);
+        assert(h && "a fetch mirror entry has no iTLB entry");
+        uint64_t in = (1ull << tlb_class_shift[h->key0 >> 1 & 3]) - 1;
+        assert(e->page == ((h->data & TLB_DATA_FRAME) | (e->tag & ~0xfffull & in)));
+    }
+    assert(!n || allowed(c));
+    return n;
+}

@@ -1,0 +1,72 @@
+// sim/mmu.c: the configuration and context of a processor's memory-management unit.
+#include <string.h>
+
+#include "sim/internal.h"
+
+// Bits of the VM-execution controls that concern address translation.
+#define PROC_SECONDARY (1u << 31)
+#define PROC2_EPT      (1u << 1)
+#define PROC2_VPID     (1u << 5)
+
+static void vmx_context(struct sim_cpu *c)
+{
+    struct mmu_state *s = &c->mmu;
+    const uint64_t *f = c->vmx.vmcs.f;
+    s->ept_on = false;
+    s->vpid = 0;
+    s->eptrta = 0;
+    s->eptp = 0;
+    if (c->isa.vmx != ISA_VMX_NONROOT || !(f[VF_CPU_BASED_VM_EXEC_CONTROL] & PROC_SECONDARY))
+        return;
+    if (f[VF_SECONDARY_VM_EXEC_CONTROL] & PROC2_VPID)
+        s->vpid = (uint16_t)f[VF_VIRTUAL_PROCESSOR_ID];
+    if (f[VF_SECONDARY_VM_EXEC_CONTROL] & PROC2_EPT) {
+        s->ept_on = true;
+        s->eptp = f[VF_EPT_POINTER];
+        ept_init(&s->ept, s->eptp, c->m->profile->maxphyaddr, c->m->profile->vmx.ept_vpid);
+        s->eptrta = s->ept.root;
+    }
+}
+
+static void recompute(struct sim_cpu *c)
+{
+    struct mmu_state *s = &c->mmu;
+    const struct isa_cpu *isa = &c->isa;
+    const struct sim_profile *p = c->m->profile;
+    s->cr0 = isa->cr0;
+    s->cr3 = isa->cr3;
+    s->cr4 = isa->cr4;
+    s->efer = isa->efer;
+    s->vmx = isa->vmx;
+    s->valid = true;
+    isa_pg_init(&s->pg, isa, p->maxphyaddr, isa_has(p->features, ISA_FEAT_PSE36), isa_has(p->features, ISA_FEAT_PAGE1GB));
+    vmx_context(c);
+    s->pcid = isa->cr4 & ISA_CR4_PCIDE ? isa->cr3 & 0xfff : 0;
+    s->direct = s->pg.mode == ISA_PG_NONE && !s->ept_on;
+    s->root = s->pg.mode >= ISA_PG_4L ? isa->cr3 & 0x000ffffffffff000ull : isa->cr3 & 0xfffff000u;
+    s->key1 = s->eptrta | s->pcid | (uint64_t)(s->ept_on ? TLB_COMBINED : TLB_LINEAR) << TLB_K1_MAP_SHIFT |
+              (s->pg.mode == ISA_PG_NONE ? TLB_K1_UNPAGED : 0);
+    s->gkey1 = s->eptrta | (uint64_t)TLB_GUEST_PHYSICAL << TLB_K1_MAP_SHIFT;
+    mmu_mirror_select(c);
+}
+
+void mmu_context(struct sim_cpu *c)
+{
+    const struct mmu_state *s = &c->mmu;
+    const struct isa_cpu *isa = &c->isa;
+    if (s->valid && s->cr0 == isa->cr0 && s->cr3 == isa->cr3 && s->cr4 == isa->cr4 && s->efer == isa->efer && s->vmx == isa->vmx)
+        c->isa.mctx = (uint16_t)(s->ctx_cur << 1 | (isa->cpl == 3));
+    else if (c->tlb && c->tlb->cpu)
+        recompute(c);
+}
+
+void mmu_reset(struct sim_cpu *c)
+{
+    c->tlb->cpu = NULL; // a reset is no invalidation that observers hear of
+    const struct tlb_select all = {.units = TLB_UNITS_ALL, .mappings = TLB_MAP_ALL};
+    tlb_invalidate(c->tlb, &all);
+    memset(&c->mmu, 0, sizeof c->mmu);
+    mmu_mirror_clear_cpu(c);
+    c->tlb->cpu = c;
+    mmu_context(c);
+}

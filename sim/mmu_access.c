@@ -1,0 +1,331 @@
+// sim/mmu_access.c: memory accesses that the inline mirror did not serve.
+//
+// TLB lookup, walk where needed, then RAM or device. An access that crosses a page translates both pages before anything is
+// committed. Physical addresses with neither RAM nor a device read as all ones and ignore writes.
+#include <assert.h>
+#include <string.h>
+
+#include "sim/internal.h"
+
+#ifdef RINGSIDE_DEBUG
+#define CHECK_MIRROR(c) ((void)mmu_mirror_check(c))
+#else
+#define CHECK_MIRROR(c) ((void)0)
+#endif
+
+#define WRITES (ISA_ACC_W | ISA_ACC_RMW)
+
+// --- translation
+
+enum verdict { HIT, REWALK, REFUSED };
+
+// May a cached translation serve this access? REFUSED: *r is the fault or exit, which has been raised.
+static enum verdict judge(struct sim_cpu *c, const struct tlb_hot *h, const struct tlb_entry *e, uint64_t la, unsigned acc, int *r)
+{
+    const struct mmu_state *s = &c->mmu;
+    const unsigned need = mmu_ept_need(acc), eperms = TLB_DATA_EPERMS(h->data);
+    if (s->pg.mode != ISA_PG_NONE) {
+        enum isa_rule rule =
+            isa_pg_check(&s->pg, TLB_DATA_GPERMS(h->data), isa_pg_user(&c->isa, acc), acc, c->isa.rflags_sys & ISA_FL_AC);
+        if (__builtin_expect(rule != ISA_RULE_NONE, 0)) {
+            *r = mmu_page_fault(c, la, acc, rule);
+            return REFUSED;
+        }
+    }
+    if (__builtin_expect(!ept_allows(eperms, need), 0)) {
+        *r = mmu_ept_violation(c, (struct gpa){e->gpa.v | (la & ((1ull << e->page_shift) - 1))}, la, true, true, acc, eperms);
+        return REFUSED;
+    }
+    // A write through a translation whose D is still clear walks again to set it.
+    return (acc & WRITES) && !(h->data & TLB_DATA_DIRTY) ? REWALK : HIT;
+}
+
+static void tell_stale(struct sim_cpu *c, struct tlb_entry *e, uint64_t la)
+{
+    uint64_t now;
+    e->stale = tlb_entry_is_stale(c->m, e, &now);
+    if (e->stale) {
+        struct ev ev = {.kind = EV_TLB_STALE, .u.stale = {e, la, now}};
+        ev_emit(c, &ev);
+    }
+}
+
+static void fill(struct sim_cpu *c, enum tlb_unit l1, struct tlb_entry *e)
+{
+    // The second level has no 1-GByte entries.
+    if (e->page_shift < 30) {
+        e->unit = TLB_STLB;
+        tlb_fill(c->tlb, e);
+    }
+    e->unit = (uint8_t)l1;
+    tlb_fill(c->tlb, e);
+}
+
+static void mirror(struct sim_cpu *c, uint64_t la, unsigned acc, struct hpa pa, uint64_t data)
+{
+    if (acc & ISA_ACC_X) {
+        if (!(acc & (ISA_ACC_SYS | ISA_ACC_USER)))
+            mmu_mirror_fill_fetch(c, la, pa);
+    } else if (!(acc & (ISA_ACC_SYS | ISA_ACC_USER)))
+        mmu_mirror_fill(c, la, pa, data);
+}
+
+// A translation in one unit of the TLB: 1 used, 0 not there (or not usable), -1 refused with *r.
+static int lookup(struct sim_cpu *c, enum tlb_unit unit, uint64_t la, unsigned acc, struct hpa *pa, uint64_t *data, int *index,
+                  int *r)
+{
+    struct tlb_unit_state *u = &c->tlb->u[unit];
+    int i = u->ways ? tlb_find(u, c->mmu.vpid, c->mmu.key1, la) : -1;
+    if (i < 0)
+        return 0;
+    const struct tlb_hot *h = &u->hot[i];
+    switch (judge(c, h, &u->entry[i], la, acc, r)) {
+    case REFUSED: return -1;
+    case REWALK: return 0;
+    case HIT: break;
+    }
+    if (ev_wanted(c->m, EV_TLB_STALE))
+        tell_stale(c, &u->entry[i], la);
+    pa->v = (h->data & TLB_DATA_FRAME) | (la & ((1ull << tlb_class_shift[h->key0 >> 1 & 3]) - 1));
+    *data = h->data;
+    *index = i;
+    return 1;
+}
+
+static int translate_paged(struct sim_cpu *c, uint64_t la, unsigned acc, struct hpa *pa)
+{
+    const enum tlb_unit l1 = acc & ISA_ACC_X ? TLB_ITLB : TLB_DTLB;
+    struct tlb_entry e;
+    uint64_t data;
+    int i, r, hit = lookup(c, l1, la, acc, pa, &data, &i, &r);
+    if (hit < 0)
+        return r;
+    if (!hit) {
+        hit = lookup(c, TLB_STLB, la, acc, pa, &data, &i, &r);
+        if (hit < 0)
+            return r;
+        if (hit) {
+            tlb_touch(c->tlb, TLB_STLB, i);
+            engine_charge(&c->isa, c->m->profile->cost[ISA_COST_STLB]);
+            e = c->tlb->u[TLB_STLB].entry[i];
+            e.unit = (uint8_t)l1;
+            tlb_fill(c->tlb, &e);
+        }
+    }
+    if (hit) {
+        c->stat[SIM_STAT_TLB_HITS]++;
+    } else {
+        c->stat[SIM_STAT_TLB_MISSES]++;
+        if ((r = mmu_walk(c, la, acc, &e)))
+            return r;
+        fill(c, l1, &e);
+        pa->v = e.frame.v | (la & ((1ull << e.page_shift) - 1));
+        data = (e.dirty ? TLB_DATA_DIRTY : 0) | (e.gperms & 7u) |
+               ((e.eperms & TLB_PERM_R ? EPT_R : 0) | (e.eperms & TLB_PERM_W ? EPT_W : 0) | (e.eperms & TLB_PERM_X ? EPT_X : 0))
+                   << 3;
+        // A profile without this first-level TLB keeps nothing that a mirror could stand for.
+        if (!c->tlb->u[l1].ways)
+            return 0;
+    }
+    mirror(c, la, acc, *pa, data);
+    CHECK_MIRROR(c);
+    return 0;
+}
+
+int mmu_translate(struct sim_cpu *c, uint64_t la, unsigned acc, struct hpa *pa)
+{
+    mmu_context(c);
+    if (c->mmu.direct) {
+        pa->v = la;
+        mirror(c, la, acc, *pa, TLB_DATA_DIRTY | 7 << 3 | 7);
+        CHECK_MIRROR(c);
+        return 0;
+    }
+    return translate_paged(c, la, acc, pa);
+}
+
+// --- physical memory
+
+static void phys_read(struct sim_cpu *c, struct hpa pa, uint8_t *buf, unsigned n)
+{
+    if (__builtin_expect(!bus_mmio_at(c->m, pa), 1)) {
+        const uint8_t *p = ram_at(&c->m->ram, pa);
+        if (p)
+            memcpy(buf, p, n);
+        else
+            memset(buf, 0xff, n);
+        return;
+    }
+    while (n) { // naturally aligned pieces
+        unsigned k = 8;
+        while (k > n || pa.v & (k - 1))
+            k /= 2;
+        uint64_t v = bus_mmio_read(c->m, pa, k);
+        memcpy(buf, &v, k);
+        buf += k;
+        pa.v += k;
+        n -= k;
+    }
+}
+
+static void phys_write(struct sim_cpu *c, struct hpa pa, const uint8_t *buf, unsigned n)
+{
+    if (__builtin_expect(!bus_mmio_at(c->m, pa), 1)) {
+        uint8_t *p = ram_at(&c->m->ram, pa);
+        if (p) {
+            if (engine_page_has_code(c->m, pa))
+                engine_code_written(c->m, pa, n);
+            memcpy(p, buf, n);
+        }
+        return;
+    }
+    while (n) {
+        unsigned k = 8;
+        while (k > n || pa.v & (k - 1))
+            k /= 2;
+        uint64_t v = 0;
+        memcpy(&v, buf, k);
+        bus_mmio_write(c->m, pa, k, v);
+        buf += k;
+        pa.v += k;
+        n -= k;
+    }
+}
+
+// --- linear accesses: at most two pages
+
+struct span {
+    struct hpa pa[2];
+    unsigned n[2];
+};
+
+static int span(struct sim_cpu *c, uint64_t la, unsigned n, unsigned acc, struct span *s)
+{
+    unsigned room = 4096 - (unsigned)(la & 0xfff);
+    int r;
+    assert(n >= 1 && n <= 4096);
+    s->n[0] = n < room ? n : room;
+    s->n[1] = n - s->n[0];
+    if ((r = mmu_translate(c, la, acc, &s->pa[0])) || !s->n[1])
+        return r;
+    uint64_t next = la + s->n[0];
+    if (!isa_long(&c->isa))
+        next = (uint32_t)next;
+    return mmu_translate(c, next, acc, &s->pa[1]);
+}
+
+static void tell_mem(struct sim_cpu *c, uint64_t la, struct hpa pa, const void *buf, unsigned n, unsigned acc)
+{
+    if (!ev_wanted(c->m, EV_MEM))
+        return;
+    struct ev ev = {.kind = EV_MEM, .u.mem = {.la = la, .pa = pa, .size = (uint8_t)n, .acc = (uint8_t)acc}};
+    memcpy(&ev.u.mem.value, buf, n < 8 ? n : 8);
+    ev_emit(c, &ev);
+}
+
+int mmu_read(struct isa_cpu *isa, uint64_t la, void *buf, unsigned n, unsigned acc)
+{
+    struct sim_cpu *c = sim_cpu_of(isa);
+    struct span s;
+    int r = span(c, la, n, acc & ~ISA_ACC_W, &s);
+    if (r)
+        return r;
+    phys_read(c, s.pa[0], buf, s.n[0]);
+    if (s.n[1])
+        phys_read(c, s.pa[1], (uint8_t *)buf + s.n[0], s.n[1]);
+    tell_mem(c, la, s.pa[0], buf, n, acc);
+    return 0;
+}
+
+int mmu_write(struct isa_cpu *isa, uint64_t la, const void *buf, unsigned n, unsigned acc)
+{
+    struct sim_cpu *c = sim_cpu_of(isa);
+    struct span s;
+    int r = span(c, la, n, acc | ISA_ACC_W, &s);
+    if (r)
+        return r;
+    phys_write(c, s.pa[0], buf, s.n[0]);
+    if (s.n[1])
+        phys_write(c, s.pa[1], (const uint8_t *)buf + s.n[0], s.n[1]);
+    tell_mem(c, la, s.pa[0], buf, n, acc | ISA_ACC_W);
+    return 0;
+}
+
+int mmu_probe(struct isa_cpu *isa, uint64_t la, unsigned n, unsigned acc)
+{
+    struct span s;
+    return span(sim_cpu_of(isa), la, n, acc | ISA_ACC_W, &s);
+}
+
+// A pure L1 lookup: no walk, no fill, no charge, no event. Where it finds nothing, the caller's element-wise access does all that and
+// the next call finds it; so costs and events do not depend on whether runs are taken.
+void *mmu_host_run(struct isa_cpu *isa, uint64_t la, uint64_t max, uint64_t *len, unsigned acc)
+{
+    struct sim_cpu *c = sim_cpu_of(isa);
+    struct mmu_state *s = &c->mmu;
+    struct hpa pa = {la};
+    mmu_context(c);
+    if (engine_observed(c->m) || ev_wanted(c->m, EV_TLB_STALE) || !max)
+        return NULL;
+    if (!s->direct) {
+        const struct tlb_unit_state *u = &c->tlb->u[TLB_DTLB];
+        int i = u->ways ? tlb_find(u, s->vpid, s->key1, la) : -1;
+        if (i < 0)
+            return NULL;
+        uint64_t data = u->hot[i].data;
+        if (s->pg.mode != ISA_PG_NONE &&
+            isa_pg_check(&s->pg, TLB_DATA_GPERMS(data), isa_pg_user(isa, acc), acc, isa->rflags_sys & ISA_FL_AC) != ISA_RULE_NONE)
+            return NULL;
+        if (!ept_allows(TLB_DATA_EPERMS(data), mmu_ept_need(acc)) || ((acc & WRITES) && !(data & TLB_DATA_DIRTY)))
+            return NULL;
+        pa.v = (data & TLB_DATA_FRAME) | (la & ((1ull << tlb_class_shift[u->hot[i].key0 >> 1 & 3]) - 1));
+    }
+    uint8_t *p = ram_at(&c->m->ram, pa);
+    if (!p || bus_mmio_at(c->m, pa) || ((acc & WRITES) && engine_page_has_code(c->m, pa)))
+        return NULL;
+    uint64_t room = 4096 - (la & 0xfff);
+    *len = max < room ? max : room;
+    return p;
+}
+
+int mmu_fetch_slow(struct isa_cpu *isa, uint64_t la, struct hpa *pa) { return mmu_translate(sim_cpu_of(isa), la, ISA_ACC_X, pa); }
+
+// --- guest-physical accesses
+
+static int phys(struct isa_cpu *isa, struct gpa gpa, unsigned n, unsigned acc, struct span *s)
+{
+    struct sim_cpu *c = sim_cpu_of(isa);
+    unsigned room = 4096 - (unsigned)(gpa.v & 0xfff);
+    int r;
+    mmu_context(c);
+    s->n[0] = n < room ? n : room;
+    s->n[1] = n - s->n[0];
+    assert(s->n[1] <= 4096);
+    if ((r = mmu_walk_gpa(c, gpa, acc, &s->pa[0])) || !s->n[1])
+        return r;
+    return mmu_walk_gpa(c, (struct gpa){gpa.v + s->n[0]}, acc, &s->pa[1]);
+}
+
+int mmu_read_phys(struct isa_cpu *isa, struct gpa gpa, void *buf, unsigned n)
+{
+    struct span s;
+    int r = phys(isa, gpa, n, ISA_ACC_R, &s);
+    if (r)
+        return r;
+    phys_read(sim_cpu_of(isa), s.pa[0], buf, s.n[0]);
+    if (s.n[1])
+        phys_read(sim_cpu_of(isa), s.pa[1], (uint8_t *)buf + s.n[0], s.n[1]);
+    return 0;
+}
+
+int mmu_write_phys(struct isa_cpu *isa, struct gpa gpa, const void *buf, unsigned n)
+{
+    struct span s;
+    int r = phys(isa, gpa, n, ISA_ACC_W, &s);
+    if (r)
+        return r;
+    phys_write(sim_cpu_of(isa), s.pa[0], buf, s.n[0]);
+    if (s.n[1])
+        phys_write(sim_cpu_of(isa), s.pa[1], (const uint8_t *)buf + s.n[0], s.n[1]);
+    return 0;
+}

@@ -1,0 +1,166 @@
+// sim/mmu_inval.c: what drops cached translations: instructions, faults, VMX transitions. Each rule drops exactly what the manual
+// requires, so that a guest that forgets an invalidation shows it. Manual: "Invalidation of TLBs and Paging-Structure Caches",
+// "Invalidating Cached Translation Information" (VMX).
+#include "sim/internal.h"
+
+static void told(struct sim_cpu *c, const char *cause, uint64_t a, uint64_t b, uint64_t la, unsigned dropped)
+{
+    if (ev_wanted(c->m, EV_TLB_FLUSH)) {
+        struct ev ev = {.kind = EV_TLB_FLUSH, .u.flush = {cause, a, b, la, dropped}};
+        ev_emit(c, &ev);
+    }
+}
+
+// Selections of the current VPID's linear and combined mappings.
+static struct tlb_select here(const struct sim_cpu *c, uint32_t units)
+{
+    return (struct tlb_select){.units = units, .mappings = TLB_MAP_LA, .one_vpid = true, .vpid = c->mmu.vpid};
+}
+static struct tlb_select of_pcid(const struct sim_cpu *c, uint32_t units, uint16_t pcid)
+{
+    struct tlb_select s = here(c, units);
+    s.one_pcid = true;
+    s.pcid = pcid;
+    return s;
+}
+static struct tlb_select of_page(struct tlb_select s, uint64_t addr)
+{
+    s.one_page = true;
+    s.addr = addr;
+    return s;
+}
+static struct tlb_select but_globals(struct tlb_select s)
+{
+    s.keep_global = true;
+    return s;
+}
+static unsigned drop(struct sim_cpu *c, struct tlb_select s) { return tlb_invalidate(c->tlb, &s); }
+
+static void invlpg(struct sim_cpu *c, uint64_t la)
+{
+    unsigned n = drop(c, of_page(of_pcid(c, TLB_UNITS_TLB, c->mmu.pcid), la));
+    n += drop(c, of_pcid(c, TLB_UNITS_PSC, c->mmu.pcid));
+    told(c, "INVLPG", la, 0, la, n);
+}
+
+static void invpcid(struct sim_cpu *c, uint64_t type, uint16_t pcid, uint64_t la)
+{
+    const uint32_t both = TLB_UNITS_TLB | TLB_UNITS_PSC;
+    unsigned n;
+    switch (type) {
+    case 0: n = drop(c, but_globals(of_page(of_pcid(c, both, pcid), la))); break;
+    case 1: n = drop(c, but_globals(of_pcid(c, both, pcid))); break;
+    case 2: n = drop(c, here(c, both)); break;
+    default: n = drop(c, but_globals(here(c, both))); break;
+    }
+    told(c, "INVPCID", type, pcid, la, n);
+}
+
+static void load_cr3(struct sim_cpu *c, const char *cause, uint64_t val)
+{
+    if ((c->isa.cr4 & ISA_CR4_PCIDE) && val >> 63) {
+        told(c, cause, val, 0, 0, 0);
+        return;
+    }
+    told(c, cause, val, 0, 0, drop(c, but_globals(of_pcid(c, TLB_UNITS_TLB | TLB_UNITS_PSC, c->mmu.pcid))));
+}
+
+static void load_cr4(struct sim_cpu *c, uint64_t changed)
+{
+    const uint32_t both = TLB_UNITS_TLB | TLB_UNITS_PSC;
+    uint64_t now = c->isa.cr4;
+    if ((changed & ISA_CR4_PGE) || (changed & ~now & ISA_CR4_PCIDE))
+        told(c, "MOV CR4", changed, 0, 0, drop(c, here(c, both)));
+    else if ((changed & ISA_CR4_PAE) || (changed & now & ISA_CR4_SMEP))
+        told(c, "MOV CR4", changed, 0, 0, drop(c, of_pcid(c, both, c->mmu.pcid)));
+}
+
+void mmu_inval(struct isa_cpu *isa, enum isa_inval kind, uint64_t a, uint64_t b, uint64_t la)
+{
+    struct sim_cpu *c = sim_cpu_of(isa);
+    mmu_context(c);
+    switch (kind) {
+    case ISA_INVAL_INVLPG: invlpg(c, a); break;
+    case ISA_INVAL_INVPCID: invpcid(c, a, (uint16_t)b, la); break;
+    case ISA_INVAL_CR3: load_cr3(c, "MOV CR3", a); break;
+    case ISA_INVAL_TASK: load_cr3(c, "task switch", isa->cr3); break;
+    case ISA_INVAL_CR0_PG:
+        if (!(isa->cr0 & ISA_CR0_PG))
+            told(c, "MOV CR0", isa->cr0, 0, 0, drop(c, here(c, TLB_UNITS_TLB | TLB_UNITS_PSC)));
+        break;
+    case ISA_INVAL_CR4: load_cr4(c, a); break;
+    case ISA_INVAL_EFER: break; // changes how entries are walked and checked from now on; drops nothing
+    }
+}
+
+// --- VMX
+
+void mmu_vm_transition(struct sim_cpu *c, bool entry)
+{
+    const uint64_t *f = c->vmx.vmcs.f;
+    c->mmu.valid = false;
+    mmu_context(c);
+    bool vpid = (f[VF_CPU_BASED_VM_EXEC_CONTROL] >> 31 & 1) && (f[VF_SECONDARY_VM_EXEC_CONTROL] >> 5 & 1);
+    if (vpid)
+        return;
+    struct tlb_select s = {.units = TLB_UNITS_TLB | TLB_UNITS_PSC, .mappings = TLB_MAP_LA, .one_vpid = true, .vpid = 0};
+    told(c, entry ? "VM entry" : "VM exit", 0, 0, 0, drop(c, s));
+}
+
+void mmu_invept(struct sim_cpu *c, unsigned type, uint64_t eptp)
+{
+    struct tlb_select s = {.units = TLB_UNITS_ALL, .mappings = 1u << TLB_GUEST_PHYSICAL | 1u << TLB_COMBINED};
+    s.one_eptrta = type == 1;
+    s.eptrta = eptp & EPT_ADDR;
+    told(c, "INVEPT", type, eptp, 0, drop(c, s));
+}
+
+void mmu_invvpid(struct sim_cpu *c, unsigned type, uint16_t vpid, uint64_t la)
+{
+    struct tlb_select s = {.units = TLB_UNITS_TLB | TLB_UNITS_PSC, .mappings = TLB_MAP_LA, .one_vpid = type != 2, .vpid = vpid};
+    s.not_vpid0 = type == 2;
+    s.keep_global = type == 3;
+    told(c, "INVVPID", type, vpid, la, drop(c, type == 0 ? of_page(s, la) : s));
+}
+
+void sim_tlb_flush_all(struct sim_machine *m, unsigned cpu)
+{
+    const struct tlb_select all = {.units = TLB_UNITS_ALL, .mappings = TLB_MAP_ALL};
+    struct sim_cpu *c = m->cpu[cpu];
+    told(c, "scenario", 0, 0, 0, tlb_invalidate(c->tlb, &all));
+}
+
+// --- faults
+
+int mmu_page_fault(struct sim_cpu *c, uint64_t la, unsigned acc, enum isa_rule rule)
+{
+    // So that a fault that the tables no longer justify does not recur. Globals of other PCIDs would serve this access too.
+    unsigned n = drop(c, of_page(of_pcid(c, TLB_UNITS_TLB | TLB_UNITS_PSC, c->mmu.pcid), la));
+    if (n)
+        told(c, "page fault", 0, 0, la, n);
+    return isa_raise_pf(&c->isa, la, isa_pg_error(&c->mmu.pg, rule, isa_pg_user(&c->isa, acc), acc), rule);
+}
+
+static void drop_guest_physical(struct sim_cpu *c, const char *cause, struct gpa gpa, uint64_t la, bool la_valid)
+{
+    struct tlb_select s = {
+        .units = 1u << TLB_NTLB, .mappings = 1u << TLB_GUEST_PHYSICAL, .one_eptrta = true, .eptrta = c->mmu.eptrta};
+    unsigned n = drop(c, of_page(s, gpa.v));
+    if (la_valid) {
+        s = of_page(of_pcid(c, TLB_UNITS_TLB | TLB_UNITS_PSC, c->mmu.pcid), la);
+        s.mappings = 1u << TLB_COMBINED;
+        s.one_eptrta = true;
+        s.eptrta = c->mmu.eptrta;
+        n += drop(c, s);
+    }
+    if (n)
+        told(c, cause, gpa.v, 0, la, n);
+}
+
+int mmu_ept_violation(struct sim_cpu *c, struct gpa gpa, uint64_t la, bool la_valid, bool final, unsigned acc, unsigned perms)
+{
+    drop_guest_physical(c, "EPT violation", gpa, la, la_valid);
+    return glue_ept_violation(&c->isa, gpa, la, la_valid, final, acc, perms);
+}
+
+int mmu_ept_misconfig(struct sim_cpu *c, struct gpa gpa) { return glue_ept_misconfig(&c->isa, gpa); }

@@ -1,0 +1,458 @@
+// sim/mmu_walk.c: the page walk: guest paging structures times EPT.
+//
+// Every access to a paging-structure entry is itself a guest-physical access that EPT translates (when it is on), so a cold walk of g
+// guest levels and h EPT levels makes (g + 1) * (h + 1) - 1 references; each is an event, is counted and is charged. What a walk
+// puts into the caches serves later walks only: it takes effect when the walk is over. Manual: "4-Level Paging and 5-Level
+// Paging", "Accessed and Dirty Flags", "EPT Translation Mechanism", "Accessed and Dirty Flags for EPT".
+#include <string.h>
+
+#include "sim/internal.h"
+
+enum outcome { WALK_DONE, WALK_PF, WALK_VIOLATION, WALK_MISCONFIG };
+
+struct walk {
+    struct sim_cpu *c;
+    struct mmu_state *s;
+    uint64_t la;
+    unsigned acc;
+    bool has_la, from_cache;
+    uint16_t refs, charged;
+    enum outcome outcome;
+    uint32_t err;
+};
+
+// A guest-physical address translated.
+struct located {
+    uint64_t hpa;
+    uint8_t perms; // EPT_R | EPT_W | EPT_X
+    uint8_t shift;
+    bool dirty;
+    uint8_t src_size; // last EPT entry: 8, or 0 without EPT
+    bool large;
+    uint64_t src, src_val;
+};
+
+// --- memory that holds paging structures
+
+static uint64_t load(const struct sim_cpu *c, uint64_t hpa, unsigned size)
+{
+    uint64_t v = 0;
+    const uint8_t *p = ram_at(&c->m->ram, (struct hpa){hpa});
+    if (!p)
+        return size == 8 ? ~0ull : 0xffffffffu;
+    memcpy(&v, p, size);
+    return v;
+}
+
+static void store(struct sim_cpu *c, uint64_t hpa, uint64_t v, unsigned size)
+{
+    uint8_t *p = ram_at(&c->m->ram, (struct hpa){hpa});
+    if (!p)
+        return;
+    if (engine_page_has_code(c->m, (struct hpa){hpa}))
+        engine_code_written(c->m, (struct hpa){hpa}, size);
+    memcpy(p, &v, size);
+}
+
+// --- events and charges
+
+static void charge(struct walk *w)
+{
+    unsigned n = w->refs - w->charged;
+    w->charged = w->refs;
+    if (n)
+        engine_charge(&w->c->isa, (uint64_t)n * w->c->m->profile->cost[ISA_COST_WALKREF]);
+}
+
+static void reference(struct walk *w, enum ev_dim dim, unsigned glevel, unsigned elevel, uint64_t gpa, uint64_t at, uint64_t entry,
+                      bool set_ad)
+{
+    w->refs++;
+    if (!ev_wanted(w->c->m, EV_REF))
+        return;
+    charge(w);
+    struct ev ev = {.kind = EV_REF,
+                    .u.ref = {.dim = (uint8_t)dim,
+                              .glevel = (uint8_t)glevel,
+                              .elevel = (uint8_t)elevel,
+                              .number = w->refs,
+                              .la = w->la,
+                              .gpa = {gpa},
+                              .at = {at},
+                              .entry = entry,
+                              .hit_psc = w->from_cache,
+                              .set_ad = set_ad}};
+    ev_emit(w->c, &ev);
+}
+
+static void begin(struct walk *w)
+{
+    w->c->tlb->walk++;
+    w->c->stat[SIM_STAT_WALKS]++;
+    if (ev_wanted(w->c->m, EV_WALK)) {
+        struct ev ev = {.kind = EV_WALK, .u.walk = {.la = w->la, .acc = (uint8_t)w->acc}};
+        ev_emit(w->c, &ev);
+    }
+}
+
+static void end(struct walk *w, uint64_t gpa, uint64_t hpa, unsigned shift)
+{
+    w->c->stat[SIM_STAT_WALK_REFS] += w->refs;
+    charge(w);
+    if (ev_wanted(w->c->m, EV_WALK)) {
+        struct ev ev = {.kind = EV_WALK,
+                        .u.walk = {.la = w->la,
+                                   .acc = (uint8_t)w->acc,
+                                   .done = 1,
+                                   .outcome = (uint8_t)w->outcome,
+                                   .refs = w->refs,
+                                   .err = w->err,
+                                   .gpa = {gpa},
+                                   .hpa = {hpa},
+                                   .page = shift ? 1ull << shift : 0}};
+        ev_emit(w->c, &ev);
+    }
+}
+
+// --- the EPT dimension
+
+static void stamp(const struct walk *w, struct tlb_entry *e)
+{
+    e->filled_at = engine_now(&w->c->isa);
+    e->filled_rip = engine_rip(&w->c->isa);
+}
+
+static uint8_t perms_of_ept(unsigned ept)
+{
+    return (ept & EPT_R ? TLB_PERM_R : 0) | (ept & EPT_W ? TLB_PERM_W : 0) | (ept & EPT_X ? TLB_PERM_X : 0) | TLB_PERM_U;
+}
+
+static void fill_guest_physical(struct walk *w, uint64_t gpa, const struct located *l)
+{
+    uint64_t in = (1ull << l->shift) - 1;
+    struct tlb_entry e = {.dirty = l->dirty,
+                          .mapping = TLB_GUEST_PHYSICAL,
+                          .unit = TLB_NTLB,
+                          .page_shift = l->shift,
+                          .perms = perms_of_ept(l->perms),
+                          .gperms = TLB_PERM_W | TLB_PERM_U | TLB_PERM_X | TLB_PERM_R,
+                          .eperms = perms_of_ept(l->perms),
+                          .eptrta = w->s->eptrta,
+                          .tag = gpa & ~in,
+                          .gpa = {gpa & ~in},
+                          .frame = {l->hpa & ~in},
+                          .src = {{0}, {l->src}},
+                          .src_val = {0, l->src_val},
+                          .src_size = {0, l->src_size},
+                          .src_leaf_large = {false, l->large}};
+    stamp(w, &e);
+    tlb_fill(w->c->tlb, &e);
+}
+
+static bool cached_guest_physical(struct walk *w, uint64_t gpa, unsigned need, struct located *l)
+{
+    struct tlb *t = w->c->tlb;
+    const struct tlb_unit_state *u = &t->u[TLB_NTLB];
+    int i = u->ways ? tlb_find(u, 0, w->s->gkey1, gpa) : -1;
+    if (i < 0 || u->entry[i].walk == t->walk)
+        return false;
+    const struct tlb_hot *h = &u->hot[i];
+    const struct tlb_entry *e = &u->entry[i];
+    bool dirty = h->data & TLB_DATA_DIRTY;
+    if (!dirty && (need & EPT_W) && ept_allows(TLB_DATA_EPERMS(h->data), need))
+        return false; // the walk must set D first
+    tlb_touch(t, TLB_NTLB, i);
+    *l = (struct located){.hpa = (h->data & TLB_DATA_FRAME) | (gpa & ((1ull << e->page_shift) - 1)),
+                          .perms = (uint8_t)TLB_DATA_EPERMS(h->data),
+                          .shift = e->page_shift,
+                          .dirty = dirty,
+                          .src_size = e->src_size[1],
+                          .large = e->src_leaf_large[1],
+                          .src = e->src[1].v,
+                          .src_val = e->src_val[1]};
+    return true;
+}
+
+static int violation(struct walk *w, uint64_t gpa, bool final, unsigned acc, unsigned perms)
+{
+    w->outcome = WALK_VIOLATION;
+    end(w, gpa, 0, 0);
+    return mmu_ept_violation(w->c, (struct gpa){gpa}, w->la, w->has_la, final, acc, perms);
+}
+
+// Walk the EPT for one guest-physical address. glevel: the guest level whose entry is wanted, 0 for the final address.
+static int ept_walk(struct walk *w, uint64_t gpa, unsigned acc, unsigned glevel, struct located *l)
+{
+    const struct ept *ept = &w->s->ept;
+    unsigned need = mmu_ept_need(acc), perms = EPT_RWX;
+    uint64_t table = ept->root;
+    for (unsigned level = ept->levels;; level--) {
+        uint64_t at = table + 8 * ept_index(level, gpa), e = load(w->c, at, 8), set = 0;
+        enum ept_status st = ept_check(ept, level, e);
+        bool leaf = ept_leaf(level, e);
+        perms &= (unsigned)e & EPT_RWX;
+        bool refused = st != EPT_OK || (leaf && !ept_allows(perms, need));
+        if (ept->ad && !refused)
+            set = (EPT_A | (leaf && (need & EPT_W) ? EPT_D : 0)) & ~e;
+        if (set)
+            store(w->c, at, e |= set, 8);
+        reference(w, EV_DIM_EPT, glevel, level, gpa, at, e, set != 0);
+        if (ept_is_misconfig(st)) {
+            w->outcome = WALK_MISCONFIG;
+            end(w, gpa, 0, 0);
+            return mmu_ept_misconfig(w->c, (struct gpa){gpa});
+        }
+        if (refused)
+            return violation(w, gpa, glevel == 0, acc, perms);
+        if (leaf) {
+            unsigned shift = ept_shift(level);
+            *l = (struct located){.hpa = ept_frame(level, e, true) | (gpa & ((1ull << shift) - 1)),
+                                  .perms = (uint8_t)perms,
+                                  .shift = (uint8_t)shift,
+                                  .dirty = !ept->ad || (e & EPT_D),
+                                  .src_size = 8,
+                                  .large = level > 1,
+                                  .src = at,
+                                  .src_val = e};
+            fill_guest_physical(w, gpa, l);
+            return 0;
+        }
+        table = ept_frame(level, e, false);
+    }
+}
+
+// Translate a guest-physical address for an access: identity without EPT, else by the nTLB or a walk.
+static int locate(struct walk *w, uint64_t gpa, unsigned acc, unsigned glevel, struct located *l)
+{
+    if (!w->s->ept_on) {
+        *l = (struct located){.hpa = gpa, .perms = EPT_RWX, .shift = 30, .dirty = true};
+        return 0;
+    }
+    if (cached_guest_physical(w, gpa, mmu_ept_need(acc), l)) {
+        if (ept_allows(l->perms, mmu_ept_need(acc)))
+            return 0;
+        return violation(w, gpa, glevel == 0, acc, l->perms);
+    }
+    return ept_walk(w, gpa, acc, glevel, l);
+}
+
+// --- the guest dimension
+
+// Where the walk stands: the table to read next.
+struct place {
+    unsigned level;
+    uint64_t gpa, hpa; // of the table; hpa valid if located
+    bool located;
+    unsigned rights, eperms;
+};
+
+static const enum tlb_unit cache_of_level[] = {[2] = TLB_PDE, [3] = TLB_PDPTE, [4] = TLB_PML4E};
+
+// Start below the deepest paging-structure-cache entry for the address, else at the root.
+static bool from_cache(struct walk *w, struct place *p)
+{
+    struct tlb *t = w->c->tlb;
+    unsigned top = isa_pg_top(w->s->pg.mode);
+    for (unsigned level = 2; level <= top && level <= 4; level++) {
+        enum tlb_unit unit = cache_of_level[level];
+        const struct tlb_unit_state *u = &t->u[unit];
+        unsigned shift = isa_pg_shift(w->s->pg.mode, level);
+        if (!u->ways || !tlb_count(t, unit))
+            continue;
+        int i = tlb_probe(u, tlb_key0(w->s->vpid, w->la, shift), w->s->key1, w->la, shift);
+        if (i < 0)
+            continue;
+        tlb_touch(t, unit, i);
+        *p = (struct place){.level = level - 1,
+                            .gpa = u->entry[i].gpa.v,
+                            .hpa = u->entry[i].frame.v,
+                            .located = true,
+                            .rights = TLB_DATA_GPERMS(u->hot[i].data),
+                            .eperms = TLB_DATA_EPERMS(u->hot[i].data)};
+        return true;
+    }
+    return false;
+}
+
+// Remember that the entry of level p->level + 1 for this address refers to the table at p.
+static void fill_structure_cache(struct walk *w, const struct place *p, const struct located *l, uint64_t src, uint64_t val)
+{
+    unsigned level = p->level + 1;
+    if (level > 4 || level < 2)
+        return;
+    unsigned shift = isa_pg_shift(w->s->pg.mode, level);
+    struct tlb_entry e = {.mapping = w->s->ept_on ? TLB_COMBINED : TLB_LINEAR,
+                          .unit = cache_of_level[level],
+                          .page_shift = (uint8_t)shift,
+                          .perms = (uint8_t)p->rights | TLB_PERM_R,
+                          .gperms = (uint8_t)p->rights | TLB_PERM_R,
+                          .eperms = perms_of_ept(l->perms),
+                          .vpid = w->s->vpid,
+                          .pcid = w->s->pcid,
+                          .eptrta = w->s->eptrta,
+                          .tag = w->la >> shift << shift,
+                          .gpa = {p->gpa},
+                          .frame = {l->hpa & ~0xfffull},
+                          .src = {{src}, {l->src}},
+                          .src_val = {val, l->src_val},
+                          .src_size = {8, l->src_size},
+                          .src_leaf_large = {false, l->large}};
+    if (w->s->pg.mode == ISA_PG_32)
+        e.src_size[0] = 4;
+    stamp(w, &e);
+    tlb_fill(w->c->tlb, &e);
+}
+
+static int page_fault(struct walk *w, enum isa_rule rule)
+{
+    w->outcome = WALK_PF;
+    w->err = isa_pg_error(&w->s->pg, rule, isa_pg_user(&w->c->isa, w->acc), w->acc);
+    end(w, 0, 0, 0);
+    return mmu_page_fault(w->c, w->la, w->acc, rule);
+}
+
+// The root of the walk; with PAE paging the PDPTE register of the address.
+static int root(struct walk *w, struct place *p)
+{
+    *p = (struct place){.level = isa_pg_top(w->s->pg.mode), .gpa = w->s->root, .rights = ISA_PG_W | ISA_PG_U | ISA_PG_X};
+    if (w->s->pg.mode == ISA_PG_PAE) {
+        uint64_t e = w->c->isa.pdpte[w->la >> 30 & 3];
+        if (!(e & ISA_PTE_P))
+            return page_fault(w, ISA_RULE_PF_NOT_PRESENT);
+        p->gpa = e & 0x000ffffffffff000ull;
+    }
+    return 0;
+}
+
+// What remains to be known of a page after its leaf entry was read.
+struct leaf {
+    uint64_t gpa, at, val;
+    unsigned shift, rights;
+    bool dirty, global;
+};
+
+static int guest_walk(struct walk *w, struct leaf *leaf)
+{
+    struct sim_cpu *c = w->c;
+    const struct isa_pg *pg = &w->s->pg;
+    const unsigned size = isa_pg_entry_size(pg->mode);
+    const unsigned structure = w->s->ept_on && w->s->ept.ad ? ISA_ACC_RMW : ISA_ACC_R;
+    struct place p;
+    uint64_t src = 0, src_val = 0;
+    int r;
+    w->from_cache = from_cache(w, &p);
+    if (!w->from_cache && (r = root(w, &p)))
+        return r;
+    for (;; p.level--, p.located = false) {
+        const unsigned level = p.level;
+        const uint64_t off = (uint64_t)size * isa_pg_index(pg->mode, level, w->la);
+        if (!p.located) {
+            struct located l;
+            if ((r = locate(w, p.gpa + off, structure, level, &l)))
+                return r;
+            p.hpa = l.hpa & ~0xfffull;
+            p.eperms = l.perms;
+            if (src)
+                fill_structure_cache(w, &p, &l, src, src_val);
+        }
+        const uint64_t at = p.hpa + off, gpa = p.gpa + off;
+        uint64_t e = load(c, at, size), set = 0;
+        enum isa_rule rule = ISA_RULE_NONE;
+        bool is_leaf = false;
+        if (!(e & ISA_PTE_P))
+            rule = ISA_RULE_PF_NOT_PRESENT;
+        else if (e & isa_pg_reserved(pg, level, e))
+            rule = ISA_RULE_PF_RSVD;
+        else {
+            p.rights &= isa_pg_rights(e);
+            is_leaf = isa_pg_leaf(pg, level, e);
+            if (is_leaf)
+                rule = isa_pg_check(pg, p.rights, isa_pg_user(&c->isa, w->acc), w->acc, c->isa.rflags_sys & ISA_FL_AC);
+            if (rule == ISA_RULE_NONE)
+                set = (ISA_PTE_A | (is_leaf && (w->acc & (ISA_ACC_W | ISA_ACC_RMW)) ? ISA_PTE_D : 0)) & ~e;
+        }
+        bool forbidden = set && !(p.eperms & EPT_W); // by EPT: the processor may not set A or D
+        if (set && !forbidden)
+            store(c, at, e |= set, size);
+        reference(w, EV_DIM_GUEST, level, 0, gpa, at, e, set && !forbidden);
+        if (rule != ISA_RULE_NONE)
+            return page_fault(w, rule);
+        if (forbidden)
+            return violation(w, gpa, false, ISA_ACC_W, p.eperms);
+        src = at;
+        src_val = e;
+        p.gpa = isa_pg_frame(pg, level, e, is_leaf);
+        if (is_leaf) {
+            leaf->shift = isa_pg_shift(pg->mode, level);
+            leaf->gpa = p.gpa | (w->la & ((1ull << leaf->shift) - 1));
+            leaf->at = src;
+            leaf->val = e;
+            leaf->rights = p.rights;
+            leaf->dirty = e & ISA_PTE_D;
+            leaf->global = pg->pge && (e & ISA_PTE_G);
+            return 0;
+        }
+    }
+}
+
+int mmu_walk(struct sim_cpu *c, uint64_t la, unsigned acc, struct tlb_entry *e)
+{
+    struct walk w = {.c = c, .s = &c->mmu, .la = la, .acc = acc, .has_la = true};
+    struct located l;
+    bool paged = w.s->pg.mode != ISA_PG_NONE;
+    // Without paging the linear address is guest-physical and the guest's own tables grant everything.
+    struct leaf leaf = {.gpa = la, .shift = 30, .rights = ISA_PG_W | ISA_PG_U | ISA_PG_X, .dirty = true};
+    int r;
+    begin(&w);
+    if ((paged && (r = guest_walk(&w, &leaf))) || (r = locate(&w, leaf.gpa, acc, 0, &l)))
+        return r;
+    unsigned shift = paged && leaf.shift < l.shift ? leaf.shift : l.shift;
+    if (!w.s->ept_on)
+        shift = leaf.shift;
+    const uint64_t in = (1ull << shift) - 1;
+    *e = (struct tlb_entry){.global = leaf.global,
+                            .dirty = leaf.dirty && l.dirty,
+                            .unpaged = !paged,
+                            .mapping = w.s->ept_on ? TLB_COMBINED : TLB_LINEAR,
+                            .page_shift = (uint8_t)shift,
+                            .guest_shift = (uint8_t)(paged ? leaf.shift : shift),
+                            .gperms = (uint8_t)leaf.rights | TLB_PERM_R,
+                            .eperms = perms_of_ept(l.perms),
+                            .vpid = w.s->vpid,
+                            .pcid = w.s->pcid,
+                            .eptrta = w.s->eptrta,
+                            .tag = la & ~in,
+                            .gpa = {leaf.gpa & ~in},
+                            .frame = {l.hpa & ~in},
+                            .src = {{leaf.at}, {l.src}},
+                            .src_val = {leaf.val, l.src_val},
+                            .src_size = {(uint8_t)(paged ? isa_pg_entry_size(w.s->pg.mode) : 0), l.src_size},
+                            .src_leaf_large = {leaf.shift > 12 && paged, l.large}};
+    e->perms = e->gperms & e->eperms;
+    stamp(&w, e);
+    end(&w, leaf.gpa, l.hpa, shift);
+    return 0;
+}
+
+int mmu_walk_gpa(struct sim_cpu *c, struct gpa gpa, unsigned acc, struct hpa *pa)
+{
+    struct walk w = {.c = c, .s = &c->mmu, .la = gpa.v, .acc = acc};
+    struct located l;
+    int r;
+    if (!w.s->ept_on) {
+        pa->v = gpa.v;
+        return 0;
+    }
+    // An nTLB hit is no walk.
+    c->tlb->walk++;
+    if (cached_guest_physical(&w, gpa.v, mmu_ept_need(acc), &l) && ept_allows(l.perms, mmu_ept_need(acc))) {
+        pa->v = l.hpa;
+        return 0;
+    }
+    begin(&w);
+    if ((r = locate(&w, gpa.v, acc, 0, &l)))
+        return r;
+    end(&w, gpa.v, l.hpa, l.shift);
+    pa->v = l.hpa;
+    return 0;
+}

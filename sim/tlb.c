@@ -1,0 +1,266 @@
+// sim/tlb.c: the architectural TLB hierarchy and the paging-structure caches.
+//
+// Replacement: L1 TLBs by fill order, because the inline mirrors hide their hits; all other units least recently used. Manual:
+// "Caching Translation Information", "Information in the TLBs and Paging-Structure Caches" (VMX).
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/internal.h"
+
+_Static_assert(TLB_PERM_W == ISA_PG_W && TLB_PERM_U == ISA_PG_U && TLB_PERM_X == ISA_PG_X, "rights have one encoding");
+
+static unsigned total(const struct tlb_unit_state *u) { return (unsigned)u->sets * u->ways; }
+
+static void unit_create(struct tlb_unit_state *u, struct profile_tlb g, bool lru)
+{
+    *u = (struct tlb_unit_state){.sets = 1, .lru = lru};
+    if (!g.entries)
+        return;
+    u->ways = g.ways ? g.ways : g.entries;
+    u->sets = g.entries / u->ways;
+    assert(u->sets && !(u->sets & (u->sets - 1)));
+    u->hot = calloc(total(u), sizeof *u->hot);
+    u->entry = calloc(total(u), sizeof *u->entry);
+    u->live = calloc((total(u) + 63) / 64, sizeof *u->live);
+    assert(u->hot && u->entry && u->live);
+}
+
+struct tlb *tlb_create(const struct sim_profile *p)
+{
+    struct tlb *t = calloc(1, sizeof *t);
+    assert(t);
+    unit_create(&t->u[TLB_ITLB], p->itlb, false);
+    unit_create(&t->u[TLB_DTLB], p->dtlb, false);
+    unit_create(&t->u[TLB_STLB], p->stlb, true);
+    unit_create(&t->u[TLB_NTLB], p->ntlb, true);
+    unit_create(&t->u[TLB_PML4E], p->pml4e, true);
+    unit_create(&t->u[TLB_PDPTE], p->pdpte, true);
+    unit_create(&t->u[TLB_PDE], p->pde, true);
+    return t;
+}
+
+void tlb_destroy(struct tlb *t)
+{
+    if (!t)
+        return;
+    for (unsigned i = 0; i < TLB_NUNIT; i++) {
+        free(t->u[i].hot);
+        free(t->u[i].entry);
+        free(t->u[i].live);
+    }
+    free(t);
+}
+
+static void emit_entry(struct tlb *t, enum ev_kind kind, const struct tlb_entry *e)
+{
+    if (t->cpu && ev_wanted(t->cpu->m, kind)) {
+        struct ev ev = {.kind = kind, .u.tlb.e = e};
+        ev_emit(t->cpu, &ev);
+    }
+}
+
+void tlb_drop(struct tlb *t, enum tlb_unit unit, unsigned i)
+{
+    struct tlb_unit_state *u = &t->u[unit];
+    struct tlb_entry *e = &u->entry[i];
+    assert(e->valid);
+    e->valid = false;
+    u->hot[i].key0 = 0;
+    u->live[i / 64] &= ~(1ull << i % 64);
+    u->by_size[tlb_class(e->page_shift)]--;
+    if (e->guest_shift > e->page_shift)
+        t->fragments--;
+    if (t->cpu && (unit == TLB_ITLB || unit == TLB_DTLB))
+        mmu_mirror_drop(t->cpu, unit, e->tag, e->page_shift);
+}
+
+// The way to use for a key: the same key's, else an empty one, else the one with the oldest stamp.
+static unsigned choose(const struct tlb_unit_state *u, unsigned base, uint64_t key0, uint64_t key1)
+{
+    unsigned best = base;
+    for (unsigned w = base; w < base + u->ways; w++) {
+        const struct tlb_hot *h = &u->hot[w];
+        if (h->key0 == key0 && (tlb_key1_equal(h->key1, key1) || tlb_key1_equal(key1, h->key1)))
+            return w;
+        uint64_t s = h->key0 ? h->stamp : 0, b = u->hot[best].key0 ? u->hot[best].stamp : 0;
+        if (s < b)
+            best = w;
+    }
+    return best;
+}
+
+void tlb_fill(struct tlb *t, const struct tlb_entry *e)
+{
+    struct tlb_unit_state *u = &t->u[e->unit];
+    if (!u->ways)
+        return;
+    uint64_t key0 = tlb_key0(e->vpid, e->tag, e->page_shift);
+    uint64_t key1 = e->eptrta | e->pcid | (uint64_t)e->mapping << TLB_K1_MAP_SHIFT | (e->unpaged ? TLB_K1_UNPAGED : 0) |
+                    (e->global ? TLB_K1_GLOBAL : 0);
+    unsigned i = choose(u, ((unsigned)(e->tag >> e->page_shift) & (u->sets - 1u)) * u->ways, key0, key1);
+    struct tlb_hot *h = &u->hot[i];
+    if (h->key0) {
+        bool same = h->key0 == key0;
+        tlb_drop(t, e->unit, i);
+        if (!same && t->cpu) {
+            t->cpu->stat[SIM_STAT_TLB_EVICTS]++;
+            emit_entry(t, EV_TLB_EVICT, &u->entry[i]);
+        }
+    }
+    u->entry[i] = *e;
+    u->entry[i].valid = true;
+    u->entry[i].walk = t->walk;
+    h->key0 = key0;
+    h->key1 = key1;
+    h->data = e->frame.v | (e->dirty ? TLB_DATA_DIRTY : 0) | (e->gperms & 7u) |
+              ((e->eperms & TLB_PERM_R ? EPT_R : 0) | (e->eperms & TLB_PERM_W ? EPT_W : 0) | (e->eperms & TLB_PERM_X ? EPT_X : 0))
+                  << 3;
+    h->stamp = ++t->clock;
+    u->entry[i].lru = h->stamp;
+    u->live[i / 64] |= 1ull << i % 64;
+    u->by_size[tlb_class(e->page_shift)]++;
+    if (e->guest_shift > e->page_shift)
+        t->fragments++;
+    if (t->cpu) {
+        t->cpu->stat[SIM_STAT_TLB_FILLS]++;
+        emit_entry(t, EV_TLB_FILL, &u->entry[i]);
+    }
+}
+
+// --- invalidation
+
+static bool selects(const struct tlb_select *s, const struct tlb_entry *e)
+{
+    if (!(s->mappings >> e->mapping & 1))
+        return false;
+    if ((s->one_vpid && e->vpid != s->vpid) || (s->not_vpid0 && e->vpid == 0) || (s->one_eptrta && e->eptrta != s->eptrta))
+        return false;
+    if (e->global && s->keep_global)
+        return false;
+    if (s->one_pcid && e->pcid != s->pcid && !e->global)
+        return false;
+    if (s->one_page) {
+        unsigned sh = e->guest_shift > e->page_shift ? e->guest_shift : e->page_shift;
+        if (e->tag >> sh != s->addr >> sh)
+            return false;
+    }
+    return true;
+}
+
+static unsigned invalidate_unit(struct tlb *t, enum tlb_unit unit, const struct tlb_select *s)
+{
+    struct tlb_unit_state *u = &t->u[unit];
+    unsigned n = 0;
+    for (unsigned b = 0; b < (total(u) + 63) / 64; b++)
+        for (uint64_t m = u->live[b]; m; m &= m - 1) {
+            unsigned i = b * 64 + (unsigned)__builtin_ctzll(m);
+            if (selects(s, &u->entry[i])) {
+                tlb_drop(t, unit, i);
+                n++;
+            }
+        }
+    return n;
+}
+
+// One page of a unit without fragments: only the sets that can hold it.
+static unsigned invalidate_page(struct tlb *t, enum tlb_unit unit, const struct tlb_select *s)
+{
+    struct tlb_unit_state *u = &t->u[unit];
+    unsigned n = 0;
+    for (unsigned k = 0; k < 4; k++) {
+        if (!u->by_size[k])
+            continue;
+        unsigned base = ((unsigned)(s->addr >> tlb_class_shift[k]) & (u->sets - 1u)) * u->ways;
+        for (unsigned i = base; i < base + u->ways; i++)
+            if (u->entry[i].valid && tlb_class(u->entry[i].page_shift) == k && selects(s, &u->entry[i])) {
+                tlb_drop(t, unit, i);
+                n++;
+            }
+    }
+    return n;
+}
+
+unsigned tlb_invalidate(struct tlb *t, const struct tlb_select *s)
+{
+    unsigned n = 0;
+    for (unsigned unit = 0; unit < TLB_NUNIT; unit++) {
+        if (!(s->units >> unit & 1) || !t->u[unit].ways)
+            continue;
+        bool narrow = s->one_page && !t->fragments && unit <= TLB_NTLB;
+        n += narrow ? invalidate_page(t, unit, s) : invalidate_unit(t, unit, s);
+    }
+    if (t->cpu)
+        t->cpu->stat[SIM_STAT_TLB_FLUSHED] += n;
+    return n;
+}
+
+// --- looking
+
+const struct tlb_entry *tlb_next(const struct tlb *t, unsigned *pos)
+{
+    unsigned n = *pos;
+    for (unsigned unit = 0; unit < TLB_NUNIT; unit++) {
+        const struct tlb_unit_state *u = &t->u[unit];
+        for (; n < total(u); n++, ++*pos)
+            if (u->live[n / 64] >> n % 64 & 1) {
+                ++*pos;
+                return &u->entry[n];
+            }
+        n -= total(u);
+    }
+    return NULL;
+}
+
+unsigned tlb_count(const struct tlb *t, enum tlb_unit unit)
+{
+    unsigned n = 0;
+    for (unsigned k = 0; k < 4; k++)
+        n += t->u[unit].by_size[k];
+    return n;
+}
+
+const char *tlb_unit_name(enum tlb_unit unit)
+{
+    static const char *const name[] = {"iTLB", "dTLB", "STLB", "nTLB", "PML4E cache", "PDPTE cache", "PDE cache"};
+    return name[unit];
+}
+
+const char *tlb_mapping_name(enum tlb_mapping mapping)
+{
+    static const char *const name[] = {"linear", "guest-physical", "combined"};
+    return name[mapping];
+}
+
+// Bits that decide where a page is and who may use it: not A, D, nor what software may use freely.
+#define GUEST_MEANING (ISA_PTE_P | ISA_PTE_RW | ISA_PTE_US | ISA_PTE_XD | 0x000ffffffffff000ull)
+#define EPT_MEANING   (EPT_RWX | 7u << 3 | EPT_IPAT | EPT_ADDR)
+
+bool tlb_entry_is_stale(const struct sim_machine *m, const struct tlb_entry *e, uint64_t *now)
+{
+    for (unsigned k = 0; k < 2; k++) {
+        if (!e->src_size[k])
+            continue;
+        uint64_t v = 0;
+        const uint8_t *p = ram_at(&m->ram, e->src[k]);
+        if (p)
+            memcpy(&v, p, e->src_size[k]);
+        *now = v;
+        uint64_t meaning = (k ? EPT_MEANING : GUEST_MEANING) | (e->src_leaf_large[k] ? ISA_PTE_PS : 0);
+        if (p && (v ^ e->src_val[k]) & meaning)
+            return true;
+    }
+    return false;
+}
+
+void tlb_refresh_stale(struct sim_machine *m, unsigned cpu)
+{
+    struct tlb *t = m->cpu[cpu]->tlb;
+    for (unsigned unit = 0; unit < TLB_NUNIT; unit++)
+        for (unsigned i = 0; i < total(&t->u[unit]); i++) {
+            uint64_t now;
+            struct tlb_entry *e = &t->u[unit].entry[i];
+            if (e->valid)
+                e->stale = tlb_entry_is_stale(m, e, &now);
+        }
+}
