@@ -162,7 +162,7 @@ static void unlink_from_page(struct sim_machine *m, struct block *b, unsigned k)
     }
 }
 
-static void drop(struct sim_machine *m, struct block *b)
+void block_drop(struct sim_machine *m, struct block *b)
 {
     unlink_from_page(m, b, 0);
     if (b->cross && (b->pa2 & ~0xfffull) != (b->pa & ~0xfffull))
@@ -190,7 +190,7 @@ static void written(struct sim_machine *m, uint64_t page, unsigned lo, unsigned 
             for (unsigned n = 0; n < m->ncpus; n++)
                 if (m->cpu[n]->isa.at && block_of(m->cpu[n]->isa.at) == b)
                     engine_kick(m);
-            drop(m, b); // frees p with its last block
+            block_drop(m, b); // frees p with its last block
         } else {
             granules |= granule_mask(blo, bhi);
             more = true;
@@ -223,20 +223,20 @@ static struct block *arena_block(struct sim_machine *m)
     return b;
 }
 
-static void finish_insn(const struct sim_cpu *cpu, struct block *b, struct isa_insn *i, bool loop)
-{
-    i->off = b->bytes;
-    i->idx = b->n;
-    i->cost_before = b->cost;
-    i->cost = cpu->m->profile->cost[isa_opinfo[i->op].cost];
-    if (i->base == ISA_REG_RIP)
-        i->disp += (uint64_t)i->off + i->len;
-    unsigned variant = (unsigned)__builtin_ctz(i->osz) * 2 + i->is_mem;
 #ifndef RINGSIDE_NO_TAIL
-    i->run = loop ? isa_run_loop[i->op][variant] : isa_run_tail[i->op][variant];
+#define TABLE(loop) ((loop) ? isa_run_loop : isa_run_tail)
+#define END(loop)   ((loop) ? block_end_loop : block_end_tail)
+#define FALL(loop)  ((loop) ? block_fall_loop : block_fall_tail)
 #else
-    i->run = isa_run_loop[i->op][variant];
+#define TABLE(loop) ((void)(loop), isa_run_loop)
+#define END(loop)   ((void)(loop), block_end_loop)
+#define FALL(loop)  ((void)(loop), block_fall_loop)
 #endif
+
+static void add_insn(const struct sim_cpu *cpu, struct block *b, bool loop)
+{
+    struct isa_insn *i = &b->insn[b->n];
+    isa_prepare(i, TABLE(loop), b->bytes, b->n, b->cost, cpu->m->profile->cost);
     b->bytes = (uint16_t)(b->bytes + i->len);
     b->cost += i->cost;
     b->n++;
@@ -249,11 +249,7 @@ static void add_sentinel(struct block *b, bool ends, bool loop)
     s->off = b->bytes;
     s->idx = b->n;
     s->cost_before = b->cost;
-#ifndef RINGSIDE_NO_TAIL
-    s->run = loop ? ends ? block_end_loop : block_fall_loop : ends ? block_end_tail : block_fall_tail;
-#else
-    s->run = ends ? block_end_loop : block_fall_loop;
-#endif
+    s->run = ends ? END(loop) : FALL(loop);
 }
 
 // Bytes from RIP to the CS limit.
@@ -301,7 +297,7 @@ enum block_outcome block_build(struct sim_cpu *cpu, const struct block_bytes *wh
         memcpy(bytes + first, p2, sizeof bytes - first);
         if (!isa_decode(&mode, bytes, room < sizeof bytes ? (unsigned)room : sizeof bytes, &b->insn[0]))
             return BLOCK_LIMIT;
-        finish_insn(cpu, b, &b->insn[0], loop);
+        add_insn(cpu, b, loop);
         ends = isa_opinfo[b->insn[0].op].props & ISA_F_END;
         b->cross = b->bytes > in_page;
     }
@@ -313,7 +309,7 @@ enum block_outcome block_build(struct sim_cpu *cpu, const struct block_bytes *wh
                 break;
             return room <= in_page ? BLOCK_LIMIT : BLOCK_NEED_SECOND;
         }
-        finish_insn(cpu, b, i, loop);
+        add_insn(cpu, b, loop);
         ends = i->op == ISA_OP_INVALID || (isa_opinfo[i->op].props & ISA_F_END);
     }
     add_sentinel(b, ends, loop);

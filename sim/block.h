@@ -43,6 +43,7 @@ static inline struct block *block_of(const struct isa_insn *i)
 
 int block_cache_create(struct sim_machine *m, struct sim_error *err);
 void block_cache_destroy(struct sim_machine *m);
+void block_drop(struct sim_machine *m, struct block *b);
 void block_flush(struct sim_machine *m); // forget all blocks; not while a block runs
 
 static inline unsigned block_slot(uint64_t pa, uint64_t rip, uint32_t key)

@@ -141,14 +141,16 @@ static uint64_t hash_event(uint64_t h, const struct ev *e)
     return h;
 }
 
-void ev_emit(struct sim_cpu *c, struct ev *e)
+void ev_emit(struct sim_cpu *c, struct ev *e) { ev_emit_at(c, e, engine_rip(&c->isa)); }
+
+void ev_emit_at(struct sim_cpu *c, struct ev *e, uint64_t rip)
 {
     struct sim_machine *m = c->m;
     e->cpu = (uint8_t)c->n;
     e->level = c->isa.vmx == ISA_VMX_NONROOT;
     e->cycle = engine_now(&c->isa);
     e->insn = engine_insns(&c->isa);
-    e->rip = engine_rip(&c->isa);
+    e->rip = rip;
     m->events_seen |= EV_BIT(e->kind);
     if (EV_BIT(e->kind) & m->ev_until)
         engine_kick(m);

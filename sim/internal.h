@@ -76,6 +76,7 @@ static inline bool ev_wanted(const struct sim_machine *m, enum ev_kind k) { retu
 void ev_update_mask(struct sim_machine *m); // after ev_until, hash_events or a subscription changed
 // Fill in clock, cpu, level and rip, and deliver. Call only if ev_wanted().
 void ev_emit(struct sim_cpu *c, struct ev *e);
+void ev_emit_at(struct sim_cpu *c, struct ev *e, uint64_t rip); // the same, of an instruction that c->rip has left already
 // The machine met something that it does not model: the run ends at the next boundary with SIM_STOP_UNMODELLED and this text.
 void sim_unmodelled(struct sim_machine *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
@@ -86,6 +87,7 @@ static inline uint64_t hash_u64(uint64_t h, uint64_t v)
     return h ^ h >> 29;
 }
 uint64_t hash_bytes(uint64_t h, const void *p, uint64_t n);
+uint64_t sim_tlb_hash(const struct sim_machine *m); // of all live TLB entries
 
 // sim/env.c, sim/cpuid.c
 extern const struct isa_env sim_env;

@@ -11,9 +11,9 @@ struct profile_tlb {
 struct sim_profile {
     const char *name, *text;
     uint64_t hz;
-    uint32_t cost[ISA_COST_NUM];
+    const uint32_t *cost; // by enum isa_cost
     struct profile_tlb itlb, dtlb, stlb, ntlb, pml4e, pdpte, pde;
-    uint64_t features[4]; // bit set of enum isa_feature
+    const uint64_t *features; // [4], bit set of enum isa_feature: what the decoder accepts and CPUID reports
     uint8_t maxphyaddr;
     uint32_t family_model_stepping; // CPUID.1:EAX
     struct vmx_caps vmx;

@@ -1,0 +1,287 @@
+// sim/boundary.c: what happens between two instructions, in the order of the manual ("Priority Among Concurrent Events"):
+// device time, stop conditions, debug traps, VM-exit windows, external interrupts, instruction breakpoints, HLT.
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "isa/deliver.h"
+#include "isa/flags.h"
+#include "sim/engine.h"
+
+#define BLOCK_ONE  (ISA_BLOCK_STI | ISA_BLOCK_MOVSS) // what lasts for one instruction
+#define IDLE_LIMIT 2000000u                          // events and waits without one instruction retired
+
+void engine_stop(struct sim_cpu *cpu, struct sim_stop *stop, enum sim_stop_kind kind, uint64_t code, const char *fmt, ...)
+{
+    *stop = (struct sim_stop){.kind = kind, .cpu = cpu->n, .code = code};
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(stop->text, sizeof stop->text, fmt, ap);
+    va_end(ap);
+}
+
+// "at 0x7c05 (start+0x5), cycle 1234"
+static const char *place(struct sim_cpu *cpu, uint64_t rip, char *buf, size_t size)
+{
+    char sym[96];
+    sim_symbol(cpu->m, rip, sym, sizeof sym);
+    snprintf(buf, size, "at 0x%" PRIx64 "%s%s%s, cycle %" PRIu64, rip, *sym ? " (" : "", sym, *sym ? ")" : "", cpu->isa.cycles);
+    return buf;
+}
+
+static bool interrupts_can_come(const struct sim_cpu *cpu)
+{
+    const struct isa_cpu *c = &cpu->isa;
+    return (c->rflags_sys & ISA_FL_IF) || (c->vmx == ISA_VMX_NONROOT && (vmx_pin(&cpu->vmx) & 1));
+}
+
+static void stop_limit(struct sim_cpu *cpu, struct sim_stop *stop, const char *what, uint64_t n)
+{
+    const struct isa_cpu *c = &cpu->isa;
+    uint8_t b[2] = {0, 0};
+    char at[160];
+    sim_peek(cpu->m, cpu->n, SIM_LINEAR, engine_code_la(c), b, 2);
+    const char *hint = b[0] == 0xeb && b[1] == 0xfe && !interrupts_can_come(cpu)
+                           ? "; the guest jumps to itself with interrupts off, so nothing can end it"
+                           : "; raise the limit if the guest needs longer";
+    engine_stop(cpu, stop, SIM_STOP_LIMIT, n, "limit of %" PRIu64 " %s reached %s%s", n, what, place(cpu, c->rip, at, sizeof at),
+                hint);
+}
+
+static void stop_shutdown(struct sim_cpu *cpu, struct sim_stop *stop)
+{
+    const struct engine_cpu *e = cpu->eng;
+    const struct isa_cpu *c = &cpu->isa;
+    char at[160];
+    if (!e->has_last) {
+        engine_stop(cpu, stop, SIM_STOP_SHUTDOWN, 0, "shutdown %s", place(cpu, c->rip, at, sizeof at));
+        return;
+    }
+    const char *why = e->last.rule ? isa_rule_info(e->last.rule)->text : "";
+    const char *then = c->fault.rule && c->fault.rule != e->last.rule ? isa_rule_info(c->fault.rule)->text : NULL;
+    engine_stop(cpu, stop, SIM_STOP_SHUTDOWN, e->last.vector, "triple fault: %s %s: %s%s%s%s",
+                isa_vector_info(e->last.vector)->mnemonic, place(cpu, e->last_rip, at, sizeof at), why,
+                then ? " Its delivery failed: " : " Its delivery failed too.", then ? then : "",
+                e->last.vector == ISA_X_PF ? "" : "");
+}
+
+// Stop conditions, in the order in which they are reported when several hold.
+static bool stops(struct sim_cpu *cpu, struct sim_stop *stop)
+{
+    struct sim_machine *m = cpu->m;
+    const struct isa_cpu *c = &cpu->isa;
+    const struct engine_cpu *e = cpu->eng;
+    const struct sim_until *u = e->until;
+    if (m->has_pending_stop) {
+        *stop = m->pending_stop;
+        stop->cpu = cpu->n;
+        m->has_pending_stop = false;
+        return true;
+    }
+    if (c->activity == ISA_SHUTDOWN)
+        stop_shutdown(cpu, stop);
+    else if (m->stop_requested)
+        engine_stop(cpu, stop, SIM_STOP_REQUEST, 0, "stopped on request");
+    else if (m->events_seen & u->events)
+        engine_stop(cpu, stop, SIM_STOP_UNTIL, SIM_UNTIL_EVENT, "event %s",
+                    ev_info[__builtin_ctzll(m->events_seen & u->events)].name);
+    else if (c->insns >= e->until_insns)
+        engine_stop(cpu, stop, SIM_STOP_UNTIL, SIM_UNTIL_INSNS, "%" PRIu64 " instructions executed", u->insns);
+    else if (c->cycles >= e->until_cycles)
+        engine_stop(cpu, stop, SIM_STOP_UNTIL, SIM_UNTIL_CYCLES, "cycle %" PRIu64 " reached", c->cycles);
+    else if (u->has_rip && !e->first && c->activity == ISA_ACTIVE && engine_code_la(c) == u->rip)
+        engine_stop(cpu, stop, SIM_STOP_UNTIL, SIM_UNTIL_RIP, "reached 0x%" PRIx64, u->rip);
+    else if (c->insns >= e->limit_insns)
+        stop_limit(cpu, stop, "instructions", u->max_insns);
+    else if (c->cycles >= e->limit_cycles)
+        stop_limit(cpu, stop, "cycles", u->max_cycles);
+    else
+        return false;
+    return true;
+}
+
+static void emit_halt(struct sim_cpu *cpu, bool awake)
+{
+    cpu->eng->halted = !awake;
+    if (!ev_wanted(cpu->m, EV_HALT))
+        return;
+    struct ev e = {.kind = EV_HALT};
+    e.u.halt.awake = awake;
+    ev_emit(cpu, &e);
+}
+
+// Deliver an event that is not a fault of an instruction.
+static void deliver(struct sim_cpu *cpu, const struct isa_event *e, bool ask)
+{
+    struct isa_cpu *c = &cpu->isa;
+    cpu->eng->deliver_rip = c->rip;
+    int r = 0;
+    if (ask && c->vmx == ISA_VMX_NONROOT)
+        r = c->env->intercept_event(c, e);
+    if (!r) {
+        if (c->activity == ISA_HLT) {
+            c->activity = ISA_ACTIVE;
+            emit_halt(cpu, true);
+        }
+        r = isa_deliver_event(c, e);
+        if (!r)
+            c->blocking &= ~BLOCK_ONE;
+    }
+    engine_outcome(cpu, r);
+}
+
+static bool debug_trap(struct sim_cpu *cpu)
+{
+    struct isa_cpu *c = &cpu->isa;
+    if (!c->pending_dbg || (c->blocking & ISA_BLOCK_MOVSS))
+        return false;
+    struct isa_event e = {.type = ISA_EV_HWEXC, .vector = ISA_X_DB, .dr6 = c->pending_dbg};
+    c->pending_dbg = 0;
+    deliver(cpu, &e, true);
+    return true;
+}
+
+static void emit_accept(struct sim_cpu *cpu, int vector)
+{
+    if (!ev_wanted(cpu->m, EV_IRQ))
+        return;
+    struct ev e = {.kind = EV_IRQ};
+    e.u.irq.vector = (uint8_t)vector;
+    e.u.irq.what = 2;
+    ev_emit(cpu, &e);
+}
+
+static bool interrupt(struct sim_cpu *cpu)
+{
+    struct isa_cpu *c = &cpu->isa;
+    if ((c->blocking & BLOCK_ONE) || !interrupts_can_come(cpu) || !bus_irq_pending(cpu->m))
+        return false;
+    int vector = -1;
+    if (c->vmx == ISA_VMX_NONROOT && (vmx_pin(&cpu->vmx) & 1)) {
+        if (vmx_ack_on_exit(&cpu->vmx) && (vector = bus_irq_ack(cpu->m)) >= 0)
+            emit_accept(cpu, vector);
+        if (!glue_intercept_irq(cpu, false, vector))
+            return false;
+        if (cpu->eng->halted)
+            emit_halt(cpu, true);
+        engine_outcome(cpu, ISA_R_VMEXIT);
+        return true;
+    }
+    vector = bus_irq_ack(cpu->m);
+    if (vector < 0)
+        return false;
+    emit_accept(cpu, vector);
+    struct isa_event e = {.type = ISA_EV_EXTINT, .vector = (uint8_t)vector};
+    deliver(cpu, &e, false);
+    return true;
+}
+
+// Instruction breakpoints of DR7: a fault before the instruction, unless RF is set.
+static bool insn_breakpoint(struct sim_cpu *cpu)
+{
+    struct isa_cpu *c = &cpu->isa;
+    uint64_t hit = 0, la = engine_code_la(c);
+    if (!(c->dr[7] & 0xff) || (c->rflags_sys & ISA_FL_RF))
+        return false;
+    for (unsigned n = 0; n < 4; n++)
+        if ((c->dr[7] >> 2 * n & 3) && (c->dr[7] >> (16 + 4 * n) & 3) == 0 && c->dr[n] == la)
+            hit |= 1u << n;
+    if (!hit)
+        return false;
+    engine_outcome(cpu, isa_raise_db(c, hit, ISA_RULE_NONE));
+    return true;
+}
+
+// HLT: skip to the next moment at which something can happen. True: the run ends.
+static bool halt(struct sim_cpu *cpu, struct sim_stop *stop)
+{
+    struct isa_cpu *c = &cpu->isa;
+    struct engine_cpu *e = cpu->eng;
+    char at[160];
+    if (!e->halted) {
+        emit_halt(cpu, false);
+        return false; // somebody may want to stop here
+    }
+    uint64_t next = bus_next_deadline(cpu->m);
+    if (e->until_cycles < next)
+        next = e->until_cycles;
+    const char *why = c->activity == ISA_WAIT_SIPI ? "waits for a start-up interrupt, and there is no other processor"
+                      : !interrupts_can_come(cpu)  ? "halted with interrupts off (IF = 0), so nothing can wake it"
+                      : next == UINT64_MAX         ? "halted to wait for an interrupt, but no device will raise one"
+                                                   : NULL;
+    if (why) {
+        engine_stop(cpu, stop, SIM_STOP_HALT, 0, "the processor %s; %s", why, place(cpu, c->rip, at, sizeof at));
+        return true;
+    }
+    if (e->limit_cycles < next)
+        next = e->limit_cycles;
+    if (next > c->cycles)
+        c->cycles = next;
+    return false;
+}
+
+// Events without progress: an exception whose handler faults at once, a timer that cannot wake.
+static bool idle(struct sim_cpu *cpu, struct sim_stop *stop)
+{
+    struct engine_cpu *e = cpu->eng;
+    char at[160];
+    if (cpu->isa.insns != e->idle_insns) {
+        e->idle_insns = cpu->isa.insns;
+        e->idle = 0;
+    }
+    if (++e->idle < IDLE_LIMIT)
+        return false;
+    e->idle = 0;
+    const char *what = e->has_last ? isa_vector_info(e->last.vector)->mnemonic : "interrupt";
+    engine_stop(cpu, stop, SIM_STOP_LIMIT, IDLE_LIMIT,
+                "%u events in a row without one instruction executed (last: %s) %s: the guest makes no progress", IDLE_LIMIT, what,
+                place(cpu, cpu->isa.rip, at, sizeof at));
+    return true;
+}
+
+static void choose_budget(struct sim_cpu *cpu)
+{
+    struct isa_cpu *c = &cpu->isa;
+    struct engine_cpu *e = cpu->eng;
+    e->precise = (c->rflags_sys & (ISA_FL_TF | ISA_FL_RF)) || (c->blocking & BLOCK_ONE) || c->pending_dbg || (c->dr[7] & 0xff) ||
+                 (c->vmx == ISA_VMX_NONROOT && vmx_window_armed(c, &cpu->vmx));
+    if (e->precise)
+        c->attention = 1;
+    e->horizon = bus_next_deadline(cpu->m);
+    if (e->until_cycles < e->horizon)
+        e->horizon = e->until_cycles;
+    if (e->limit_cycles < e->horizon)
+        e->horizon = e->limit_cycles;
+    e->budget = e->horizon ? e->horizon - 1 : 0; // no boundary inside a block may reach the horizon
+    c->budget = e->until->has_rip || engine_observed(cpu->m) ? 0 : e->budget;
+    cpu->insn_budget = e->until_insns < e->limit_insns ? e->until_insns : e->limit_insns;
+}
+
+bool engine_boundary(struct sim_cpu *cpu, struct sim_stop *stop)
+{
+    struct isa_cpu *c = &cpu->isa;
+    for (;;) {
+        c->attention = 0;
+        if (c->cycles >= bus_next_deadline(cpu->m))
+            bus_run_deadlines(cpu->m, c->cycles);
+        if (stops(cpu, stop))
+            return true;
+        bool again = debug_trap(cpu);
+        if (!again && c->vmx == ISA_VMX_NONROOT && vmx_window_exit(c, &cpu->vmx)) {
+            engine_outcome(cpu, ISA_R_VMEXIT);
+            again = true;
+        }
+        if (!again && !interrupt(cpu)) {
+            if (c->activity == ISA_ACTIVE) {
+                if (!insn_breakpoint(cpu))
+                    break;
+            } else if (halt(cpu, stop)) {
+                return true;
+            }
+        }
+        if (idle(cpu, stop))
+            return true;
+    }
+    choose_budget(cpu);
+    return false;
+}

@@ -1,0 +1,87 @@
+// sim/cpuid.c: the CPUID leaves, made from the profile and isa/features.def.
+//
+// MODELS     leaves 0, 1, 4, 7, 0BH; 80000000H to 80000004H, 80000008H. Other basic leaves inside the range read as 0, leaves
+//            above it as the highest basic leaf, as Intel processors do.
+// MANUAL     "CPUID--CPU Identification".
+#include <string.h>
+
+#include "sim/internal.h"
+
+#define LEAF_MAX     0x0bu
+#define LEAF_MAX_EXT 0x80000008u
+
+// Features whose integer instructions exist while the vector state does not: accepted by the decoder, not reported to software.
+static bool reported(unsigned f) { return f != ISA_FEAT_SSE2 && f != ISA_FEAT_SSE42; }
+
+static void add_features(const struct sim_profile *p, uint32_t leaf, uint32_t sub, uint32_t out[4])
+{
+    for (unsigned f = 1; f < ISA_FEAT_NUM; f++) {
+        const struct isa_feature_info *i = &isa_feature_info[f];
+        if (i->leaf == leaf && i->sub == sub && isa_has(p->features, (enum isa_feature)f) && reported(f))
+            out[i->reg] |= 1u << i->bit;
+    }
+}
+
+static void brand(const struct sim_profile *p, uint32_t part, uint32_t out[4])
+{
+    char s[48] = "Ringside model processor, profile ";
+    size_t n = strlen(s), k = strlen(p->name);
+    memcpy(s + n, p->name, k < sizeof s - 1 - n ? k : sizeof s - 1 - n);
+    memcpy(out, s + part * 16, 16);
+}
+
+// Leaf 4: 32 KiB L1 data, 32 KiB L1 instruction, 256 KiB L2; deterministic cache parameters, all of 64-byte lines and 8 ways.
+static void caches(uint32_t sub, uint32_t out[4])
+{
+    static const struct {
+        uint8_t type, level;
+        uint16_t sets;
+    } cache[] = {{1, 1, 64}, {2, 1, 64}, {3, 2, 512}};
+    if (sub >= sizeof cache / sizeof *cache)
+        return;
+    out[0] = cache[sub].type | (uint32_t)cache[sub].level << 5 | 1u << 8;
+    out[1] = 63 | 7u << 22;
+    out[2] = cache[sub].sets - 1u;
+}
+
+void sim_cpuid(struct isa_cpu *c, uint32_t leaf, uint32_t sub, uint32_t out[4])
+{
+    const struct sim_cpu *cpu = sim_cpu_of(c);
+    const struct sim_profile *p = cpu->m->profile;
+    if ((leaf > LEAF_MAX && leaf < 0x80000000u) || leaf > LEAF_MAX_EXT)
+        leaf = LEAF_MAX;
+    memset(out, 0, 4 * sizeof *out);
+    switch (leaf) {
+    case 0:
+        out[0] = LEAF_MAX;
+        memcpy(&out[1], "Genu", 4);
+        memcpy(&out[3], "ineI", 4);
+        memcpy(&out[2], "ntel", 4);
+        break;
+    case 1:
+        out[0] = p->family_model_stepping;
+        out[1] = cpu->n << 24 | cpu->m->ncpus << 16 | 8u << 8; // APIC id, processors, CLFLUSH line in units of 8 bytes
+        if ((c->cr4 & ISA_CR4_OSXSAVE) && isa_has(p->features, ISA_FEAT_XSAVE))
+            out[2] |= 1u << 27;
+        break;
+    case 4: caches(sub, out); break;
+    case 0x0b: // one thread per core, ncpus cores
+        out[2] = sub;
+        out[3] = cpu->n;
+        if (sub == 0) {
+            out[1] = 1;
+            out[2] |= 1u << 8;
+        } else if (sub == 1) {
+            out[0] = 4;
+            out[1] = cpu->m->ncpus;
+            out[2] |= 2u << 8;
+        }
+        break;
+    case 0x80000000: out[0] = LEAF_MAX_EXT; break;
+    case 0x80000002:
+    case 0x80000003:
+    case 0x80000004: brand(p, leaf - 0x80000002u, out); break;
+    case 0x80000008: out[0] = p->maxphyaddr | 48u << 8; break;
+    }
+    add_features(p, leaf, leaf == 7 ? sub : 0, out);
+}

@@ -1,0 +1,54 @@
+// sim/engine.h: what the files of the engine share: engine.c (runs), boundary.c (what happens between instructions), dispatch_*.c.
+#ifndef SIM_ENGINE_H
+#define SIM_ENGINE_H
+
+#include "sim/block.h"
+
+// The engine's part of a processor.
+struct engine_cpu {
+    // the run under way, in absolute numbers; UINT64_MAX for none
+    const struct sim_until *until;
+    uint64_t until_cycles, until_insns, limit_cycles, limit_insns;
+    bool first;       // no instruction has run yet: the address to stop at does not count
+    bool precise;     // one instruction at a time: traps, blocking or breakpoints are pending
+    uint64_t budget;  // a block may run if it ends at or before this cycle
+    uint64_t horizon; // the boundary at or after this cycle needs attention
+    // the handler that was replaced to stop the block under way
+    struct isa_insn *patched;
+    isa_handler *patched_run;
+    // deliveries
+    bool halted;           // EV_HALT was sent, its end was not
+    bool delivered;        // an event went through the IDT since this was cleared
+    uint64_t deliver_rip;  // where the event under way struck
+    struct isa_event last; // the last fault that an instruction raised, and where
+    uint64_t last_rip;
+    bool has_last;
+    uint64_t idle_insns; // no-progress guard: events and waits since insns was this
+    unsigned idle;
+};
+
+// Between two instructions: devices, stop conditions, debug traps, VM-exit windows, interrupts, HLT. Chooses budget and precise.
+// True: the run ends with *stop. (boundary.c)
+bool engine_boundary(struct sim_cpu *cpu, struct sim_stop *stop);
+void engine_stop(struct sim_cpu *cpu, struct sim_stop *stop, enum sim_stop_kind kind, uint64_t code, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
+// Deliver what an attempt to deliver or fetch returned: nothing, a fault or a VM exit. c->rip is exact, c->at NULL. (engine.c)
+void engine_outcome(struct sim_cpu *cpu, int r);
+
+// Run a block from its first instruction; c->at, c->gpr[ISA_REG_RIP] are set. Returns an enum isa_result; STOP leaves c->rip, cycles and
+// insns exact and c->at NULL, others leave them at the block's start and c->at at the instruction.
+int engine_dispatch_loop(struct isa_cpu *c, struct block *b);
+
+static inline uint64_t engine_code_la(const struct isa_cpu *c)
+{
+    return c->mode == ISA_LONG64 ? c->rip : (uint32_t)(c->seg[ISA_CS].base + c->rip);
+}
+// What both fallthrough sentinels and the kick do: the block's progress up to instruction i becomes the processor's state.
+static inline void engine_settle(struct isa_cpu *c, const struct isa_insn *i)
+{
+    c->cycles += i->cost_before;
+    c->insns += i->idx;
+}
+static inline uint64_t engine_wrap(const struct isa_cpu *c, uint64_t rip) { return c->mode == ISA_LONG64 ? rip : (uint32_t)rip; }
+
+#endif

@@ -1,0 +1,125 @@
+// sim/env.c: the table of functions through which instructions reach the machine (isa/env.h). Memory is sim/mmu.c, VMX sim/vmx_glue.c,
+// ports sim/bus.c; here are the table itself, the clock, random numbers, and the translation of isa/'s notices into events.
+#include "sim/engine.h"
+
+static int env_in(struct isa_cpu *c, uint16_t port, unsigned size, uint32_t *val)
+{
+    *val = bus_in(sim_cpu_of(c)->m, port, size);
+    return 0;
+}
+
+static int env_out(struct isa_cpu *c, uint16_t port, unsigned size, uint32_t val)
+{
+    bus_out(sim_cpu_of(c)->m, port, size, val);
+    return 0;
+}
+
+static uint64_t env_tsc(struct isa_cpu *c, uint64_t cycles) { return cycles + c->tsc_offset; }
+
+// SplitMix64 from the configured seed: RDRAND gives the same numbers in every run.
+static uint64_t env_random(struct isa_cpu *c)
+{
+    uint64_t z = sim_cpu_of(c)->m->rng += 0x9e3779b97f4a7c15ull;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+    return z ^ z >> 31;
+}
+
+static void env_context(struct isa_cpu *c) { mmu_context(sim_cpu_of(c)); }
+
+// VM entries change everything that boundaries look at.
+static int env_vmx(struct isa_cpu *c, const struct isa_insn *i)
+{
+    c->attention = 1;
+    return glue_vmx(c, i);
+}
+
+static void env_charge(struct isa_cpu *c, unsigned cost_class) { engine_charge(c, sim_cpu_of(c)->m->profile->cost[cost_class]); }
+
+static void env_on_event(struct isa_cpu *c, const struct isa_event *e)
+{
+    struct sim_cpu *cpu = sim_cpu_of(c);
+    cpu->eng->delivered = true;
+    cpu->stat[e->type == ISA_EV_EXTINT ? SIM_STAT_INTERRUPTS : SIM_STAT_EXCEPTIONS]++;
+    if (!ev_wanted(cpu->m, EV_EXCEPTION))
+        return;
+    struct ev ev = {.kind = EV_EXCEPTION};
+    ev.u.exc.e = *e;
+    ev.u.exc.cs = c->seg[ISA_CS].sel;
+    ev.u.exc.handler = c->rip;
+    ev_emit_at(cpu, &ev, c->at ? engine_rip(c) : cpu->eng->deliver_rip);
+}
+
+static void env_on_cr(struct isa_cpu *c, unsigned cr, uint64_t old, uint64_t now)
+{
+    struct sim_cpu *cpu = sim_cpu_of(c);
+    if (!ev_wanted(cpu->m, EV_CR))
+        return;
+    struct ev ev = {.kind = EV_CR};
+    ev.u.cr.n = (uint8_t)cr;
+    ev.u.cr.old = old;
+    ev.u.cr.now = now;
+    ev_emit(cpu, &ev);
+}
+
+static void env_on_msr(struct isa_cpu *c, uint32_t msr, uint64_t val, bool write)
+{
+    struct sim_cpu *cpu = sim_cpu_of(c);
+    if (!ev_wanted(cpu->m, EV_MSR))
+        return;
+    struct ev ev = {.kind = EV_MSR};
+    ev.u.msr.n = msr;
+    ev.u.msr.val = val;
+    ev.u.msr.write = write;
+    ev_emit(cpu, &ev);
+}
+
+static void env_on_seg(struct isa_cpu *c, unsigned sreg, uint16_t sel)
+{
+    struct sim_cpu *cpu = sim_cpu_of(c);
+    if (!ev_wanted(cpu->m, EV_SEG))
+        return;
+    struct ev ev = {.kind = EV_SEG};
+    ev.u.seg.sreg = (uint8_t)sreg;
+    ev.u.seg.sel = sel;
+    ev_emit(cpu, &ev);
+}
+
+static void env_on_ring(struct isa_cpu *c, unsigned from, unsigned to)
+{
+    struct sim_cpu *cpu = sim_cpu_of(c);
+    if (!ev_wanted(cpu->m, EV_RING))
+        return;
+    struct ev ev = {.kind = EV_RING};
+    ev.u.ring.from = (uint8_t)from;
+    ev.u.ring.to = (uint8_t)to;
+    ev_emit(cpu, &ev);
+}
+
+const struct isa_env sim_env = {
+    .read = mmu_read,
+    .write = mmu_write,
+    .probe = mmu_probe,
+    .host_run = mmu_host_run,
+    .read_phys = mmu_read_phys,
+    .write_phys = mmu_write_phys,
+    .in = env_in,
+    .out = env_out,
+    .rdmsr = glue_rdmsr,
+    .wrmsr = glue_wrmsr,
+    .cpuid = sim_cpuid,
+    .tsc = env_tsc,
+    .random = env_random,
+    .inval = mmu_inval,
+    .context = env_context,
+    .intercept = glue_intercept,
+    .intercept_event = glue_intercept_event,
+    .intercept_triple = glue_intercept_triple,
+    .vmx = env_vmx,
+    .charge = env_charge,
+    .on_event = env_on_event,
+    .on_cr = env_on_cr,
+    .on_msr = env_on_msr,
+    .on_seg = env_on_seg,
+    .on_ring = env_on_ring,
+};

@@ -1,0 +1,135 @@
+// sim/machine.c: the life of a machine.
+#include "sim/machine.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "sim/engine.h"
+#include "sim/symbols.h"
+
+#define RAM_DEFAULT (64ull << 20)
+#define RAM_LEAST   (1ull << 20)
+#define RAM_MOST    (64ull << 30)
+
+static int check_config(struct sim_config *cfg, const struct sim_profile **profile, struct sim_error *err)
+{
+    if (!cfg->ram_bytes)
+        cfg->ram_bytes = RAM_DEFAULT;
+    if (!cfg->cpus)
+        cfg->cpus = 1;
+    if (!cfg->profile)
+        cfg->profile = "teach";
+    if (cfg->ram_bytes < RAM_LEAST || cfg->ram_bytes > RAM_MOST || cfg->ram_bytes % 4096)
+        return sim_fail(err, SIM_USAGE, "machine: RAM of %llu bytes: give 1 MiB to 64 GiB in whole pages of 4096 bytes",
+                        (unsigned long long)cfg->ram_bytes);
+    if (cfg->cpus != 1)
+        return sim_fail(err, SIM_USAGE, "machine: %u processors: this version models one", cfg->cpus);
+    *profile = sim_profile_by_name(cfg->profile);
+    if (*profile)
+        return 0;
+    char names[200];
+    size_t n = 0;
+    for (unsigned k = 0; sim_profile_n(k) && n < sizeof names; k++)
+        n += (size_t)snprintf(names + n, sizeof names - n, "%s%s", k ? ", " : "", sim_profile_n(k)->name);
+    return sim_fail(err, SIM_USAGE, "machine: no profile is called '%s'; there are: %s", cfg->profile, names);
+}
+
+static int create_cpus(struct sim_machine *m, struct sim_error *err)
+{
+    for (unsigned n = 0; n < m->cfg.cpus; n++) {
+        struct sim_cpu *cpu = calloc(1, sizeof *cpu);
+        struct engine_cpu *eng = calloc(1, sizeof *eng);
+        struct tlb *tlb = tlb_create(m->profile);
+        if (!cpu || !eng || !tlb) {
+            free(cpu);
+            free(eng);
+            if (tlb)
+                tlb_destroy(tlb);
+            return sim_fail(err, SIM_INTERNAL, "machine: out of memory for a processor");
+        }
+        cpu->m = m;
+        cpu->n = n;
+        cpu->eng = eng;
+        cpu->tlb = tlb;
+        cpu->isa.env = &sim_env;
+        m->cpu[m->ncpus++] = cpu;
+    }
+    return 0;
+}
+
+struct sim_machine *sim_create(const struct sim_config *cfg, struct sim_error *err)
+{
+    struct sim_config c = cfg ? *cfg : (struct sim_config){0};
+    const struct sim_profile *profile;
+    if (check_config(&c, &profile, err) < 0)
+        return NULL;
+    struct sim_machine *m = calloc(1, sizeof *m);
+    if (!m) {
+        sim_fail(err, SIM_INTERNAL, "machine: out of memory");
+        return NULL;
+    }
+    m->cfg = c;
+    m->cfg.profile = profile->name;
+    m->profile = profile;
+    if (ram_create(&m->ram, c.ram_bytes, err) < 0 || create_cpus(m, err) < 0 || block_cache_create(m, err) < 0 ||
+        bus_create(m, err) < 0) {
+        sim_destroy(m);
+        return NULL;
+    }
+    sim_reset(m);
+    return m;
+}
+
+void sim_destroy(struct sim_machine *m)
+{
+    if (!m)
+        return;
+    bus_destroy(m);
+    block_cache_destroy(m);
+    for (unsigned n = 0; n < m->ncpus; n++) {
+        tlb_destroy(m->cpu[n]->tlb);
+        free(m->cpu[n]->eng);
+        free(m->cpu[n]);
+    }
+    ram_destroy(&m->ram);
+    symbols_destroy(m->symbols);
+    free(m->subs);
+    free(m->output);
+    free(m);
+}
+
+void sim_reset(struct sim_machine *m)
+{
+    static const struct sim_until none;
+    m->rng = m->cfg.seed;
+    m->has_pending_stop = m->stop_requested = false;
+    for (unsigned n = 0; n < m->ncpus; n++) {
+        struct sim_cpu *cpu = m->cpu[n];
+        *cpu->eng = (struct engine_cpu){.until = &none};
+        for (unsigned s = 0; s < SIM_NSTAT; s++)
+            cpu->stat[s] = 0;
+        vmx_init(&cpu->vmx, &m->profile->vmx, m->profile->maxphyaddr);
+        isa_reset(&cpu->isa);
+        mmu_reset(cpu);
+    }
+    bus_reset(m);
+}
+
+void sim_unmodelled(struct sim_machine *m, const char *fmt, ...)
+{
+    if (m->has_pending_stop)
+        return;
+    m->pending_stop = (struct sim_stop){.kind = SIM_STOP_UNMODELLED};
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(m->pending_stop.text, sizeof m->pending_stop.text, fmt, ap);
+    va_end(ap);
+    m->has_pending_stop = true;
+    engine_kick(m);
+}
+
+unsigned sim_ncpus(const struct sim_machine *m) { return m->ncpus; }
+struct isa_cpu *sim_cpu(struct sim_machine *m, unsigned n) { return n < m->ncpus ? &m->cpu[n]->isa : NULL; }
+uint64_t sim_ram_size(const struct sim_machine *m) { return m->ram.size; }
+const char *sim_profile_name(const struct sim_machine *m) { return m->profile->name; }
