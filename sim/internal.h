@@ -173,6 +173,10 @@ void glue_init(struct sim_cpu *c); // at creation and at reset: the profile's VM
 bool glue_rdmsr(struct isa_cpu *c, uint32_t msr, uint64_t *val);
 bool glue_wrmsr(struct isa_cpu *c, uint32_t msr, uint64_t val);
 
+// disassembly (sim/disasm.c): the work of sim_disasm() on bytes that the caller has. la = linear address of the first.
+unsigned disasm_bytes(struct sim_machine *m, const struct isa_cpu *c, uint64_t la, bool att, const uint8_t *bytes, unsigned n,
+                      char *text, unsigned size);
+
 // bus (sim/bus.c): ports and MMIO. bus_create also attaches the devices of the PC (sim/dev_pc.c).
 // bus_hash folds all device state into h.
 int bus_create(struct sim_machine *m, struct sim_error *err);
