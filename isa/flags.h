@@ -73,13 +73,14 @@ static inline uint32_t isa_status(const struct isa_cpu *c)
 }
 static inline void isa_set_status(struct isa_cpu *c, uint32_t fl) { isa_cc_set(c, ISA_CC_EXPLICIT, 0, fl & ISA_FL_STATUS, 0); }
 
-// Replace CF, or CF and OF (given as RFLAGS bits), and keep the others: CMC, STC, BT, rotates.
+// Replace CF, OF or both by the RFLAGS bits in now, and keep the others (named by kept): CMC, STC, BT, rotates, ADCX.
 static inline void isa_cc_keep(struct isa_cpu *c, uint32_t kept, uint64_t now)
 {
     if (c->cc_kind == ISA_CC_EXPLICIT) {
         c->cc_b = (c->cc_b & kept) | now;
     } else {
-        c->cc_b = (isa_af(c) ? ISA_FL_AF : 0) | ((kept & ISA_FL_OF) && isa_of(c) ? ISA_FL_OF : 0) | now;
+        c->cc_b = (isa_af(c) ? ISA_FL_AF : 0) | ((kept & ISA_FL_OF) && isa_of(c) ? ISA_FL_OF : 0) |
+                  ((kept & ISA_FL_CF) && isa_cf(c) ? ISA_FL_CF : 0) | now;
         c->cc_kind = ISA_CC_RES;
     }
 }

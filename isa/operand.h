@@ -213,11 +213,24 @@ ISA_OPSTACK(64)
             return r_;                                                                                                             \
     } while (0)
 
+// Handlers of an instruction that only reads E, from ISA_INLINE int name<bits>(c, i, fast, value of E).
+#define ISA_READS_E(name, bits)                                                                                                    \
+    ISA_BODY(name##bits##r) { return name##bits(c, i, fast, isa_e##bits(c, i)); }                                                  \
+    ISA_BODY(name##bits##m)                                                                                                        \
+    {                                                                                                                              \
+        uint##bits##_t v;                                                                                                          \
+        ISA_TRY(isa_opld##bits(c, i, fast, &v));                                                                                   \
+        return name##bits(c, i, fast, v);                                                                                          \
+    }                                                                                                                              \
+    ISA_HANDLER(name##bits##r)                                                                                                     \
+    ISA_HANDLER(name##bits##m)
+#define ISA_E_FN(name, bits) ISA_INLINE int name##bits(struct isa_cpu *c, const struct isa_insn *i, bool fast, uint##bits##_t e)
+
 // A family from handlers named stem8r ... stem64m; and one whose byte forms do not exist.
-#define ISA_FAMILY8(name, s)  ISA_FAMILY(name, s##8r, s##8m, s##16r, s##16m, s##32r, s##32m, s##64r, s##64m)
-#define ISA_FAMILY6(name, s)  ISA_FAMILY(name, isa_h_bug, isa_h_bug, s##16r, s##16m, s##32r, s##32m, s##64r, s##64m)
-// Register forms or memory forms alone.
-#define ISA_FAMILY6R(name, s) ISA_FAMILY(name, isa_h_bug, isa_h_bug, s##16, isa_h_bug, s##32, isa_h_bug, s##64, isa_h_bug)
+#define ISA_FAMILY8(name, s) ISA_FAMILY(name, s##8r, s##8m, s##16r, s##16m, s##32r, s##32m, s##64r, s##64m)
+#define ISA_FAMILY6(name, s) ISA_FAMILY(name, isa_h_bug, isa_h_bug, s##16r, s##16m, s##32r, s##32m, s##64r, s##64m)
+#define ISA_FAMILY4(name, s)                                                                                                       \
+    ISA_FAMILY(name, isa_h_bug, isa_h_bug, isa_h_bug, isa_h_bug, s##32r, s##32m, s##64r, s##64m) // 32 and 64 bits alone
 // Families whose handlers depend on the size alone.
 #define ISA_FAMILY8S(name, s) ISA_FAMILY(name, s##8, s##8, s##16, s##16, s##32, s##32, s##64, s##64)
 #define ISA_FAMILY6S(name, s) ISA_FAMILY(name, isa_h_bug, isa_h_bug, s##16, s##16, s##32, s##32, s##64, s##64)
