@@ -163,3 +163,7 @@ ISA_FAMILY(crc32_g_e8, isa_h_bug, isa_h_bug, crc32_8r, crc32_8m, crc32_8r, crc32
 BOUND(16)
 BOUND(32)
 ISA_FAMILY(bound, isa_h_bug, isa_h_bug, isa_h_bug, bound16, isa_h_bug, bound32, isa_h_bug, isa_h_bug);
+
+// UD0, UD1, UD2: undefined for good.
+static int ud(struct isa_cpu *c, const struct isa_insn *i) { ISA_ABORT(c, i, isa_ud(c, ISA_RULE_UD_OPCODE)); }
+ISA_FAMILY1(ud, ud);
