@@ -71,7 +71,7 @@ struct isa_env {
     // Linear memory. n bytes, 1..64, may cross pages; Canonicality was checked by segmentation. acc as above. *buf untouched on failure.
     int (*read)(struct isa_cpu *c, uint64_t la, void *buf, unsigned n, unsigned acc);
     int (*write)(struct isa_cpu *c, uint64_t la, const void *buf, unsigned n, unsigned acc);
-    // Check that a write of n bytes would succeed, setting A and D; for instructions that must not fault half-way.
+    // Check that an access of n bytes would succeed (a write if acc says W), setting A and D; for instructions that must not fault half-way.
     int (*probe)(struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc);
     // A host pointer for a run of bytes starting at la inside one page of plain RAM, and how many bytes follow there (at most max).
     // NULL where there is no such run (MMIO, code page on write, watched page, would fault): use read/write instead.

@@ -254,7 +254,7 @@ int mmu_write(struct isa_cpu *isa, uint64_t la, const void *buf, unsigned n, uns
 int mmu_probe(struct isa_cpu *isa, uint64_t la, unsigned n, unsigned acc)
 {
     struct span s;
-    return span(sim_cpu_of(isa), la, n, acc | ISA_ACC_W, &s);
+    return span(sim_cpu_of(isa), la, n, acc, &s);
 }
 
 // A pure L1 lookup: no walk, no fill, no charge, no event. Where it finds nothing, the caller's element-wise access does all that and
