@@ -14,7 +14,8 @@ static int env_out(struct isa_cpu *c, uint16_t port, unsigned size, uint32_t val
     return 0;
 }
 
-static uint64_t env_tsc(struct isa_cpu *c, uint64_t cycles) { return cycles + c->tsc_offset; }
+// Handlers ask for the present; engine_now() knows it in the middle of a block too.
+static uint64_t env_tsc(struct isa_cpu *c, uint64_t cycles) { return engine_now(c) + c->tsc_offset; }
 
 // SplitMix64 from the configured seed: RDRAND gives the same numbers in every run.
 static uint64_t env_random(struct isa_cpu *c)
