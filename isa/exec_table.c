@@ -25,14 +25,6 @@ int isa_h_bug(struct isa_cpu *c, const struct isa_insn *i)
     }
 static isa_handler *const invalid[8] = ALL8(h_invalid);
 
-// Families that isa/missing.def lists have no handlers yet: both dispatchers then share one array that raises #UD.
-static int h_missing(struct isa_cpu *c, const struct isa_insn *i) { ISA_ABORT(c, i, isa_ud(c, ISA_RULE_UD_OPCODE)); }
-#define MISSING(family)                                                                                                            \
-    isa_handler *const isa_f_##family##_loop[8] = ALL8(h_missing);                                                                 \
-    isa_handler *const isa_f_##family##_tail[8] = ALL8(h_missing);
-#include "isa/missing.def"
-#undef MISSING
-
 #define OP(id, map, opcode, prefix, ext, mnemonic, operands, family, props, cost, feature, text)                                   \
     extern isa_handler *const isa_f_##family##_loop[8];
 #include "isa/opcodes.def"

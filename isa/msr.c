@@ -31,6 +31,9 @@ const struct isa_msr_info isa_msr_info[] = {
 };
 const unsigned isa_msr_count = sizeof rows / sizeof *rows;
 
+// Cycles at the instruction under way.
+static uint64_t now(const struct isa_cpu *c) { return c->cycles + (c->at ? c->at->cost_before : 0); }
+
 static const struct row *find(struct isa_cpu *c, uint32_t msr)
 {
     for (unsigned k = 0; k < isa_msr_count; k++) {
@@ -66,7 +69,7 @@ bool isa_rdmsr(struct isa_cpu *c, uint32_t msr, uint64_t *val, enum isa_rule *ru
     } else if (m->kind == NULLED) {
         *val = 0;
     } else if (msr == ISA_MSR_TSC) {
-        *val = c->env->tsc(c, c->cycles);
+        *val = c->env->tsc(c, now(c));
     } else {
         memcpy(val, (const char *)c + m->field, 8);
     }
@@ -105,7 +108,7 @@ static bool write_fn(struct isa_cpu *c, uint32_t msr, uint64_t v, enum isa_rule 
 {
     switch (msr) {
     case ISA_MSR_TSC: {
-        uint64_t delta = v - c->env->tsc(c, c->cycles);
+        uint64_t delta = v - c->env->tsc(c, now(c));
         c->tsc_offset += delta;
         c->tsc_adjust += delta;
         return true;

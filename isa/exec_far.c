@@ -1,0 +1,43 @@
+// isa/exec_far.c: handlers of instructions that set RIP themselves: thin wrappers around isa/sysop.h; and the VMX instructions.
+#include "isa/sysop.h"
+
+#define FAR(family)                                                                                                                \
+    static int h_##family(struct isa_cpu *c, const struct isa_insn *i)                                                             \
+    {                                                                                                                              \
+        int r = isa_x_##family(c, i);                                                                                              \
+        if (r)                                                                                                                     \
+            ISA_ABORT(c, i, r);                                                                                                    \
+        ISA_END(c, i);                                                                                                             \
+    }                                                                                                                              \
+    ISA_FAMILY1(family, h_##family)
+
+FAR(jmp_far_ptr);
+FAR(jmp_far_mem);
+FAR(call_far_ptr);
+FAR(call_far_mem);
+FAR(ret_far);
+FAR(ret_far_i);
+FAR(iret);
+FAR(int_n);
+FAR(int3);
+FAR(int1);
+FAR(into);
+FAR(syscall);
+FAR(sysret);
+FAR(sysenter);
+FAR(sysexit);
+FAR(ins);
+FAR(outs);
+
+// env->vmx() says STOP where a VM entry loaded the guest's RIP.
+static int h_vmx(struct isa_cpu *c, const struct isa_insn *i)
+{
+    uint64_t next = isa_next_rip(c, i);
+    int r = c->env->vmx(c, i);
+    if (r && r != ISA_R_STOP)
+        ISA_ABORT(c, i, r);
+    if (!r)
+        c->rip = next;
+    ISA_END(c, i);
+}
+ISA_FAMILY1(vmx, h_vmx);

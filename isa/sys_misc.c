@@ -1,0 +1,200 @@
+// isa/sys_misc.c: time stamps, CPUID, random numbers, HLT, caches and TLBs, FS and GS bases, and the rest.
+#include "isa/mem.h"
+#include "isa/sysop.h"
+
+static void set_edx_eax(struct isa_cpu *c, uint64_t v)
+{
+    c->gpr[ISA_RAX] = (uint32_t)v;
+    c->gpr[ISA_RDX] = v >> 32;
+}
+
+// --- time stamps and counters
+
+static int read_tsc(struct isa_cpu *c, const struct isa_insn *i, enum isa_icpt point, uint64_t *tsc)
+{
+    if (c->cpl && (c->cr4 & ISA_CR4_TSD))
+        return isa_gp0(c, ISA_RULE_GP_TSD);
+    *tsc = c->env->tsc(c, isa_now(c, i));
+    return isa_icpt(c, i, point, 0, tsc);
+}
+
+ISA_SYSOP(rdtsc)
+{
+    uint64_t tsc;
+    int r = read_tsc(c, i, ISA_ICPT_RDTSC, &tsc);
+    if (!r)
+        set_edx_eax(c, tsc);
+    return r;
+}
+
+ISA_SYSOP(rdtscp)
+{
+    uint64_t tsc;
+    int r = read_tsc(c, i, ISA_ICPT_RDTSCP, &tsc);
+    if (r)
+        return r;
+    set_edx_eax(c, tsc);
+    c->gpr[ISA_RCX] = (uint32_t)c->tsc_aux;
+    return 0;
+}
+
+ISA_SYSOP(rdpmc)
+{
+    if (c->cpl && !(c->cr4 & ISA_CR4_PCE))
+        return isa_gp0(c, ISA_RULE_GP_PCE);
+    int r = isa_icpt(c, i, ISA_ICPT_RDPMC, 0, NULL);
+    return r ? r : isa_gp0(c, ISA_RULE_GP_PMC); // CPUID reports no counters
+}
+
+ISA_SYSOP(rdpid)
+{
+    c->gpr[i->rm] = (uint32_t)c->tsc_aux;
+    return 0;
+}
+
+// --- CPUID, random numbers
+
+ISA_SYSOP(cpuid)
+{
+    uint32_t out[4];
+    int r = isa_icpt(c, i, ISA_ICPT_CPUID, 0, NULL);
+    if (r)
+        return r;
+    c->env->cpuid(c, isa_r32(c, ISA_RAX), isa_r32(c, ISA_RCX), out);
+    c->gpr[ISA_RAX] = out[0];
+    c->gpr[ISA_RBX] = out[1];
+    c->gpr[ISA_RCX] = out[2];
+    c->gpr[ISA_RDX] = out[3];
+    return 0;
+}
+
+static int random_number(struct isa_cpu *c, const struct isa_insn *i, enum isa_icpt point)
+{
+    int r = isa_icpt(c, i, point, 0, NULL);
+    if (r)
+        return r;
+    isa_wreg(c, i->rm, i->osz, c->env->random(c));
+    isa_set_status(c, ISA_FL_CF);
+    return 0;
+}
+
+ISA_SYSOP(rdrand) { return random_number(c, i, ISA_ICPT_RDRAND); }
+ISA_SYSOP(rdseed) { return random_number(c, i, ISA_ICPT_RDSEED); }
+
+// --- waiting
+
+ISA_SYSOP(hlt)
+{
+    int r = isa_need_cpl0(c);
+    if (r || (r = isa_icpt(c, i, ISA_ICPT_HLT, 0, NULL)))
+        return r;
+    c->activity = ISA_HLT;
+    c->attention = 1;
+    return 0;
+}
+
+ISA_SYSOP(pause) { return isa_icpt(c, i, ISA_ICPT_PAUSE, 0, NULL); }
+
+ISA_SYSOP(monitor)
+{
+    if (c->cpl)
+        return isa_ud(c, ISA_RULE_UD_MODE);
+    return isa_icpt(c, i, ISA_ICPT_MONITOR, 0, NULL);
+}
+
+// The monitored line may be written at any time, so returning at once is within the definition.
+ISA_SYSOP(mwait)
+{
+    if (c->cpl)
+        return isa_ud(c, ISA_RULE_UD_MODE);
+    return isa_icpt(c, i, ISA_ICPT_MWAIT, 0, NULL);
+}
+
+ISA_SYSOP(wait)
+{
+    bool nm = (c->cr0 & ISA_CR0_MP) && (c->cr0 & ISA_CR0_TS);
+    return nm ? isa_raise(c, ISA_X_NM, 0, ISA_RULE_NM_WAIT) : 0;
+}
+
+ISA_SYSOP(rsm) { return isa_ud(c, ISA_RULE_UD_SMM); }
+ISA_SYSOP(getsec) { return isa_ud(c, ISA_RULE_UD_SMX); }
+
+// --- caches and TLBs
+
+// Data caches hold no data of their own in this model: there is nothing to write back or lose.
+ISA_SYSOP(invd)
+{
+    int r = isa_need_cpl0(c);
+    return r ? r : isa_icpt(c, i, ISA_ICPT_INVD, 0, NULL);
+}
+ISA_SYSOP(wbinvd)
+{
+    int r = isa_need_cpl0(c);
+    return r ? r : isa_icpt(c, i, ISA_ICPT_WBINVD, 0, NULL);
+}
+
+ISA_SYSOP(invlpg)
+{
+    uint64_t la = isa_raw_la(c, i);
+    int r = isa_need_cpl0(c);
+    if (r || (r = isa_icpt(c, i, ISA_ICPT_INVLPG, la, NULL)))
+        return r;
+    if (c->mode != ISA_LONG64 || isa_canonical(c, la))
+        c->env->inval(c, ISA_INVAL_INVLPG, la, 0, 0);
+    return 0;
+}
+
+ISA_SYSOP(invpcid)
+{
+    uint64_t desc[2], la, type = c->gpr[i->reg] & (i->osz == 8 ? UINT64_MAX : UINT32_MAX);
+    int r = isa_need_cpl0(c);
+    if (r || (r = isa_icpt(c, i, ISA_ICPT_INVPCID, isa_raw_la(c, i), NULL)))
+        return r;
+    if ((r = isa_operand_la(c, i, 16, ISA_ACC_R, &la)) || (r = isa_ld_slow(c, la, desc, 16, ISA_ACC_R)))
+        return r;
+    if (type > 3 || (desc[0] >> 12))
+        return isa_gp0(c, ISA_RULE_GP_INVPCID_TYPE);
+    if (type == 0 && !isa_canonical(c, desc[1]))
+        return isa_gp0(c, ISA_RULE_GP_CANONICAL);
+    if (type < 2 && desc[0] && !(c->cr4 & ISA_CR4_PCIDE))
+        return isa_gp0(c, ISA_RULE_GP_INVPCID_PCIDE);
+    c->env->inval(c, ISA_INVAL_INVPCID, type, desc[0], desc[1]);
+    return 0;
+}
+
+// --- FS and GS bases
+
+static int rdbase(struct isa_cpu *c, const struct isa_insn *i, unsigned s)
+{
+    if (!(c->cr4 & ISA_CR4_FSGSBASE))
+        return isa_ud(c, ISA_RULE_UD_FSGSBASE);
+    isa_wreg(c, i->rm, i->osz, c->seg[s].base);
+    return 0;
+}
+
+static int wrbase(struct isa_cpu *c, const struct isa_insn *i, unsigned s)
+{
+    uint64_t v = i->osz == 8 ? c->gpr[i->rm] : isa_r32(c, i->rm);
+    if (!(c->cr4 & ISA_CR4_FSGSBASE))
+        return isa_ud(c, ISA_RULE_UD_FSGSBASE);
+    if (!isa_canonical(c, v))
+        return isa_gp0(c, ISA_RULE_GP_BASE_CANONICAL);
+    c->seg[s].base = v;
+    return 0;
+}
+
+ISA_SYSOP(rdfsbase) { return rdbase(c, i, ISA_FS); }
+ISA_SYSOP(rdgsbase) { return rdbase(c, i, ISA_GS); }
+ISA_SYSOP(wrfsbase) { return wrbase(c, i, ISA_FS); }
+ISA_SYSOP(wrgsbase) { return wrbase(c, i, ISA_GS); }
+
+ISA_SYSOP(swapgs)
+{
+    int r = isa_need_cpl0(c);
+    if (r)
+        return r;
+    uint64_t base = c->seg[ISA_GS].base;
+    c->seg[ISA_GS].base = c->kernel_gs_base;
+    c->kernel_gs_base = base;
+    return 0;
+}
