@@ -26,24 +26,32 @@ static void all_families_exist(void **state)
 
 static bool used[ISA_OP_NUM][8];
 
-// Decode everything once: opcodes of all maps, plain and VEX, under the prefixes that change size or row, all ModRM bytes.
+static void decode_map(const struct isa_decode_mode *m, const char *before, const char *map)
+{
+    uint8_t b[40] = {0};
+    unsigned n = put_hex(b, before);
+    n += put_hex(b + n, map);
+    for (unsigned x = 0; x < 0x10000; x++) { // opcode, and ModRM or first immediate byte
+        struct isa_insn i;
+        b[n] = (uint8_t)(x >> 8);
+        b[n + 1] = (uint8_t)x;
+        isa_decode(m, b, 16, &i);
+        used[i.op][__builtin_ctz(i.osz) * 2 + i.is_mem] = true;
+    }
+}
+
+// Decode everything once: opcodes of all maps under the prefixes that change size or row, and VEX with all prefix fields and W.
 static void decode_all(const struct isa_decode_mode *m)
 {
     static const char *const before[] = {"", "66", "f2", "f3", "48", "66f3", "f348", "41"};
-    static const char *const maps[] = {"",       "0f",     "0f38",   "0f3a",   "c4e278", "c4e279", "c4e27a",
-                                       "c4e27b", "c4e37b", "c4e2f8", "c4e2f9", "c4e2fa", "c4e2fb", "c4e3fb"};
-    uint8_t b[40] = {0};
-    struct isa_insn i;
+    static const char *const maps[] = {"", "0f", "0f38", "0f3a"};
+    static const char *const vex[] = {"c4e278", "c4e279", "c4e27a", "c4e27b", "c4e37b",
+                                      "c4e2f8", "c4e2f9", "c4e2fa", "c4e2fb", "c4e3fb"};
     for (unsigned p = 0; p < sizeof before / sizeof before[0]; p++)
         for (unsigned k = 0; k < sizeof maps / sizeof maps[0]; k++)
-            for (unsigned x = 0; x < 0x10000; x++) {
-                unsigned n = put_hex(b, before[p]);
-                n += put_hex(b + n, maps[k]);
-                b[n] = (uint8_t)(x >> 8);
-                b[n + 1] = (uint8_t)x;
-                isa_decode(m, b, 16, &i);
-                used[i.op][__builtin_ctz(i.osz) * 2 + i.is_mem] = true;
-            }
+            decode_map(m, before[p], maps[k]);
+    for (unsigned k = 0; k < sizeof vex / sizeof vex[0]; k++)
+        decode_map(m, "", vex[k]);
 }
 
 static void check(isa_handler *const *const *table, const char *name)
