@@ -13,6 +13,8 @@ const struct ev_info ev_info[EV_NUM] = {
 #undef E
 };
 #define EV_FREQUENT (EV_BIT(EV_INSN) | EV_BIT(EV_MEM))
+// What the event hash leaves out: listening to any of these takes the inline TLBs away.
+#define EV_UNHASHED (EV_FREQUENT | EV_BIT(EV_TLB_STALE))
 
 int ev_by_name(const char *name)
 {
@@ -24,12 +26,12 @@ int ev_by_name(const char *name)
 
 void ev_update_mask(struct sim_machine *m)
 {
-    uint64_t mask = m->ev_until | (m->hash_events ? EV_ALL & ~EV_FREQUENT : 0);
+    uint64_t mask = m->ev_until | (m->hash_events ? EV_ALL & ~EV_UNHASHED : 0);
     for (unsigned k = 0; k < m->nsubs; k++)
         mask |= m->subs[k].mask;
     uint64_t changed = mask ^ m->ev_mask;
     m->ev_mask = mask;
-    if (changed & (EV_FREQUENT | EV_BIT(EV_TLB_STALE))) { // inline TLBs hide accesses: they start afresh
+    if (changed & EV_UNHASHED) { // inline TLBs hide accesses: they start afresh
         mmu_mirror_clear(m);
         engine_kick(m);
     }
@@ -99,7 +101,6 @@ static uint64_t hash_event(uint64_t h, const struct ev *e)
         H3(e->u.flush.a, e->u.flush.b, e->u.flush.la);
         H1(e->u.flush.dropped);
         break;
-    case EV_TLB_STALE: H2(e->u.stale.la, e->u.stale.now); break;
     case EV_EXCEPTION:
         H3(e->u.exc.e.type, e->u.exc.e.vector, e->u.exc.e.error);
         H3(e->u.exc.e.addr, e->u.exc.cs, e->u.exc.handler);
@@ -132,6 +133,7 @@ static uint64_t hash_event(uint64_t h, const struct ev *e)
     case EV_MARK: h = hash_bytes(h, e->u.mark.name, e->u.mark.name ? strlen(e->u.mark.name) : 0); break;
     case EV_INSN:
     case EV_MEM:
+    case EV_TLB_STALE:
     case EV_SHUTDOWN:
     case EV_NUM: break;
     }
@@ -154,7 +156,7 @@ void ev_emit_at(struct sim_cpu *c, struct ev *e, uint64_t rip)
     m->events_seen |= EV_BIT(e->kind);
     if (EV_BIT(e->kind) & m->ev_until)
         engine_kick(m);
-    if (m->hash_events && !(EV_BIT(e->kind) & EV_FREQUENT))
+    if (m->hash_events && !(EV_BIT(e->kind) & EV_UNHASHED))
         m->ev_hash = hash_event(m->ev_hash, e);
     m->delivering++;
     for (unsigned k = 0; k < m->nsubs; k++) // subscribers that come during delivery are called too; those that left are skipped

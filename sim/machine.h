@@ -66,7 +66,7 @@ struct isa_cpu *sim_cpu(struct sim_machine *m, unsigned n); // architectural sta
 uint64_t sim_ram_size(const struct sim_machine *m);
 const char *sim_profile_name(const struct sim_machine *m);
 
-// A hash of the whole architectural state (registers, RAM, VMCS, devices), and of the events so far (all kinds but INSN and MEM).
+// A hash of the whole architectural state (registers, RAM, VMCS, devices), and of the events so far (all kinds but INSN, MEM and TLB_STALE).
 uint64_t sim_state_hash(struct sim_machine *m);
 void sim_event_hash_enable(struct sim_machine *m);
 uint64_t sim_event_hash(const struct sim_machine *m);

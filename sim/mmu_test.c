@@ -1,0 +1,934 @@
+// The walk, its references, A and D, faults and exits, access details, and the mirror's invariants.
+#include "sim/mmu_testkit.h"
+
+// --- reference counts (the numbers of the textbooks, counted from events)
+
+static void test_native(void **state)
+{
+    struct kit k;
+    kit_open(&k, false);
+    uint64_t root = kit_table(&k);
+    kit_map(&k, root, 0x7f0012345000, 0x300000, KIT_RW, 1);
+    kit_map(&k, root, 0x7f0012600000, 0x400000, KIT_RW, 2);
+    kit_map(&k, root, 0x7f0080000000, 0, KIT_RW, 3);
+    kit_long(&k, root);
+    kit_listen(&k, KIT_TRANSLATION);
+    assert_int_equal(kit_cold(&k, 0x7f0012345008), 4);
+    assert_int_equal(k.count[EV_WALK], 2);
+    // Levels 4 to 1, each at its index, numbered from 1.
+    unsigned level = 4;
+    for (unsigned i = 0; i < k.nev; i++)
+        if (k.ev[i].kind == EV_REF) {
+            const struct ev *e = &k.ev[i];
+            assert_int_equal(e->u.ref.dim, EV_DIM_GUEST);
+            assert_int_equal(e->u.ref.glevel, level);
+            assert_int_equal(e->u.ref.number, 5 - level);
+            assert_int_equal(e->u.ref.at.v, kit_entry(&k, root, 4, 0x7f0012345000, level));
+            assert_true(e->u.ref.entry & ISA_PTE_A);
+            level--;
+        }
+    assert_int_equal(level, 0);
+    assert_int_equal(kit_cold(&k, 0x7f0012600000), 3);
+    assert_int_equal(kit_cold(&k, 0x7f0080000000), 2);
+    // A neighbour in the same table: the PDE cache leaves one reference. TLB hit: none.
+    kit_map(&k, root, 0x7f0012346000, 0x301000, KIT_RW, 1);
+    assert_int_equal(kit_cold(&k, 0x7f0012345000), 4);
+    assert_int_equal(kit_refs(&k, 0x7f0012346000), 1);
+    assert_int_equal(kit_refs(&k, 0x7f0012346ff8), 0);
+    // Only the PDPTE cache serves a page under another PDE, only the PML4E cache one under another PDPTE.
+    kit_map(&k, root, 0x7f0012800000, 0x302000, KIT_RW, 1);
+    assert_int_equal(kit_refs(&k, 0x7f0012800000), 2);
+    kit_map(&k, root, 0x7f0052800000, 0x303000, KIT_RW, 1);
+    assert_int_equal(kit_refs(&k, 0x7f0052800000), 3);
+    kit_close(&k);
+}
+
+struct nested_case {
+    const char *name;
+    unsigned guest_level, ept_level, refs;
+};
+
+static void test_nested_counts(void **state)
+{
+    static const struct nested_case cases[] = {
+        {"4K/4K", 1, 1, 24}, {"guest 2M, host 4K", 2, 1, 19}, {"guest 4K, host 2M", 1, 2, 19}, {"2M/2M", 2, 2, 15},
+        {"1G/1G", 3, 3, 8},
+    };
+    for (unsigned n = 0; n < sizeof cases / sizeof cases[0]; n++) {
+        struct kit k;
+        kit_open(&k, false);
+        k.bias = cases[n].ept_level == 3 ? 0 : 0x800000; // a 1-GByte EPT page cannot be shifted by megabytes
+        uint64_t root = kit_table(&k), la = 0x7f0040000000;
+        kit_map(&k, root, la, cases[n].guest_level == 3 ? 0 : 0x400000, KIT_RW, cases[n].guest_level);
+        kit_long(&k, root);
+        uint64_t eptp = kit_ept(&k, 0x1000000, cases[n].ept_level, false);
+        kit_nonroot(&k, eptp, 1);
+        kit_listen(&k, KIT_TRANSLATION);
+        unsigned refs = kit_cold(&k, la);
+        if (refs != cases[n].refs)
+            fail_msg("%s: %u references, want %u", cases[n].name, refs, cases[n].refs);
+        uint64_t walks = k.c->stat[SIM_STAT_WALK_REFS];
+        assert_int_equal(walks, refs);
+        assert_int_equal(kit_refs(&k, la + 8), 0);
+        // With guest-physical mappings kept, only the guest dimension is walked again (INVLPG drops none of them).
+        mmu_inval(&k.c->isa, ISA_INVAL_INVLPG, la, 0, 0);
+        assert_int_equal(kit_refs(&k, la), 5 - cases[n].guest_level);
+        // The explaining walk numbers the same references.
+        struct sim_walk w;
+        sim_translate(k.m, 0, la, ISA_ACC_R, &w);
+        assert_int_equal(w.refs, refs);
+        assert_int_equal(w.outcome, SIM_WALK_OK);
+        kit_close(&k);
+    }
+}
+
+// The 24 references in the order of the textbooks' grid, and what each one reads.
+static void test_nested_order(void **state)
+{
+    struct kit k;
+    kit_open(&k, false);
+    k.bias = 0x800000;
+    uint64_t root = kit_table(&k), la = 0x7f0040001000;
+    kit_map(&k, root, la, 0x400000, KIT_RW, 1);
+    kit_long(&k, root);
+    uint64_t eptp = kit_ept(&k, 0x800000, 1, false);
+    kit_nonroot(&k, eptp, 1);
+    kit_listen(&k, EV_BIT(EV_REF));
+    assert_int_equal(kit_cold(&k, la), 24);
+    struct sim_walk w;
+    sim_translate(k.m, 0, la, ISA_ACC_R, &w);
+    for (unsigned i = 0; i < 24; i++) {
+        const struct ev *e = &k.ev[i];
+        unsigned row = i / 5, col = i % 5;
+        assert_int_equal(e->u.ref.number, i + 1);
+        assert_int_equal(e->u.ref.glevel, 4 - row);
+        assert_int_equal(e->u.ref.elevel, 4 - col);
+        assert_int_equal(e->u.ref.dim, col == 4 ? EV_DIM_GUEST : EV_DIM_EPT);
+        assert_int_equal(w.step[i].at.v, e->u.ref.at.v);
+        assert_int_equal(w.step[i].gpa.v, e->u.ref.gpa.v);
+        assert_int_equal(w.step[i].glevel, e->u.ref.glevel);
+        assert_int_equal(w.step[i].elevel, e->u.ref.elevel);
+    }
+    assert_int_equal(w.hpa.v, 0x400000 + k.bias);
+    assert_int_equal(w.gpa.v, 0x400000);
+    kit_close(&k);
+}
+
+static void protected_mode(struct kit *k, uint64_t cr3, uint64_t cr4)
+{
+    struct isa_cpu *c = &k->c->isa;
+    c->cr0 |= ISA_CR0_PE | ISA_CR0_PG | ISA_CR0_WP;
+    c->cr4 = cr4;
+    c->cr3 = cr3;
+    c->seg[ISA_CS].ar = 0xc09b;
+    c->seg[ISA_SS].ar = 0xc093;
+    isa_update_mode(c);
+}
+
+static void test_32bit(void **state)
+{
+    for (unsigned nested = 0; nested < 2; nested++) {
+        struct kit k;
+        kit_open(&k, false);
+        k.bias = nested ? 0x800000 : 0;
+        uint64_t pd = kit_table(&k), pt = kit_table(&k);
+        kit_put32(&k, k.bias + pd + 4 * 2, (uint32_t)pt | 3);
+        kit_put32(&k, k.bias + pt + 4 * 5, 0x300000 | 3);
+        kit_put32(&k, k.bias + pd + 4 * 3, 0x400000 | 0x83);
+        protected_mode(&k, pd, ISA_CR4_PSE);
+        if (nested)
+            kit_nonroot(&k, kit_ept(&k, 0x800000, 1, false), 1);
+        kit_listen(&k, KIT_TRANSLATION);
+        kit_put(&k, k.bias + 0x300010, 0x1122334455667788);
+        assert_int_equal(kit_cold(&k, 0x805010), nested ? 14 : 2);
+        assert_int_equal(kit_must_read(&k, 0x805010), 0x1122334455667788);
+        assert_int_equal(kit_get32(&k, k.bias + pt + 20), 0x300023); // A, not D
+        kit_put(&k, k.bias + 0x400020, 42);
+        assert_int_equal(kit_cold(&k, 0xc00020), nested ? 9 : 1);
+        assert_int_equal(kit_must_read(&k, 0xc00020), 42);
+        uint64_t v;
+        kit_expect_pf(&k, kit_read(&k, 0x806000, &v), 0, ISA_RULE_PF_NOT_PRESENT);
+        assert_int_equal(k.c->isa.fault.addr, 0x806000);
+        kit_close(&k);
+    }
+}
+
+static void test_pae(void **state)
+{
+    for (unsigned nested = 0; nested < 2; nested++) {
+        struct kit k;
+        kit_open(&k, false);
+        k.bias = nested ? 0x800000 : 0;
+        uint64_t pd = kit_table(&k), pt = kit_table(&k);
+        kit_put(&k, k.bias + pd + 8 * 4, pt | 3);
+        kit_put(&k, k.bias + pt, 0x300000 | 3);
+        k.c->isa.pdpte[1] = pd | 1;
+        protected_mode(&k, 0, ISA_CR4_PAE);
+        if (nested)
+            kit_nonroot(&k, kit_ept(&k, 0x800000, 1, false), 1);
+        kit_listen(&k, KIT_TRANSLATION);
+        assert_int_equal(kit_cold(&k, 0x40800000), nested ? 14 : 2);
+        uint64_t v;
+        kit_expect_pf(&k, kit_read(&k, 0x800000, &v), 0, ISA_RULE_PF_NOT_PRESENT);
+        kit_close(&k);
+    }
+}
+
+static void test_paging_off_under_ept(void **state)
+{
+    struct kit k;
+    kit_open(&k, false);
+    k.bias = 0x800000;
+    uint64_t eptp = kit_ept(&k, 0x800000, 1, false);
+    kit_nonroot(&k, eptp, 0);
+    kit_listen(&k, KIT_TRANSLATION);
+    kit_put(&k, 0x800000 + 0x5008, 77);
+    assert_int_equal(kit_cold(&k, 0x5008), 4);
+    assert_int_equal(kit_must_read(&k, 0x5008), 77);
+    for (unsigned unit = TLB_PML4E; unit <= TLB_PDE; unit++)
+        assert_int_equal(tlb_count(k.c->tlb, (enum tlb_unit)unit), 0);
+    kit_close(&k);
+}
+
+static void test_five_levels(void **state)
+{
+    struct kit k;
+    kit_open(&k, false);
+    uint64_t root = kit_table(&k), la = 0x00f2345678abc000;
+    kit_put(&k, kit_entry(&k, root, 5, la, 1), 0x300000 | KIT_RW);
+    k.c->isa.cr4 = ISA_CR4_LA57;
+    kit_long(&k, root);
+    kit_listen(&k, KIT_TRANSLATION);
+    assert_int_equal(kit_cold(&k, la), 5);
+    kit_close(&k);
+
+    kit_open(&k, false);
+    k.bias = 0x800000;
+    root = kit_table(&k);
+    kit_put(&k, kit_entry(&k, root, 5, la, 1), 0x300000 | KIT_RW);
+    k.c->isa.cr4 = ISA_CR4_LA57;
+    kit_long(&k, root);
+    kit_nonroot(&k, kit_ept(&k, 0x800000, 1, false), 1);
+    kit_listen(&k, KIT_TRANSLATION);
+    assert_int_equal(kit_cold(&k, la), 29);
+    kit_close(&k);
+}
+
+static void test_cycles(void **state)
+{
+    struct kit k;
+    kit_open(&k, false);
+    uint64_t root = kit_table(&k);
+    kit_map(&k, root, 0x1000, 0x300000, KIT_RW, 1);
+    for (unsigned i = 0; i < 64; i++) // same dTLB set
+        kit_map(&k, root, 0x10000 + i * 0x4000, 0x300000, KIT_RW, 1);
+    kit_long(&k, root);
+    const uint32_t *cost = k.m->profile->cost;
+    uint64_t t = k.c->isa.cycles;
+    kit_must_read(&k, 0x1000);
+    assert_int_equal(k.c->isa.cycles - t, 4 * cost[ISA_COST_WALKREF]);
+    t = k.c->isa.cycles;
+    kit_must_read(&k, 0x1008);
+    assert_int_equal(k.c->isa.cycles, t);
+    // Push a page out of the first level; the second level has it still.
+    kit_must_read(&k, 0x10000);
+    for (unsigned i = 1; i <= k.m->profile->dtlb.ways; i++)
+        kit_must_read(&k, 0x10000 + i * 0x4000);
+    t = k.c->isa.cycles;
+    kit_must_read(&k, 0x10000);
+    assert_int_equal(k.c->isa.cycles - t, cost[ISA_COST_STLB]);
+    kit_close(&k);
+}
+
+// --- accessed and dirty flags
+
+static void test_accessed_dirty(void **state)
+{
+    struct kit k;
+    kit_open(&k, false);
+    uint64_t root = kit_table(&k), la = 0x200000;
+    kit_map(&k, root, la, 0x300000, KIT_RW, 1);
+    kit_long(&k, root);
+    kit_must_read(&k, la);
+    for (unsigned level = 4; level >= 1; level--) {
+        uint64_t e = kit_get(&k, kit_entry(&k, root, 4, la, level));
+        assert_int_equal(e & (ISA_PTE_A | ISA_PTE_D), ISA_PTE_A);
+    }
+    // A write through the cached translation walks again to set D; the next one does not.
+    uint64_t refs = k.c->stat[SIM_STAT_WALK_REFS];
+    assert_int_equal(kit_write(&k, la, 5), 0);
+    assert_true(k.c->stat[SIM_STAT_WALK_REFS] > refs);
+    assert_true(kit_get(&k, kit_entry(&k, root, 4, la, 1)) & ISA_PTE_D);
+    assert_false(kit_get(&k, kit_entry(&k, root, 4, la, 2)) & ISA_PTE_D);
+    refs = k.c->stat[SIM_STAT_WALK_REFS];
+    assert_int_equal(kit_write(&k, la + 8, 5), 0);
+    assert_int_equal(k.c->stat[SIM_STAT_WALK_REFS], refs);
+    // A read that will write (RMW) sets D at once.
+    uint64_t v;
+    kit_map(&k, root, la + 0x1000, 0x301000, KIT_RW, 1);
+    assert_int_equal(mmu_read(&k.c->isa, la + 0x1000, &v, 8, ISA_ACC_RMW), 0);
+    assert_true(kit_get(&k, kit_entry(&k, root, 4, la + 0x1000, 1)) & ISA_PTE_D);
+    // A refused write sets neither A nor D in the entry that maps the page.
+    kit_map(&k, root, la + 0x2000, 0x302000, KIT_P, 1);
+    kit_expect_pf(&k, kit_write(&k, la + 0x2000, 1), ISA_PF_P | ISA_PF_W, ISA_RULE_PF_WRITE);
+    assert_int_equal(kit_get(&k, kit_entry(&k, root, 4, la + 0x2000, 1)), 0x302000 | KIT_P);
+    // A probe for writing counts as the write.
+    kit_map(&k, root, la + 0x3000, 0x303000, KIT_RW, 1);
+    assert_int_equal(mmu_probe(&k.c->isa, la + 0x3000, 8, ISA_ACC_W), 0);
+    assert_true(kit_get(&k, kit_entry(&k, root, 4, la + 0x3000, 1)) & ISA_PTE_D);
+    kit_close(&k);
+}
+
+static void test_ept_accessed_dirty(void **state)
+{
+    struct kit k;
+    kit_open(&k, false);
+    k.bias = 0x800000;
+    uint64_t root = kit_table(&k), la = 0x200000;
+    kit_map(&k, root, la, 0x300000, KIT_RW, 1);
+    kit_long(&k, root);
+    uint64_t eptp = kit_ept(&k, 0x800000, 1, true);
+    kit_nonroot(&k, eptp, 1);
+    kit_must_read(&k, la);
+    // Accesses to guest paging structures count as writes; the final read does not.
+    assert_int_equal(kit_get(&k, kit_ept_entry(&k, eptp, root, 1)) & (EPT_A | EPT_D), EPT_A | EPT_D);
+    assert_int_equal(kit_get(&k, kit_ept_entry(&k, eptp, 0x300000, 1)) & (EPT_A | EPT_D), EPT_A);
+    assert_int_equal(kit_get(&k, kit_ept_entry(&k, eptp, 0x300000, 2)) & (EPT_A | EPT_D), EPT_A);
+    assert_int_equal(kit_write(&k, la, 9), 0);
+    assert_int_equal(kit_get(&k, kit_ept_entry(&k, eptp, 0x300000, 1)) & (EPT_A | EPT_D), EPT_A | EPT_D);
+    assert_true(kit_get(&k, kit_entry(&k, root, 4, la, 1)) & ISA_PTE_D);
+    kit_close(&k);
+    // Without A/D flags the EPT is never written.
+    kit_open(&k, false);
+    k.bias = 0x800000;
+    root = kit_table(&k);
+    kit_map(&k, root, la, 0x300000, KIT_RW, 1);
+    kit_long(&k, root);
+    eptp = kit_ept(&k, 0x800000, 1, false);
+    kit_nonroot(&k, eptp, 1);
+    assert_int_equal(kit_write(&k, la, 9), 0);
+    assert_int_equal(kit_get(&k, kit_ept_entry(&k, eptp, 0x300000, 1)) & (EPT_A | EPT_D), 0);
+    kit_close(&k);
+}
+
+// --- page faults
+
+static void test_reserved_and_levels(void **state)
+{
+    struct kit k;
+    kit_open(&k, false);
+    uint64_t root = kit_table(&k), la = 0x40200000, v;
+    kit_map(&k, root, la, 0x300000, KIT_RW, 1);
+    kit_long(&k, root);
+    for (unsigned level = 1; level <= 4; level++) {
+        uint64_t at = kit_entry(&k, root, 4, la, level), good = kit_get(&k, at);
+        kit_put(&k, at, good & ~1ull);
+        kit_expect_pf(&k, kit_read(&k, la, &v), 0, ISA_RULE_PF_NOT_PRESENT);
+        kit_put(&k, at, good | 1ull << 51);
+        kit_expect_pf(&k, kit_read(&k, la, &v), ISA_PF_P | ISA_PF_RSVD, ISA_RULE_PF_RSVD);
+        kit_cpl(&k, 3);
+        kit_expect_pf(&k, kit_write(&k, la, 0), ISA_PF_P | ISA_PF_RSVD | ISA_PF_W | ISA_PF_U, ISA_RULE_PF_RSVD);
+        kit_cpl(&k, 0);
+        kit_put(&k, at, good);
+        assert_int_equal(kit_read(&k, la, &v), 0); // nothing was cached from the bad entry
+        mmu_inval(&k.c->isa, ISA_INVAL_INVLPG, la, 0, 0);
+    }
+    kit_close(&k);
+}
+
+// The whole matrix of rights through real walks: flags at one level at a time, every processor setting, against the sentences of
+// the manual as written in isa/paging_test.c. Each case is tried cold, and again through the TLB.
+static void test_rights_end_to_end(void **state)
+{
+    struct kit k;
+    kit_open(&k, false);
+    uint64_t root = kit_table(&k), la = 0x40200000;
+    kit_map(&k, root, la, 0x300000, KIT_URW, 1);
+    kit_long(&k, root);
+    struct isa_cpu *c = &k.c->isa;
+    unsigned n = 0;
+    for (unsigned level = 1; level <= 4; level++)
+        for (unsigned m = 0; m < 1u << 9; m++) {
+            bool rw = m & 1, us = m & 2, xd = m & 4, wp = m & 8, smep = m & 16, smap = m & 32, ac = m & 64;
+            unsigned cpl = m & 128 ? 3 : 0;
+            bool implicit = m & 256;
+            uint64_t at = kit_entry(&k, root, 4, la, level);
+            uint64_t keep = kit_get(&k, at) & ~(ISA_PTE_RW | ISA_PTE_US | ISA_PTE_XD);
+            kit_put(&k, at, keep | (rw ? ISA_PTE_RW : 0) | (us ? ISA_PTE_US : 0) | (xd ? ISA_PTE_XD : 0));
+            c->cr0 = (c->cr0 & ~(uint64_t)ISA_CR0_WP) | (wp ? ISA_CR0_WP : 0);
+            c->cr4 = (c->cr4 & ~(uint64_t)(ISA_CR4_SMEP | ISA_CR4_SMAP)) | (smep ? ISA_CR4_SMEP : 0) | (smap ? ISA_CR4_SMAP : 0);
+            c->rflags_sys = (c->rflags_sys & ~ISA_FL_AC) | (ac ? ISA_FL_AC : 0);
+            kit_cpl(&k, cpl);
+            for (unsigned kind = 0; kind < 3; kind++) {
+                bool user = cpl == 3 && !implicit, ok;
+                if (implicit && kind == 2)
+                    continue;
+                if (user)
+                    ok = us && (kind == 0 || (kind == 1 ? rw : !xd));
+                else if (kind == 2)
+                    ok = !(us && smep) && !xd;
+                else
+                    ok = !(us && smap && (implicit || !ac)) && (kind == 0 || rw || !wp);
+                unsigned acc = (kind == 1 ? ISA_ACC_W : kind == 2 ? ISA_ACC_X : 0) | (implicit ? ISA_ACC_SYS : 0);
+                uint32_t err = ISA_PF_P | (kind == 1 ? ISA_PF_W : 0) | (user ? ISA_PF_U : 0) | (kind == 2 ? ISA_PF_I : 0);
+                sim_tlb_flush_all(k.m, 0);
+                for (unsigned again = 0; again < 2; again++) {
+                    struct hpa pa;
+                    int r = mmu_translate(k.c, la, acc, &pa);
+                    assert_int_equal(r, ok ? 0 : ISA_R_FAULT);
+                    if (!ok)
+                        assert_int_equal(c->fault.error, err);
+                    // Something else may have cached the page: then the refusal comes from the TLB.
+                    if (!ok && !again)
+                        (void)mmu_translate(k.c, la, ISA_ACC_R | ISA_ACC_SYS, &pa);
+                    n++;
+                }
+                mmu_mirror_check(k.c);
+            }
+            kit_put(&k, at, keep | KIT_URW);
+        }
+    printf("# rights through walks: %u accesses\n", n);
+    kit_close(&k);
+}
+
+static void test_spurious_fault_does_not_recur(void **state)
+{
+    struct kit k;
+    kit_open(&k, false);
+    uint64_t root = kit_table(&k), la = 0x200000;
+    kit_map(&k, root, la, 0x300000, KIT_P, 1);
+    kit_long(&k, root);
+    kit_must_read(&k, la);
+    kit_map(&k, root, la, 0x300000, KIT_RW, 1); // raised without INVLPG
+    kit_expect_pf(&k, kit_write(&k, la, 1), ISA_PF_P | ISA_PF_W, ISA_RULE_PF_WRITE);
+    assert_int_equal(kit_write(&k, la, 1), 0);
+    kit_close(&k);
+}
+
+// --- EPT violations and misconfigurations
+
+static void nested_open(struct kit *k, uint64_t *root, uint64_t la, bool ad)
+{
+    kit_open(k, false);
+    k->bias = 0x800000;
+    *root = kit_table(k);
+    kit_map(k, *root, la, 0x300000, KIT_RW, 1);
+    kit_long(k, *root);
+    k->eptp = kit_ept(k, 0x800000, 1, ad);
+    kit_nonroot(k, k->eptp, 1);
+}
+
+#define expect_violation(k, r, q, g)                                                                                               \
+    do {                                                                                                                           \
+        assert_int_equal(r, ISA_R_VMEXIT);                                                                                         \
+        assert_int_equal((k)->c->vmx.exit.reason, 48);                                                                             \
+        assert_int_equal((k)->c->vmx.exit.qual & 0x1bf, q);                                                                        \
+        assert_int_equal((k)->c->vmx.exit.gpa.v, g);                                                                               \
+    } while (0)
+
+static void test_ept_violations(void **state)
+{
+    struct kit k;
+    uint64_t root, la = 0x200000, v, at;
+    struct hpa pa;
+    nested_open(&k, &root, la, false);
+    at = kit_ept_entry(&k, k.eptp, 0x300000, 1);
+    uint64_t good = kit_get(&k, at);
+    // The final address: not present; then readable only; then execute-only.
+    kit_put(&k, at, 0);
+    expect_violation(&k, kit_read(&k, la + 0x18, &v), 1 | 0 << 3 | 0x180, 0x300018);
+    assert_int_equal(k.c->vmx.exit.gla, la + 0x18);
+    kit_put(&k, at, (good & ~7ull) | EPT_R);
+    assert_int_equal(kit_read(&k, la, &v), 0);
+    expect_violation(&k, kit_write(&k, la, 0), 2 | 1 << 3 | 0x180, 0x300000);
+    expect_violation(&k, mmu_translate(k.c, la, ISA_ACC_X, &pa), 4 | 1 << 3 | 0x180, 0x300000);
+    // Raising the rights needs no INVEPT: the violation dropped what was cached.
+    kit_put(&k, at, good);
+    assert_int_equal(kit_write(&k, la, 0), 0);
+    kit_put(&k, at, (good & ~7ull) | EPT_X);
+    mmu_invept(k.c, 2, 0);
+    expect_violation(&k, kit_read(&k, la, &v), 1 | 4 << 3 | 0x180, 0x300000);
+    assert_int_equal(mmu_translate(k.c, la, ISA_ACC_X, &pa), 0);
+    expect_violation(&k, kit_read(&k, la, &v), 1 | 4 << 3 | 0x180, 0x300000); // from the second-level TLB
+    kit_put(&k, at, good);
+    // A paging structure: bit 8 clear, the address is the entry's.
+    mmu_invept(k.c, 2, 0);
+    uint64_t pte = kit_entry(&k, root, 4, la, 1) - k.bias;
+    at = kit_ept_entry(&k, k.eptp, pte, 1);
+    good = kit_get(&k, at);
+    kit_put(&k, at, 0);
+    expect_violation(&k, kit_read(&k, la, &v), 1 | 0x80, pte);
+    // Not writable: setting A is what fails; once A is set, reads go through, and setting D fails.
+    kit_put(&k, at, (good & ~7ull) | EPT_R);
+    kit_map(&k, root, la, 0x300000, KIT_RW, 1);
+    expect_violation(&k, kit_read(&k, la, &v), 2 | 1 << 3 | 0x80, pte);
+    assert_int_equal(kit_get(&k, pte + k.bias), 0x300000 | KIT_RW);
+    kit_map(&k, root, la, 0x300000, KIT_RW | ISA_PTE_A, 1);
+    assert_int_equal(kit_read(&k, la, &v), 0);
+    expect_violation(&k, kit_write(&k, la, 0), 2 | 1 << 3 | 0x80, pte);
+    kit_close(&k);
+    // With A/D flags any access to a paging structure counts as a read and a write.
+    nested_open(&k, &root, la, true);
+    pte = kit_entry(&k, root, 4, la, 1) - k.bias;
+    at = kit_ept_entry(&k, k.eptp, pte, 1);
+    kit_put(&k, at, (kit_get(&k, at) & ~7ull) | EPT_R);
+    expect_violation(&k, kit_read(&k, la, &v), 3 | 1 << 3 | 0x80, pte);
+    // Physical accesses have no linear address.
+    kit_put(&k, kit_ept_entry(&k, k.eptp, 0x301000, 1), 0);
+    expect_violation(&k, mmu_read_phys(&k.c->isa, (struct gpa){0x301008}, &v, 8), 1, 0x301008);
+    kit_close(&k);
+}
+
+static void test_ept_misconfig(void **state)
+{
+    struct kit k;
+    uint64_t root, la = 0x200000, v;
+    nested_open(&k, &root, la, false);
+    for (unsigned level = 1; level <= 4; level++) {
+        uint64_t at = kit_ept_entry(&k, k.eptp, 0x300000, level), good = kit_get(&k, at);
+        kit_put(&k, at, (good & ~7ull) | EPT_W);
+        mmu_invept(k.c, 2, 0);
+        assert_int_equal(kit_read(&k, la, &v), ISA_R_VMEXIT);
+        assert_int_equal(k.c->vmx.exit.reason, 49);
+        kit_put(&k, at, good);
+        assert_int_equal(kit_read(&k, la, &v), 0); // nothing was cached from it
+    }
+    kit_close(&k);
+}
+
+static void test_guest_fault_comes_first(void **state)
+{
+    struct kit k;
+    uint64_t root, la = 0x200000;
+    nested_open(&k, &root, la, false);
+    kit_map(&k, root, la, 0x300000, KIT_P, 1);
+    kit_put(&k, kit_ept_entry(&k, k.eptp, 0x300000, 1), 0);
+    kit_expect_pf(&k, kit_write(&k, la, 0), ISA_PF_P | ISA_PF_W, ISA_RULE_PF_WRITE);
+    kit_close(&k);
+}
+
+// --- accesses
+
+static void test_cross_page(void **state)
+{
+    struct kit k;
+    kit_open(&k, false);
+    uint64_t root = kit_table(&k), la = 0x200000, v;
+    kit_map(&k, root, la, 0x300000, KIT_RW, 1);
+    kit_map(&k, root, la + 0x1000, 0x305000, KIT_RW, 1);
+    kit_long(&k, root);
+    assert_int_equal(kit_write(&k, la + 0xffd, 0x8877665544332211), 0);
+    assert_int_equal(kit_must_read(&k, la + 0xffd), 0x8877665544332211);
+    assert_int_equal(kit_get(&k, 0x300ff8) >> 40, 0x332211);
+    assert_int_equal(kit_get(&k, 0x305000) & 0xffffffffff, 0x8877665544);
+    // The second page is not writable: nothing is written to the first, and CR2 is to be the start of the second.
+    kit_map(&k, root, la + 0x1000, 0x305000, KIT_P, 1);
+    mmu_inval(&k.c->isa, ISA_INVAL_INVLPG, la + 0x1000, 0, 0);
+    kit_expect_pf(&k, kit_write(&k, la + 0xffd, 0), ISA_PF_P | ISA_PF_W, ISA_RULE_PF_WRITE);
+    assert_int_equal(k.c->isa.fault.addr, la + 0x1000);
+    assert_int_equal(kit_get(&k, 0x300ff8) >> 40, 0x332211);
+    v = 0x55;
+    kit_map(&k, root, la + 0x1000, 0, 0, 1);
+    mmu_inval(&k.c->isa, ISA_INVAL_INVLPG, la + 0x1000, 0, 0);
+    kit_expect_pf(&k, kit_read(&k, la + 0xffd, &v), 0, ISA_RULE_PF_NOT_PRESENT);
+    assert_int_equal(v, 0x55);
+    kit_close(&k);
+}
+
+static void test_no_memory(void **state)
+{
+    struct kit k;
+    kit_open(&k, false);
+    uint64_t root = kit_table(&k), la = 0x200000;
+    kit_map(&k, root, la, 0x100000000ull, KIT_RW, 1);
+    kit_map(&k, root, la + 0x1000, 0x7ffffff000ull, KIT_RW, 1);
+    kit_long(&k, root);
+    assert_int_equal(kit_must_read(&k, la), ~0ull);
+    assert_int_equal(kit_write(&k, la, 5), 0);
+    assert_int_equal(kit_must_read(&k, la), ~0ull);
+    assert_int_equal(kit_must_read(&k, la + 0x1000), ~0ull);
+    uint64_t len;
+    assert_null(mmu_host_run(&k.c->isa, la, 64, &len, ISA_ACC_R));
+    kit_close(&k);
+}
+
+// A device that notes how it was accessed.
+struct probe_dev {
+    struct dev dev;
+    unsigned n;
+    struct {
+        uint64_t off, val;
+        unsigned size;
+        bool write;
+    } a[16];
+};
+static uint64_t probe_read(struct dev *d, unsigned range, uint64_t off, unsigned size)
+{
+    struct probe_dev *p = (struct probe_dev *)d;
+    p->a[p->n].off = off;
+    p->a[p->n++].size = size;
+    return 0x1111111111111111ull * (off & 15);
+}
+static void probe_write(struct dev *d, unsigned range, uint64_t off, unsigned size, uint64_t val)
+{
+    struct probe_dev *p = (struct probe_dev *)d;
+    p->a[p->n].off = off;
+    p->a[p->n].size = size;
+    p->a[p->n].write = true;
+    p->a[p->n++].val = val;
+}
+static void probe_reset(struct dev *d) {}
+static uint64_t probe_hash(const struct dev *d, uint64_t h) { return h; }
+
+static void test_mmio(void **state)
+{
+    static const struct dev_ops ops = {"probe", probe_reset, NULL, probe_read, probe_write, NULL, probe_hash};
+    struct kit k;
+    kit_open(&k, false);
+    struct probe_dev *p = calloc(1, sizeof *p);
+    p->dev.ops = &ops;
+    dev_attach(k.m, &p->dev);
+    dev_map_mmio(&p->dev, 0, (struct hpa){0xfe000000}, 0x1000);
+    uint64_t root = kit_table(&k), la = 0x200000;
+    uint32_t v;
+    kit_map(&k, root, la, 0xfe000000, KIT_RW, 1);
+    kit_long(&k, root);
+    assert_int_equal(isa_ld32(&k.c->isa, la + 4, &v), 0);
+    assert_int_equal(v, 0x44444444);
+    assert_int_equal(isa_ld32(&k.c->isa, la + 4, &v), 0); // not mirrored: the device sees every access
+    assert_int_equal(p->n, 2);
+    assert_int_equal(p->a[0].size, 4);
+    assert_int_equal(isa_st32(&k.c->isa, la + 8, 0xdeadbeef), 0);
+    assert_true(p->a[2].write && p->a[2].size == 4 && p->a[2].off == 8 && p->a[2].val == 0xdeadbeef);
+    // Unaligned: single accesses, each naturally aligned.
+    p->n = 0;
+    uint32_t w = 0x44332211;
+    assert_int_equal(mmu_write(&k.c->isa, la + 0x11, &w, 4, ISA_ACC_W), 0);
+    assert_int_equal(p->n, 3);
+    assert_true(p->a[0].size == 1 && p->a[0].val == 0x11 && p->a[1].size == 2 && p->a[1].val == 0x3322 && p->a[2].val == 0x44);
+    assert_int_equal(mmu_mirror_check(k.c), 0);
+    uint64_t len;
+    assert_null(mmu_host_run(&k.c->isa, la, 64, &len, ISA_ACC_R));
+    kit_close(&k);
+}
+
+static void test_host_run(void **state)
+{
+    struct kit k;
+    kit_open(&k, false);
+    uint64_t root = kit_table(&k), la = 0x200000, len = 0;
+    kit_map(&k, root, la, 0x300000, KIT_RW, 1);
+    kit_long(&k, root);
+    uint64_t cycles = k.c->isa.cycles;
+    assert_null(mmu_host_run(&k.c->isa, la, 100, &len, ISA_ACC_R)); // not in the TLB: no walk behind the caller's back
+    assert_int_equal(k.c->isa.cycles, cycles);
+    assert_int_equal(k.c->stat[SIM_STAT_WALKS], 0);
+    kit_must_read(&k, la);
+    assert_ptr_equal(mmu_host_run(&k.c->isa, la + 0x10, 100, &len, ISA_ACC_R), kit_ram(&k, 0x300010));
+    assert_int_equal(len, 100);
+    assert_ptr_equal(mmu_host_run(&k.c->isa, la + 0xff0, 100, &len, ISA_ACC_R), kit_ram(&k, 0x300ff0));
+    assert_int_equal(len, 16);
+    assert_null(mmu_host_run(&k.c->isa, la, 100, &len, ISA_ACC_W)); // D is clear
+    assert_int_equal(kit_write(&k, la, 1), 0);
+    assert_non_null(mmu_host_run(&k.c->isa, la, 100, &len, ISA_ACC_W));
+    kit_cpl(&k, 3);
+    assert_null(mmu_host_run(&k.c->isa, la, 100, &len, ISA_ACC_R)); // would fault
+    kit_close(&k);
+}
+
+static void test_mem_events(void **state)
+{
+    struct kit k;
+    kit_open(&k, false);
+    uint64_t root = kit_table(&k), la = 0x200000, v;
+    kit_map(&k, root, la, 0x300000, KIT_RW, 1);
+    kit_long(&k, root);
+    assert_int_equal(isa_st64(&k.c->isa, la, 7), 0);
+    assert_true(mmu_mirror_check(k.c) > 0);
+    kit_listen(&k, EV_BIT(EV_MEM));
+    assert_int_equal(mmu_mirror_check(k.c), 0); // the subscription emptied the mirrors
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(isa_ld64(&k.c->isa, la, &v), 0);
+    assert_int_equal(k.count[EV_MEM], 3);
+    assert_int_equal(k.ev[0].u.mem.pa.v, 0x300000);
+    assert_int_equal(k.ev[0].u.mem.value, 7);
+    kit_close(&k);
+}
+
+// --- sim_translate against the live walk, on random tables
+
+static uint64_t rnd(uint64_t *s)
+{
+    *s ^= *s << 13;
+    *s ^= *s >> 7;
+    *s ^= *s << 17;
+    return *s;
+}
+
+static void test_explained_walk_agrees(void **state)
+{
+    uint64_t seed = 0x1234567;
+    unsigned outcomes[5] = {0}, n = 0;
+    for (unsigned round = 0; round < 24; round++) {
+        struct kit k;
+        kit_open(&k, false);
+        k.bias = 0x800000;
+        uint64_t root = kit_table(&k), la = 0x40000000;
+        for (unsigned p = 0; p < 64; p++)
+            kit_map(&k, root, la + p * 0x1000, 0x300000 + p * 0x1000, 1 | (rnd(&seed) & (7 | ISA_PTE_XD)), 1);
+        kit_map(&k, root, la + 0x200000, 0x400000, 1 | (rnd(&seed) & 7), 2);
+        kit_long(&k, root);
+        uint64_t eptp = kit_ept(&k, 0x800000, 1, round & 1);
+        for (unsigned i = 0; i < 40; i++) {
+            uint64_t at = kit_ept_entry(&k, eptp, 0x300000 + (rnd(&seed) % 64) * 0x1000, 1);
+            kit_put(&k, at, (kit_get(&k, at) & ~7ull) | (rnd(&seed) & 7));
+        }
+        for (unsigned i = 0; i < 8; i++) { // reserved bits, absences
+            kit_put(&k, kit_entry(&k, root, 4, la + (rnd(&seed) % 64) * 0x1000, 1), rnd(&seed) & 1 ? 0 : 0x300001 | 1ull << 50);
+        }
+        kit_nonroot(&k, eptp, 1);
+        kit_listen(&k, EV_BIT(EV_REF) | EV_BIT(EV_WALK));
+        for (unsigned i = 0; i < 120; i++) {
+            uint64_t a = la + (rnd(&seed) % 8 ? rnd(&seed) % 0x41000 : 0x200000 + rnd(&seed) % 0x1ff000);
+            static const unsigned kinds[] = {ISA_ACC_R, ISA_ACC_W, ISA_ACC_X, ISA_ACC_RMW};
+            unsigned acc = kinds[rnd(&seed) & 3];
+            kit_cpl(&k, rnd(&seed) & 1 ? 3 : 0);
+            struct sim_walk w;
+            struct hpa pa = {0};
+            uint64_t before = sim_state_hash(k.m);
+            sim_translate(k.m, 0, a, acc, &w);
+            if (i % 40 == 0)
+                assert_int_equal(sim_state_hash(k.m), before); // it touches nothing
+            sim_tlb_flush_all(k.m, 0);
+            kit_forget(&k);
+            int r = mmu_translate(k.c, a, acc, &pa);
+            const struct ev *done = &k.ev[k.nev - 1];
+            assert_int_equal(done->kind, EV_WALK);
+            assert_int_equal(done->u.walk.done, 1);
+            assert_int_equal(w.outcome, done->u.walk.outcome);
+            assert_int_equal(w.refs, done->u.walk.refs);
+            assert_int_equal(w.refs, k.count[EV_REF]);
+            for (unsigned j = 0, ref = 0; j < k.nev; j++)
+                if (k.ev[j].kind == EV_REF)
+                    assert_int_equal(w.step[ref++].at.v, k.ev[j].u.ref.at.v);
+            if (!r)
+                assert_int_equal(w.hpa.v, pa.v);
+            if (w.outcome == SIM_WALK_PF)
+                assert_int_equal(w.pf_error, k.c->isa.fault.error);
+            if (r) {
+                assert_true(w.step[w.refs - 1].failed);
+                assert_non_null(w.step[w.refs - 1].why);
+            }
+            outcomes[w.outcome]++;
+            n++;
+        }
+        kit_close(&k);
+    }
+    assert_true(outcomes[SIM_WALK_OK] && outcomes[SIM_WALK_PF] && outcomes[SIM_WALK_EPT_VIOLATION] &&
+                outcomes[SIM_WALK_EPT_MISCONFIG]);
+    printf("# explained walks compared with live ones: %u (%u ok, %u #PF, %u EPT violations, %u misconfigurations)\n", n,
+           outcomes[SIM_WALK_OK], outcomes[SIM_WALK_PF], outcomes[SIM_WALK_EPT_VIOLATION], outcomes[SIM_WALK_EPT_MISCONFIG]);
+}
+
+// --- the mirror: random operations on two machines, with and without it, must leave the same state, TLBs and clock
+
+struct world {
+    struct kit k;
+    uint64_t root[2], eptp[2], ad_eptp;
+};
+
+static void world_open(struct world *w, bool no_mirror)
+{
+    kit_open(&w->k, no_mirror);
+    w->k.bias = 0;
+    for (unsigned r = 0; r < 2; r++) {
+        w->root[r] = kit_table(&w->k);
+        for (unsigned p = 0; p < 96; p++)
+            kit_map(&w->k, w->root[r], 0x40000000 + p * 0x1000, 0x400000 + (p + 32 * r) * 0x1000,
+                    KIT_URW | (p % 7 == 0 ? ISA_PTE_G : 0), 1);
+        kit_map(&w->k, w->root[r], 0x40200000, 0x600000, KIT_URW, 2);
+    }
+    w->eptp[0] = kit_ept(&w->k, 0x1000000, 1, false);
+    w->eptp[1] = kit_ept(&w->k, 0x1000000, 2, true);
+    kit_long(&w->k, w->root[0]);
+}
+
+static void world_cr(struct world *w, uint64_t *reg, uint64_t flip, bool cr4)
+{
+    *reg ^= flip;
+    isa_update_mode(&w->k.c->isa);
+    if (cr4)
+        mmu_inval(&w->k.c->isa, ISA_INVAL_CR4, flip, 0, 0);
+}
+
+static void world_operate(struct world *w, uint64_t op, uint64_t arg, uint64_t arg2)
+{
+    struct isa_cpu *c = &w->k.c->isa;
+    uint64_t la = 0x40000000 + (arg2 & 1 ? (arg >> 8) % 0x60000 : (arg >> 8) % 0x8000), v;
+    uint32_t v32;
+    uint8_t v8;
+    struct hpa pa;
+    if (arg2 >> 5 % 16 == 3)
+        la += 0x200000;
+    switch (op % 64) {
+    case 0: mmu_inval(c, ISA_INVAL_INVLPG, la, 0, 0); break;
+    case 1:
+        c->cr3 = w->root[arg & 1] | (c->cr4 & ISA_CR4_PCIDE ? arg >> 1 & 3 : 0);
+        mmu_inval(c, ISA_INVAL_CR3, c->cr3 | (arg & 64 ? 1ull << 63 : 0), 0, 0);
+        break;
+    case 2: world_cr(w, &c->cr0, ISA_CR0_WP, false); break;
+    case 3:
+        world_cr(w, &c->cr4,
+                 (arg & 3) == 0   ? ISA_CR4_PGE
+                 : (arg & 3) == 1 ? ISA_CR4_SMAP
+                 : (arg & 3) == 2 ? ISA_CR4_PCIDE
+                                  : ISA_CR4_SMEP,
+                 true);
+        break;
+    case 4: kit_cpl(&w->k, 0); break;
+    case 5: kit_cpl(&w->k, 3); break;
+    case 6:
+        if (c->vmx == ISA_VMX_NONROOT)
+            kit_root(&w->k);
+        else
+            kit_nonroot(&w->k, arg & 1 ? w->eptp[arg >> 1 & 1] : 0, arg & 4 ? 1 + (arg >> 3 & 1) : 0);
+        break;
+    case 7: mmu_invept(w->k.c, 1 + (arg & 1), w->eptp[arg >> 1 & 1]); break;
+    case 8: mmu_invvpid(w->k.c, arg & 3, 1 + (arg >> 2 & 1), la); break;
+    case 9:
+        if (c->cr4 & ISA_CR4_PCIDE)
+            mmu_inval(c, ISA_INVAL_INVPCID, arg & 3, arg >> 2 & 3, la);
+        break;
+    case 10: { // the guest's operating system changes a page table entry, raw
+        uint64_t at = kit_entry(&w->k, w->root[arg & 1], 4, 0x40000000 + (arg >> 8) % 0x60000, 1);
+        kit_put(&w->k, at, kit_get(&w->k, at) ^ (arg2 & 1 ? ISA_PTE_RW : arg2 & 2 ? ISA_PTE_US : arg2 & 4 ? ISA_PTE_D : 0x1000));
+        break;
+    }
+    case 11: c->rflags_sys ^= ISA_FL_AC; break;
+    case 12: (void)mmu_fetch(c, la, &pa); break;
+    case 13: (void)mmu_read(c, la, &v, 8, ISA_ACC_R | ISA_ACC_SYS); break;
+    case 14: (void)mmu_write(c, la, &arg, 4, ISA_ACC_W | (arg & 1 ? ISA_ACC_SYS : ISA_ACC_USER)); break;
+    case 15: (void)isa_st8(c, la, (uint8_t)arg); break;
+    case 16: (void)isa_ldw64(c, la & ~7ull, &v); break;
+    default:
+        if (op & 64)
+            (void)isa_st64(c, la & ~7ull, arg);
+        else if (op & 128)
+            (void)isa_st32(c, la, (uint32_t)arg);
+        else if (op & 256)
+            (void)isa_ld32(c, la, &v32);
+        else
+            (void)isa_ld8(c, la, &v8);
+    }
+}
+
+static void test_mirror_is_invisible(void **state)
+{
+    unsigned n = 0;
+    uint64_t most = 0, alive = 0;
+    for (uint64_t s = 1; s <= 12; s++) {
+        struct world a, b;
+        uint64_t seed = s * 0x9e3779b97f4a7c15ull;
+        world_open(&a, false);
+        world_open(&b, true);
+        sim_event_hash_enable(a.k.m);
+        sim_event_hash_enable(b.k.m);
+        for (unsigned i = 0; i < 6000; i++, n++) {
+            uint64_t op = rnd(&seed), arg = rnd(&seed), arg2 = rnd(&seed);
+            if (s & 1 && op % 64 == 6)
+                op++; // half of the worlds stay in one VMX mode: longer mirror lives
+            world_operate(&a, op, arg, arg2);
+            world_operate(&b, op, arg, arg2);
+            unsigned live = mmu_mirror_check(a.k.c);
+            most = live > most ? live : most;
+            alive += live;
+            assert_int_equal(mmu_mirror_check(b.k.c), 0);
+            if (a.k.c->isa.cycles != b.k.c->isa.cycles || sim_event_hash(a.k.m) != sim_event_hash(b.k.m))
+                fail_msg("seed %u, operation %u (%u): cycles %llu and %llu", (unsigned)s, i, (unsigned)(op % 64),
+                         (unsigned long long)a.k.c->isa.cycles, (unsigned long long)b.k.c->isa.cycles);
+            if (i % 500 == 499) {
+                assert_int_equal(sim_tlb_hash(a.k.m), sim_tlb_hash(b.k.m));
+                assert_int_equal(sim_state_hash(a.k.m), sim_state_hash(b.k.m));
+            }
+        }
+        kit_close(&a.k);
+        kit_close(&b.k);
+    }
+    assert_true(most >= 24 && alive / n >= 4);
+    printf("# operations compared with and without the mirror: %u; mirror entries alive: %u on average, %u at most\n", n,
+           (unsigned)(alive / n), (unsigned)most);
+}
+
+static void test_mirror_survives_rings_and_worlds(void **state)
+{
+    struct kit k;
+    kit_open(&k, false);
+    uint64_t root = kit_table(&k), la = 0x200000, v;
+    kit_map(&k, root, la, 0x300000, KIT_URW, 1);
+    kit_long(&k, root);
+    assert_int_equal(isa_ld64(&k.c->isa, la, &v), 0);
+    kit_cpl(&k, 3);
+    assert_int_equal(isa_ld64(&k.c->isa, la + 8, &v), 0);
+    uint16_t user = k.c->isa.mctx;
+    kit_cpl(&k, 0);
+    assert_int_not_equal(k.c->isa.mctx, user);
+    kit_cpl(&k, 3);
+    assert_int_equal(k.c->isa.mctx, user); // and back: the entries of that context are still there
+    assert_non_null(isa_hit(k.c->isa.rd, &k.c->isa, la, 8));
+    // Many contexts: numbers are reused, and nothing of the old meaning survives.
+    k.c->isa.cr4 |= ISA_CR4_PCIDE;
+    for (unsigned pcid = 0; pcid < 3 * MMU_NCTX; pcid++) {
+        k.c->isa.cr3 = root | pcid;
+        mmu_inval(&k.c->isa, ISA_INVAL_CR3, k.c->isa.cr3 | 1ull << 63, 0, 0);
+        assert_int_equal(isa_ld64(&k.c->isa, la, &v), 0);
+        mmu_mirror_check(k.c);
+    }
+    kit_close(&k);
+}
+
+static void test_code_pages_are_not_written_inline(void **state)
+{
+    struct kit k;
+    kit_open(&k, false);
+    uint64_t root = kit_table(&k), la = 0x200000;
+    kit_map(&k, root, la, 0x300000, KIT_RW, 1);
+    kit_long(&k, root);
+    assert_int_equal(isa_st64(&k.c->isa, la, 1), 0);
+    assert_non_null(isa_hit(k.c->isa.wr, &k.c->isa, la, 8));
+    mmu_code_page(k.m, (struct hpa){0x300000});
+    assert_null(isa_hit(k.c->isa.wr, &k.c->isa, la, 8));
+    assert_non_null(isa_hit(k.c->isa.rd, &k.c->isa, la, 8));
+    kit_close(&k);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_native),
+        cmocka_unit_test(test_nested_counts),
+        cmocka_unit_test(test_nested_order),
+        cmocka_unit_test(test_32bit),
+        cmocka_unit_test(test_pae),
+        cmocka_unit_test(test_paging_off_under_ept),
+        cmocka_unit_test(test_five_levels),
+        cmocka_unit_test(test_cycles),
+        cmocka_unit_test(test_accessed_dirty),
+        cmocka_unit_test(test_ept_accessed_dirty),
+        cmocka_unit_test(test_reserved_and_levels),
+        cmocka_unit_test(test_rights_end_to_end),
+        cmocka_unit_test(test_spurious_fault_does_not_recur),
+        cmocka_unit_test(test_ept_violations),
+        cmocka_unit_test(test_ept_misconfig),
+        cmocka_unit_test(test_guest_fault_comes_first),
+        cmocka_unit_test(test_cross_page),
+        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_mmio),
+        cmocka_unit_test(test_host_run),
+        cmocka_unit_test(test_mem_events),
+        cmocka_unit_test(test_explained_walk_agrees),
+        cmocka_unit_test(test_mirror_is_invisible),
+        cmocka_unit_test(test_mirror_survives_rings_and_worlds),
+        cmocka_unit_test(test_code_pages_are_not_written_inline),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
