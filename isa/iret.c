@@ -13,7 +13,7 @@ uint64_t isa_flags_writable(const struct isa_cpu *c, unsigned osz, bool iret)
     uint64_t w = ISA_FL_STATUS | ISA_FL_TF | ISA_FL_DF | ISA_FL_NT;
     unsigned iopl = (c->rflags_sys & ISA_FL_IOPL) >> ISA_FL_IOPL_SHIFT;
     if (osz > 2)
-        w |= ISA_FL_AC | ISA_FL_ID;
+        w |= ISA_FL_AC | ISA_FL_ID | (iret ? ISA_FL_RF : 0);
     if (c->cpl <= iopl)
         w |= ISA_FL_IF;
     if (c->cpl == 0) {
@@ -86,7 +86,7 @@ static int iret_to_v86(struct isa_cpu *c, uint64_t rip, uint16_t cs, uint64_t fl
     if (rip > 0xffff)
         return isa_gp0(c, ISA_RULE_GP_RIP_LIMIT);
     unsigned from = c->cpl;
-    load_flags(c, fl, ~(uint64_t)ISA_FL_RF);
+    load_flags(c, fl, UINT64_MAX);
     c->seg[ISA_CS] = isa_seg_v86(cs);
     for (unsigned k = 0; k < 5; k++)
         c->seg[order[k]] = isa_seg_v86((uint16_t)v[k]);

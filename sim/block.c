@@ -226,10 +226,12 @@ static struct block *arena_block(struct sim_machine *m)
 #ifndef RINGSIDE_NO_TAIL
 #define TABLE(loop) ((loop) ? isa_run_loop : isa_run_tail)
 #define END(loop)   ((loop) ? block_end_loop : block_end_tail)
+#define REP(loop)   ((loop) ? block_rep_loop : block_rep_tail)
 #define FALL(loop)  ((loop) ? block_fall_loop : block_fall_tail)
 #else
 #define TABLE(loop) ((void)(loop), isa_run_loop)
 #define END(loop)   ((void)(loop), block_end_loop)
+#define REP(loop)   ((void)(loop), block_rep_loop)
 #define FALL(loop)  ((void)(loop), block_fall_loop)
 #endif
 
@@ -249,7 +251,8 @@ static void add_sentinel(struct block *b, bool ends, bool loop)
     s->off = b->bytes;
     s->idx = b->n;
     s->cost_before = b->cost;
-    s->run = ends ? END(loop) : FALL(loop);
+    bool rep = s[-1].rep && (isa_opinfo[s[-1].op].props & ISA_F_REP);
+    s->run = rep ? REP(loop) : ends ? END(loop) : FALL(loop);
 }
 
 // Bytes from RIP to the CS limit.

@@ -69,7 +69,8 @@ enum block_outcome { BLOCK_OK, BLOCK_NEED_SECOND, BLOCK_LIMIT, BLOCK_NO_RAM };
 // limit. NO_RAM: there is no RAM at the address to fetch from.
 enum block_outcome block_build(struct sim_cpu *cpu, const struct block_bytes *where, bool single, struct block **out);
 
-// Handlers of sentinels, by dispatcher (dispatch_loop.c, dispatch_tail.c): behind ISA_F_END instructions, behind others.
-isa_handler block_end_loop, block_fall_loop, block_end_tail, block_fall_tail;
+// Handlers of sentinels, by dispatcher (dispatch_loop.c, dispatch_tail.c): behind ISA_F_END instructions, behind repeated string
+// instructions, behind others.
+isa_handler block_end_loop, block_rep_loop, block_fall_loop, block_end_tail, block_rep_tail, block_fall_tail;
 
 #endif

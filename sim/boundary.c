@@ -253,8 +253,9 @@ static void choose_budget(struct sim_cpu *cpu)
     if (e->limit_cycles < e->horizon)
         e->horizon = e->limit_cycles;
     e->budget = e->horizon ? e->horizon - 1 : 0; // no boundary inside a block may reach the horizon
-    c->budget = e->until->has_rip || engine_observed(cpu->m) ? 0 : e->budget;
-    cpu->insn_budget = e->until_insns < e->limit_insns ? e->until_insns : e->limit_insns;
+    c->budget = e->budget;
+    e->insn_budget = e->until_insns < e->limit_insns ? e->until_insns : e->limit_insns;
+    cpu->insn_budget = e->until->has_rip || engine_observed(cpu->m) ? 0 : e->insn_budget;
 }
 
 bool engine_boundary(struct sim_cpu *cpu, struct sim_stop *stop)

@@ -9,6 +9,12 @@ int block_end_loop(struct isa_cpu *c, const struct isa_insn *s)
     return ISA_R_STOP;
 }
 
+int block_rep_loop(struct isa_cpu *c, const struct isa_insn *s)
+{
+    engine_settle_rep(c, s);
+    return block_end_loop(c, s);
+}
+
 int block_fall_loop(struct isa_cpu *c, const struct isa_insn *s)
 {
     c->rip = engine_wrap(c, c->gpr[ISA_REG_RIP] + s->off);

@@ -49,6 +49,12 @@ int block_end_tail(struct isa_cpu *c, const struct isa_insn *s)
     return chain(c, s);
 }
 
+int block_rep_tail(struct isa_cpu *c, const struct isa_insn *s)
+{
+    engine_settle_rep(c, s);
+    return block_end_tail(c, s);
+}
+
 int block_fall_tail(struct isa_cpu *c, const struct isa_insn *s)
 {
     engine_settle(c, s);

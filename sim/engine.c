@@ -9,7 +9,6 @@
 #include <inttypes.h>
 
 #include "isa/deliver.h"
-#include "isa/exec.h"
 #include "isa/flags.h"
 
 bool engine_observed(const struct sim_machine *m) { return m->ev_mask & (EV_BIT(EV_INSN) | EV_BIT(EV_MEM)); }
@@ -165,7 +164,7 @@ static bool fits(const struct sim_cpu *cpu, const struct block *b)
 {
     const struct isa_cpu *c = &cpu->isa;
     const struct engine_cpu *e = cpu->eng;
-    if (c->cycles + b->cost > e->budget || c->insns + b->n > cpu->insn_budget || b->last > c->seg[ISA_CS].limit)
+    if (c->cycles + b->cost > e->budget || c->insns + b->n > e->insn_budget || b->last > c->seg[ISA_CS].limit)
         return false;
     return !e->until->has_rip || e->until->rip - engine_code_la(c) - 1 >= b->bytes - 1u; // no stop inside
 }
@@ -185,6 +184,7 @@ static int run_single(struct sim_cpu *cpu, struct block *b)
     struct isa_cpu *c = &cpu->isa;
     uint32_t flags = c->rflags_sys, blocking = c->blocking & (ISA_BLOCK_STI | ISA_BLOCK_MOVSS);
     uint8_t vmx = c->vmx;
+    uint64_t insns = c->insns;
     cpu->eng->delivered = false;
     int r = engine_dispatch_loop(c, b);
     c->attention = 1;
@@ -193,7 +193,8 @@ static int run_single(struct sim_cpu *cpu, struct block *b)
     c->blocking &= ~blocking;
     if (cpu->eng->delivered)
         return r;
-    c->rflags_sys &= ~(flags & ISA_FL_RF);
+    if (c->insns != insns) // not in the middle of a repeated string instruction
+        c->rflags_sys &= ~(flags & ISA_FL_RF);
     if (flags & ISA_FL_TF)
         c->pending_dbg |= 1u << 14; // DR6.BS
     return r;
@@ -265,7 +266,7 @@ struct sim_stop sim_run(struct sim_machine *m, const struct sim_until *until)
     struct engine_cpu *e = cpu->eng;
     struct sim_stop stop;
     run_setup(cpu, until ? until : &none);
-    while (!(c->attention || c->cycles >= e->horizon || c->insns >= cpu->insn_budget ||
+    while (!(c->attention || c->cycles >= e->horizon || c->insns >= e->insn_budget ||
              (e->until->has_rip && engine_code_la(c) == e->until->rip)) ||
            !engine_boundary(cpu, &stop)) {
         step(cpu);

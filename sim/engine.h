@@ -2,6 +2,7 @@
 #ifndef SIM_ENGINE_H
 #define SIM_ENGINE_H
 
+#include "isa/exec.h"
 #include "sim/block.h"
 
 // The engine's part of a processor.
@@ -9,10 +10,11 @@ struct engine_cpu {
     // the run under way, in absolute numbers; UINT64_MAX for none
     const struct sim_until *until;
     uint64_t until_cycles, until_insns, limit_cycles, limit_insns;
-    bool first;       // no instruction has run yet: the address to stop at does not count
-    bool precise;     // one instruction at a time: traps, blocking or breakpoints are pending
-    uint64_t budget;  // a block may run if it ends at or before this cycle
-    uint64_t horizon; // the boundary at or after this cycle needs attention
+    bool first;           // no instruction has run yet: the address to stop at does not count
+    bool precise;         // one instruction at a time: traps, blocking or breakpoints are pending
+    uint64_t budget;      // a block may run if it ends at or before this cycle
+    uint64_t insn_budget; // and at or before this instruction; sim_cpu.insn_budget is 0 where blocks may not be chained
+    uint64_t horizon;     // the boundary at or after this cycle needs attention
     // the handler that was replaced to stop the block under way
     struct isa_insn *patched;
     isa_handler *patched_run;
@@ -48,6 +50,13 @@ static inline void engine_settle(struct isa_cpu *c, const struct isa_insn *i)
 {
     c->cycles += i->cost_before;
     c->insns += i->idx;
+}
+// A repeated string instruction may leave its block in the middle, for interrupts and limits, with RIP still at itself. It retires once:
+// how it is cut into pieces depends on the run and must not show.
+static inline void engine_settle_rep(struct isa_cpu *c, const struct isa_insn *sentinel)
+{
+    if (c->rip == isa_insn_rip(c, sentinel - 1))
+        c->insns--;
 }
 static inline uint64_t engine_wrap(const struct isa_cpu *c, uint64_t rip) { return c->mode == ISA_LONG64 ? rip : (uint32_t)rip; }
 

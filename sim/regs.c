@@ -106,7 +106,11 @@ bool sim_reg_get(struct sim_machine *m, unsigned cpu, const char *name, uint64_t
 static void set(struct isa_cpu *c, const struct reg *r, uint64_t v)
 {
     switch (r->how) {
-    case RIP: c->rip = v; break;
+    case RIP:
+        c->rip = v;
+        if (c->activity == ISA_HLT) // whoever sets RIP wants the processor to go on there
+            c->activity = ISA_ACTIVE;
+        break;
     case RFLAGS: isa_set_rflags(c, v); break;
     case GPR:
         if (r->bits == 32)

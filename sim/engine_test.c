@@ -1,0 +1,569 @@
+// Tests of the engine: blocks, exact limits, self-modifying code, interrupts at the exact boundary, HLT, traps, in every dispatcher.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "isa/flags.h"
+#include "sim/internal.h"
+#include "sim/loader.h"
+
+#define CODE         0x100000u
+#define HANDLER      0x110000u
+#define IDT          0x120000u
+#define MMIO         0xfe000000u
+
+// Every test runs under the four combinations of dispatcher and inline TLB.
+#define EACH_MODE(k) for (unsigned k = 0; k < 4; k++)
+
+static struct sim_machine *boot(unsigned mode, enum sim_start start, uint64_t addr, const void *code, uint64_t n)
+{
+    struct sim_config cfg = {.ram_bytes = 8 << 20, .loop = mode & 1, .no_mirror = mode & 2};
+    struct sim_error err;
+    struct sim_machine *m = sim_create(&cfg, &err);
+    assert_non_null(m);
+    struct sim_load l = {.image = SIM_IMAGE_FLAT, .start = start, .addr = addr};
+    assert_int_equal(sim_load_bytes(m, "test", code, n, &l, NULL, &err), 0);
+    return m;
+}
+
+// 64-bit mode with an IDT; handlers of 64-bit interrupt gates lie at CODE segment 18H.
+static struct sim_machine *boot64(unsigned mode, const void *code, uint64_t n)
+{
+    struct sim_machine *m = boot(mode, SIM_START_LONG64, CODE, code, n);
+    struct isa_cpu *c = sim_cpu(m, 0);
+    c->idtr = (struct isa_dtr){IDT, 0xfff};
+    c->gpr[ISA_RSP] = 0x300000;
+    c->gpr[ISA_R14] = 0x10;
+    return m;
+}
+
+static void gate(struct sim_machine *m, unsigned vector, uint64_t handler)
+{
+    uint64_t g[2] = {(handler & 0xffff) | 0x18ull << 16 | 0x8e00ull << 32 | (handler >> 16 & 0xffff) << 48, handler >> 32};
+    assert_int_equal(sim_poke(m, 0, SIM_HOST_PHYSICAL, IDT + vector * 16, g, 16), 16);
+}
+
+static void put(struct sim_machine *m, uint64_t addr, const void *p, uint64_t n)
+{
+    assert_int_equal(sim_poke(m, 0, SIM_HOST_PHYSICAL, addr, p, n), n);
+}
+
+static const uint8_t count_handler[] = {
+    0x49, 0xff, 0xc7, // inc r15
+    0x48, 0xcf,       // iretq
+};
+
+static const uint8_t loop_code[] = {
+    0xb9, 0xe8, 0x03, 0x00, 0x00,                   // mov ecx, 1000
+    0x48, 0x01, 0xc8,                               // again: add rax, rcx
+    0x48, 0x31, 0xc2,                               // xor rdx, rax
+    0x48, 0x8d, 0x5c, 0x42, 0x05,                   // lea rbx, [rdx+rax*2+5]
+    0x48, 0x89, 0x1c, 0x25, 0x00, 0x00, 0x20, 0x00, // mov [0x200000], rbx
+    0x48, 0x03, 0x34, 0x25, 0x00, 0x00, 0x20, 0x00, // add rsi, [0x200000]
+    0xff, 0xc9,                                     // dec ecx
+    0x75, 0xe1,                                     // jnz again
+    0xf4,                                           // hlt
+};
+
+static void test_loop_counts(void **state)
+{
+    uint64_t hash = 0, cycles = 0;
+    EACH_MODE(k)
+    {
+        struct sim_machine *m = boot64(k, loop_code, sizeof loop_code);
+        struct sim_stop s = sim_run(m, NULL);
+        assert_int_equal(s.kind, SIM_STOP_HALT);
+        assert_non_null(strstr(s.text, "IF = 0"));
+        struct isa_cpu *c = sim_cpu(m, 0);
+        assert_int_equal(c->insns, 1 + 1000 * 7 + 1);
+        assert_int_equal(c->gpr[ISA_RAX], 1000 * 1001 / 2);
+        if (!k) {
+            hash = sim_state_hash(m);
+            cycles = c->cycles;
+        }
+        assert_int_equal(sim_state_hash(m), hash);
+        assert_int_equal(c->cycles, cycles);
+        sim_destroy(m);
+    }
+}
+
+// n instructions at once, and one by one, are the same.
+static void test_until_insns(void **state)
+{
+    for (unsigned n = 1; n <= 40; n++) {
+        uint64_t hash[5];
+        for (unsigned k = 0; k < 5; k++) {
+            struct sim_machine *m = boot64(k & 3, loop_code, sizeof loop_code);
+            struct sim_stop s;
+            for (unsigned i = 0; i < (k == 4 ? n : 1); i++) {
+                s = sim_run(m, &(struct sim_until){.insns = k == 4 ? 1 : n});
+                assert_int_equal(s.kind, SIM_STOP_UNTIL);
+                assert_int_equal(s.code, SIM_UNTIL_INSNS);
+            }
+            assert_int_equal(sim_cpu(m, 0)->insns, n);
+            hash[k] = sim_state_hash(m);
+            assert_int_equal(hash[k], hash[0]);
+            sim_destroy(m);
+        }
+    }
+}
+
+// The cycle at each of the first instruction boundaries.
+static unsigned boundaries(const void *code, uint64_t n, uint64_t *cycle, unsigned max)
+{
+    struct sim_machine *m = boot64(1, code, n);
+    for (unsigned i = 0; i < max; i++) {
+        cycle[i] = sim_cpu(m, 0)->cycles;
+        sim_run(m, &(struct sim_until){.insns = 1});
+    }
+    sim_destroy(m);
+    return max;
+}
+
+static uint64_t first_at(const uint64_t *cycle, unsigned n, uint64_t at)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (cycle[i] >= at)
+            return cycle[i];
+    fail();
+    return 0;
+}
+
+static void test_until_cycles(void **state)
+{
+    uint64_t b[200];
+    unsigned n = boundaries(loop_code, sizeof loop_code, b, 200);
+    for (uint64_t at = b[3] + 1; at < b[60]; at++)
+        EACH_MODE(k)
+        {
+            struct sim_machine *m = boot64(k, loop_code, sizeof loop_code);
+            struct sim_stop s = sim_run(m, &(struct sim_until){.cycles = at, .max_insns = 1000});
+            assert_int_equal(s.kind, SIM_STOP_UNTIL);
+            assert_int_equal(s.code, SIM_UNTIL_CYCLES);
+            assert_int_equal(sim_cpu(m, 0)->cycles, first_at(b, n, at));
+            sim_destroy(m);
+        }
+}
+
+static void test_until_rip(void **state)
+{
+    static const uint8_t at[] = {5, 8, 11, 16, 24, 32, 34};
+    for (unsigned i = 0; i < sizeof at; i++)
+        EACH_MODE(k)
+        {
+            struct sim_machine *m = boot64(k, loop_code, sizeof loop_code);
+            for (unsigned turn = 0; turn < 3; turn++) {
+                struct sim_stop s = sim_run(m, &(struct sim_until){.has_rip = true, .rip = CODE + at[i]});
+                assert_int_equal(s.kind, SIM_STOP_UNTIL);
+                assert_int_equal(s.code, SIM_UNTIL_RIP);
+                assert_int_equal(sim_cpu(m, 0)->rip, CODE + at[i]);
+                assert_int_equal(sim_cpu(m, 0)->insns, 1 + i + 7 * turn);
+            }
+            sim_destroy(m);
+        }
+}
+
+static void test_limits(void **state)
+{
+    EACH_MODE(k)
+    {
+        struct sim_machine *m = boot64(k, loop_code, sizeof loop_code);
+        struct sim_stop s = sim_run(m, &(struct sim_until){.max_insns = 123});
+        assert_int_equal(s.kind, SIM_STOP_LIMIT);
+        assert_int_equal(sim_cpu(m, 0)->insns, 123);
+        assert_non_null(strstr(s.text, "limit of 123 instructions"));
+        s = sim_run(m, &(struct sim_until){.max_cycles = 50});
+        assert_int_equal(s.kind, SIM_STOP_LIMIT);
+        s = sim_run(m, &(struct sim_until){.insns = 10, .max_insns = 10}); // the wish wins over the limit
+        assert_int_equal(s.kind, SIM_STOP_UNTIL);
+        sim_destroy(m);
+
+        static const uint8_t self[] = {0xeb, 0xfe}; // jmp $
+        m = boot64(k, self, sizeof self);
+        s = sim_run(m, &(struct sim_until){.max_cycles = 100000});
+        assert_int_equal(s.kind, SIM_STOP_LIMIT);
+        assert_non_null(strstr(s.text, "jumps to itself"));
+        sim_destroy(m);
+    }
+}
+
+static const uint8_t smc_code[] = {
+    0xc6, 0x05, 0x01, 0x00, 0x00, 0x00, 0x2a, // mov byte [rel patch+1], 0x2a
+    0xb0, 0x01,                               // patch: mov al, 1
+    0xb9, 0x03, 0x00, 0x00, 0x00,             // mov ecx, 3
+    0xb2, 0x01,                               // again: mov dl, 1
+    0x00, 0xd3,                               // add bl, dl
+    0xfe, 0x05, 0xf7, 0xff, 0xff, 0xff,       // inc byte [rel again+1]
+    0xff, 0xc9,                               // dec ecx
+    0x75, 0xf2,                               // jnz again
+    0xf4,                                     // hlt
+};
+
+static void test_self_modifying(void **state)
+{
+    EACH_MODE(k)
+    {
+        struct sim_machine *m = boot64(k, smc_code, sizeof smc_code);
+        sim_run(m, NULL);
+        struct isa_cpu *c = sim_cpu(m, 0);
+        assert_int_equal(c->gpr[ISA_RAX] & 0xff, 0x2a);
+        assert_int_equal(c->gpr[ISA_RBX] & 0xff, 1 + 2 + 3);
+        assert_int_equal(c->insns, 3 + 3 * 5 + 1);
+        // a poke from outside is seen too
+        put(m, CODE + 8, "\x77", 1);
+        assert_true(sim_reg_set(m, 0, "rip", CODE + 7)); // wakes it from HLT
+        sim_run(m, &(struct sim_until){.insns = 1});
+        assert_int_equal(c->gpr[ISA_RAX] & 0xff, 0x77);
+        sim_destroy(m);
+    }
+}
+
+// --- interrupts
+
+struct testdev {
+    struct dev d; // first: the bus frees it
+    uint64_t at;  // raise at this cycle
+    bool line;
+    uint64_t acked_at, acked_insns;
+    unsigned acks;
+};
+static bool pending(struct dev *d) { return ((struct testdev *)d)->line; }
+static int ack(struct dev *d)
+{
+    struct testdev *t = (struct testdev *)d;
+    t->line = false;
+    t->acked_at = dev_now(d);
+    t->acked_insns = sim_cpu(d->m, 0)->insns;
+    t->acks++;
+    return 0x50;
+}
+static const struct dev_intc intc = {pending, ack};
+static void raise_line(struct dev *d)
+{
+    ((struct testdev *)d)->line = true;
+    dev_intc_changed(d->m);
+}
+static void on_write(struct dev *d, unsigned range, uint64_t off, unsigned size, uint64_t val)
+{
+    ((struct testdev *)d)->at = dev_now(d);
+    raise_line(d);
+}
+static uint64_t on_read(struct dev *d, unsigned range, uint64_t off, unsigned size) { return dev_now(d); }
+static const struct dev_ops ops = {.name = "test", .read = on_read, .write = on_write, .deadline = raise_line};
+
+static struct testdev *add_device(struct sim_machine *m)
+{
+    struct testdev *t = calloc(1, sizeof *t);
+    t->d.ops = &ops;
+    dev_attach(m, &t->d);
+    dev_set_intc(m, &t->d, &intc, 0);
+    dev_map_mmio(&t->d, 0, (struct hpa){MMIO}, 0x1000);
+    gate(m, 0x50, HANDLER);
+    put(m, HANDLER, count_handler, sizeof count_handler);
+    return t;
+}
+
+static const uint8_t irq_code[] = {
+    0xfb,                   // sti
+    0x48, 0xff, 0xc0,       // again: inc rax
+    0x48, 0x01, 0xc3,       // add rbx, rax
+    0x48, 0x0f, 0xaf, 0xcb, // imul rcx, rbx
+    0x48, 0xff, 0xc2,       // inc rdx
+    0x48, 0x31, 0xce,       // xor rsi, rcx
+    0x48, 0xff, 0xc7,       // inc rdi
+    0xeb, 0xeb,             // jmp again
+};
+
+static void test_interrupt_boundary(void **state)
+{
+    uint64_t b[200];
+    unsigned n = boundaries(irq_code, sizeof irq_code, b, 200);
+    for (uint64_t at = b[2] + 1; at < b[40]; at++)
+        EACH_MODE(k)
+        {
+            struct sim_machine *m = boot64(k, irq_code, sizeof irq_code);
+            struct testdev *t = add_device(m);
+            dev_set_deadline(&t->d, at);
+            struct sim_stop s = sim_run(m, &(struct sim_until){.insns = 60});
+            assert_int_equal(s.kind, SIM_STOP_UNTIL);
+            assert_int_equal(t->acks, 1);
+            assert_int_equal(t->acked_at, first_at(b, n, at));
+            assert_int_equal(sim_cpu(m, 0)->gpr[ISA_R15], 1);
+            sim_destroy(m);
+        }
+}
+
+static void test_halt_wakes(void **state)
+{
+    static const uint8_t code[] = {
+        0xfb,                         // sti
+        0xf4,                         // hlt
+        0xb8, 0x07, 0x00, 0x00, 0x00, // mov eax, 7
+        0xfb,                         // sti
+        0xf4,                         // hlt
+    };
+    EACH_MODE(k)
+    {
+        struct sim_machine *m = boot64(k, code, sizeof code);
+        struct testdev *t = add_device(m);
+        dev_set_deadline(&t->d, 123456);
+        struct sim_stop s = sim_run(m, NULL);
+        assert_int_equal(s.kind, SIM_STOP_HALT); // the second HLT: no device will raise an interrupt
+        assert_non_null(strstr(s.text, "no device"));
+        assert_int_equal(t->acked_at, 123456);
+        assert_int_equal(sim_cpu(m, 0)->gpr[ISA_RAX], 7);
+        assert_int_equal(sim_cpu(m, 0)->gpr[ISA_R15], 1);
+        // the clock stops where it is asked to
+        s = sim_run(m, &(struct sim_until){.cycles = 200000});
+        assert_int_equal(s.kind, SIM_STOP_UNTIL);
+        assert_int_equal(sim_cpu(m, 0)->cycles, 200000);
+        sim_destroy(m);
+    }
+}
+
+// STI and MOV SS delay an interrupt that waits by one instruction.
+static void test_interrupt_shadow(void **state)
+{
+    static const uint8_t code[] = {
+        0x90,             // nop
+        0xfb,             // sti
+        0xff, 0xc0,       // inc eax
+        0xff, 0xc0,       // inc eax
+        0xf4,             // hlt
+        0xfb,             // sti
+        0x41, 0x8e, 0xd6, // mov ss, r14d
+        0xff, 0xc0,       // inc eax
+        0xff, 0xc0,       // inc eax
+        0xf4,             // hlt
+    };
+    EACH_MODE(k)
+    {
+        struct sim_machine *m = boot64(k, code, sizeof code);
+        struct testdev *t = add_device(m);
+        t->line = true;
+        sim_run(m, &(struct sim_until){.insns = 3});
+        assert_int_equal(t->acks, 0);
+        assert_int_equal(sim_cpu(m, 0)->gpr[ISA_RAX], 1);
+        sim_run(m, &(struct sim_until){.insns = 1});
+        assert_int_equal(t->acks, 1);
+        assert_int_equal(t->acked_insns, 3);
+
+        struct isa_cpu *c = sim_cpu(m, 0);
+        c->rip = CODE + 7;
+        isa_set_rflags(c, ISA_FL_1);
+        c->gpr[ISA_RAX] = 0;
+        t->acks = 0;
+        t->line = true;
+        sim_run(m, &(struct sim_until){.insns = 3}); // STI shadows MOV SS, MOV SS shadows INC
+        assert_int_equal(t->acks, 0);
+        assert_int_equal(c->gpr[ISA_RAX], 1);
+        sim_run(m, &(struct sim_until){.insns = 1});
+        assert_int_equal(t->acks, 1);
+        sim_destroy(m);
+    }
+}
+
+// A store to a device in the middle of a block: exact time there, and its interrupt comes right after the store.
+static void test_mmio_kick(void **state)
+{
+    static const uint8_t code[] = {
+        0xfb,                         // sti
+        0x90,                         // nop
+        0xbb, 0x00, 0x00, 0x00, 0xfe, // mov ebx, MMIO
+        0xff, 0xc0,                   // inc eax
+        0x89, 0x03,                   // mov [rbx], eax
+        0xff, 0xc0,                   // inc eax
+        0xff, 0xc0,                   // inc eax
+        0x8b, 0x13,                   // mov edx, [rbx]
+        0xff, 0xc0,                   // inc eax
+        0xfa,                         // cli
+        0xf4,                         // hlt
+    };
+    uint64_t hash = 0;
+    EACH_MODE(k)
+    {
+        struct sim_machine *m = boot64(k, code, sizeof code);
+        struct testdev *t = add_device(m);
+        sim_run(m, NULL);
+        assert_int_equal(t->acks, 1);
+        assert_int_equal(t->acked_insns, 5);
+        if (!k)
+            hash = sim_state_hash(m) ^ t->at ^ t->acked_at;
+        assert_int_equal(sim_state_hash(m) ^ t->at ^ t->acked_at, hash); // edx holds the time of the read
+        sim_destroy(m);
+    }
+}
+
+// --- traps
+
+static void test_single_step(void **state)
+{
+    static const uint8_t code[] = {
+        0x9c,                                     // pushfq
+        0x81, 0x0c, 0x24, 0x00, 0x01, 0x00, 0x00, // or dword [rsp], 0x100
+        0x9d,                                     // popfq
+        0x90,                                     // nop              trap 1
+        0xff, 0xc0,                               // inc eax          trap 2
+        0x41, 0x8e, 0xd6,                         // mov ss, r14d     held back
+        0xff, 0xc0,                               // inc eax          trap 3
+        0xcd, 0x40,                               // int 0x40         none: delivery clears TF
+        0x90,                                     // nop              trap 4
+        0x9c,                                     // pushfq           trap 5
+        0x81, 0x24, 0x24, 0xff, 0xfe, 0xff, 0xff, // and dword [rsp], ~0x100   trap 6
+        0x9d,                                     // popfq            trap 7
+        0x90,                                     // nop
+        0xf4,                                     // hlt
+    };
+    EACH_MODE(k)
+    {
+        struct sim_machine *m = boot64(k, code, sizeof code);
+        gate(m, 1, HANDLER);
+        gate(m, 0x40, HANDLER + 3);
+        put(m, HANDLER, count_handler, sizeof count_handler);
+        struct sim_stop s = sim_run(m, &(struct sim_until){.max_insns = 1000});
+        assert_int_equal(s.kind, SIM_STOP_HALT);
+        assert_int_equal(sim_cpu(m, 0)->gpr[ISA_R15], 7);
+        assert_true(sim_cpu(m, 0)->dr[6] & 1u << 14);
+        sim_destroy(m);
+    }
+}
+
+// An instruction breakpoint faults before its instruction; the handler's IRET with RF lets it run.
+static void test_insn_breakpoint(void **state)
+{
+    static const uint8_t rf_handler[] = {
+        0x49, 0xff, 0xc7,                               // inc r15
+        0x81, 0x4c, 0x24, 0x10, 0x00, 0x00, 0x01, 0x00, // or dword [rsp+16], RF
+        0x48, 0xcf,                                     // iretq
+    };
+    EACH_MODE(k)
+    {
+        struct sim_machine *m = boot64(k, loop_code, sizeof loop_code);
+        struct isa_cpu *c = sim_cpu(m, 0);
+        gate(m, 1, HANDLER);
+        put(m, HANDLER, rf_handler, sizeof rf_handler);
+        c->dr[0] = CODE + 11; // the lea
+        c->dr[7] |= 1;
+        struct sim_stop s = sim_run(m, &(struct sim_until){.max_insns = 20000});
+        assert_int_equal(s.kind, SIM_STOP_HALT);
+        assert_int_equal(c->gpr[ISA_R15], 1000);
+        assert_int_equal(c->dr[6] & 15, 1);
+        assert_false(c->rflags_sys & ISA_FL_RF);
+        sim_destroy(m);
+    }
+}
+
+// --- odd ends
+
+static void test_storm_and_shutdown(void **state)
+{
+    static const uint8_t ud[] = {0x0f, 0x0b}; // ud2
+    struct sim_machine *m = boot64(0, ud, sizeof ud);
+    gate(m, 6, CODE); // the handler of #UD is UD2
+    struct isa_cpu *c = sim_cpu(m, 0);
+    c->gpr[ISA_RSP] = 0x7000000000ull; // not mapped: the delivery of #UD faults
+    struct sim_stop s = sim_run(m, NULL);
+    assert_int_equal(s.kind, SIM_STOP_SHUTDOWN);
+    assert_non_null(strstr(s.text, "#UD"));
+    assert_non_null(strstr(s.text, "0x100000"));
+    sim_destroy(m);
+
+    static const uint8_t iret_to_ud[] = {0x48, 0xcf}; // iretq: returns to the UD2 for ever
+    m = boot64(0, ud, sizeof ud);
+    gate(m, 6, HANDLER);
+    put(m, HANDLER, iret_to_ud, sizeof iret_to_ud);
+    s = sim_run(m, &(struct sim_until){.max_cycles = 1000000});
+    assert_int_equal(s.kind, SIM_STOP_LIMIT);
+    sim_destroy(m);
+}
+
+static void test_no_ram(void **state)
+{
+    static const uint8_t code[] = {0xb8, 0x00, 0x00, 0x00, 0x10, 0xff, 0xe0}; // mov eax, 256 MiB; jmp rax
+    struct sim_machine *m = boot64(0, code, sizeof code);
+    struct sim_stop s = sim_run(m, NULL);
+    assert_int_equal(s.kind, SIM_STOP_UNMODELLED);
+    assert_non_null(strstr(s.text, "0x10000000"));
+    sim_destroy(m);
+}
+
+// A long straight run of code overflows the cache of decoded blocks several times.
+static void test_cache_overflow(void **state)
+{
+    EACH_MODE(k)
+    {
+        struct sim_machine *m = boot64(k, loop_code, 1);
+        uint8_t *p = ram_at(&m->ram, (struct hpa){0x200000});
+        memset(p, 0x90, 0x400000);
+        p[0x3fffff] = 0xf4;
+        struct isa_cpu *c = sim_cpu(m, 0);
+        for (unsigned turn = 0; turn < 2; turn++) {
+            c->rip = 0x200000;
+            c->activity = ISA_ACTIVE;
+            struct sim_stop s = sim_run(m, NULL);
+            assert_int_equal(s.kind, SIM_STOP_HALT);
+            assert_int_equal(c->insns, 0x400000ull * (turn + 1));
+        }
+        sim_destroy(m);
+    }
+}
+
+static void test_real_mode_limit(void **state)
+{
+    static const uint8_t code[] = {0xea, 0xfe, 0xff, 0x00, 0x00}; // jmp 0:fffe
+    EACH_MODE(k)
+    {
+        struct sim_machine *m = boot(k, SIM_START_REAL, 0x7c00, code, sizeof code);
+        put(m, 0xfffe, "\x90\x90", 2);         // after these two, IP = 10000H is beyond the limit: #GP
+        put(m, 13 * 4, "\x00\x05\x00\x00", 4); // vector 13 -> 0:500
+        put(m, 0x500, "\xf4", 1);
+        struct sim_stop s = sim_run(m, &(struct sim_until){.max_insns = 100});
+        assert_int_equal(s.kind, SIM_STOP_HALT);
+        assert_int_equal(sim_cpu(m, 0)->rip, 0x501);
+        assert_int_equal(sim_cpu(m, 0)->insns, 4);
+        sim_destroy(m);
+    }
+}
+
+static void stop_at_once(void *ctx, struct sim_machine *m, const struct ev *e)
+{
+    *(uint64_t *)ctx = e->insn;
+    sim_request_stop(m);
+}
+
+// An observer of a rare event in the middle of a block stops it after the instruction that caused it.
+static void test_stop_request(void **state)
+{
+    EACH_MODE(k)
+    {
+        struct sim_machine *m = boot64(k, loop_code, sizeof loop_code);
+        sim_run(m, &(struct sim_until){.insns = 1}); // the walk of the fetch is past
+        uint64_t insn = 0;
+        ev_subscribe(m, EV_BIT(EV_WALK), stop_at_once, &insn);
+        struct sim_stop s = sim_run(m, NULL); // the walk of the store
+        assert_int_equal(s.kind, SIM_STOP_REQUEST);
+        assert_int_equal(insn, 4);
+        assert_int_equal(sim_cpu(m, 0)->insns, 5);
+        s = sim_run(m, &(struct sim_until){.events = EV_BIT(EV_HALT)});
+        assert_int_equal(s.kind, SIM_STOP_UNTIL);
+        assert_int_equal(s.code, SIM_UNTIL_EVENT);
+        assert_int_equal(sim_cpu(m, 0)->activity, ISA_HLT);
+        sim_destroy(m);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_loop_counts),        cmocka_unit_test(test_until_insns),  cmocka_unit_test(test_until_cycles),
+        cmocka_unit_test(test_until_rip),          cmocka_unit_test(test_limits),       cmocka_unit_test(test_self_modifying),
+        cmocka_unit_test(test_interrupt_boundary), cmocka_unit_test(test_halt_wakes),   cmocka_unit_test(test_interrupt_shadow),
+        cmocka_unit_test(test_mmio_kick),          cmocka_unit_test(test_single_step),  cmocka_unit_test(test_insn_breakpoint),
+        cmocka_unit_test(test_storm_and_shutdown), cmocka_unit_test(test_no_ram),       cmocka_unit_test(test_cache_overflow),
+        cmocka_unit_test(test_real_mode_limit),    cmocka_unit_test(test_stop_request),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
