@@ -207,7 +207,7 @@ static int enter_new(struct isa_cpu *c, const struct isa_desc *d, const struct t
         c->env->on_cr(c, 3, old, c->cr3);
     }
     c->rip = t->eip;
-    isa_set_rflags(c, (t->eflags | (nests ? ISA_FL_NT : 0)) & ~ISA_FL_RF);
+    isa_set_rflags(c, t->eflags | (nests ? ISA_FL_NT : 0));
     for (unsigned k = 0; k < 8; k++)
         c->gpr[k] = t->gpr[k];
     return load_segments(c, t);
