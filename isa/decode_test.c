@@ -212,6 +212,8 @@ static void prepare(void **state)
     assert_true(i.disp == 100 + 7 - 16 && i.off == 100 && i.idx == 3 && i.cost_before == 17 && i.cost == cost[ISA_COST_LOAD]);
     i = expect(ISA_LONG64, "f04801042500000000", ISA_OP_ADD_Ev_Gv);
     assert_int_equal(isa_static_cost(&i, cost), cost[ISA_COST_LOCKED]);
+    i = expect(ISA_LONG64, "8703", ISA_OP_XCHG_Ev_Gv);
+    assert_int_equal(isa_static_cost(&i, cost), cost[ISA_COST_LOCKED]);
     i = expect(ISA_LONG64, "4801d8", ISA_OP_ADD_Ev_Gv);
     assert_int_equal(isa_static_cost(&i, cost), cost[ISA_COST_ALU]);
     i = expect(ISA_LONG64, "8903", ISA_OP_MOV_Ev_Gv);

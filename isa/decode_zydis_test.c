@@ -265,7 +265,8 @@ static bool zydis_is_strict(const struct isa_insn *i, const struct cmp *c)
     default: return false;
     }
 }
-static void compare(struct cmp *c, const uint8_t *b)
+// Returns false if what follows the opcode is known to be no ModRM byte.
+static bool compare(struct cmp *c, const uint8_t *b)
 {
     struct isa_insn i;
     ZydisDecodedInstruction z;
@@ -277,12 +278,12 @@ static void compare(struct cmp *c, const uint8_t *b)
     if (i.op == ISA_OP_INVALID) {
         if (zok && !not_modelled(&z) && !zydis_is_lax(&i, c, &z))
             complain(c, b, &i, &z, "we say undefined");
-        return;
+        return true;
     }
     if (!zok) {
         if (!zydis_is_strict(&i, c))
             complain(c, b, &i, NULL, "Zydis says undefined");
-        return;
+        return true;
     }
     const char *what = NULL;
     if (len != z.length || len != i.len)
@@ -296,6 +297,7 @@ static void compare(struct cmp *c, const uint8_t *b)
         complain(c, b, &i, &z, what);
     c->valid++;
     c->claimed[i.op] = true;
+    return z.attributes & ZYDIS_ATTRIB_HAS_MODRM;
 }
 
 static const char *const prefix_sets[] = {
@@ -349,7 +351,7 @@ static unsigned put_opcode(uint8_t *b, unsigned map, unsigned opcode)
     return n;
 }
 
-// All ModRM bytes for plain opcodes, a selection of forms under prefixes; a different SIB byte each time.
+// All ModRM bytes, or a selection of forms; a different SIB byte each time.
 static void sweep_modrm(struct cmp *c, uint8_t *b, unsigned n, bool whole)
 {
     static const uint8_t forms[] = {0x00, 0x04, 0x05, 0x06, 0x42, 0x44, 0x84, 0x85, 0xc0, 0xc1, 0xc4, 0xc7};
@@ -360,7 +362,8 @@ static void sweep_modrm(struct cmp *c, uint8_t *b, unsigned n, bool whole)
         b[n] = (uint8_t)modrm;
         memcpy(b + n + 1, tail, sizeof tail);
         b[n + 1] = sibs[count++ % sizeof sibs];
-        compare(c, b);
+        if (!compare(c, b))
+            return;
     }
 }
 
@@ -396,7 +399,7 @@ static void sweep_mode(struct cmp *c)
                     continue;
                 unsigned n = put_hex(b, prefix_sets[p]);
                 n += put_opcode(b + n, map, opcode);
-                sweep_modrm(c, b, n, p == 0 || map == 2);
+                sweep_modrm(c, b, n, p == 0 || (map == 2 && opcode < 2) || opcode == 0xae || opcode == 0xc7);
             }
 }
 
@@ -404,10 +407,10 @@ static void sweep_mode(struct cmp *c)
 static void sweep_vex_opcode(struct cmp *c, uint8_t *b, unsigned n, unsigned map, unsigned opcode)
 {
     static const uint8_t rxb[] = {0xe0, 0xc0, 0x60, 0x00};
-    bool ours = opcode >= 0xf0;
+    bool ours = (map == 2 || map == 3) && opcode >= 0xf0 && opcode < 0xf8;
     for (unsigned low = 0; low < 256; low++) { // W vvvv L pp
         unsigned vvvv = low >> 3 & 15;
-        if (vvvv != 0 && vvvv != 15 && vvvv != 6)
+        if (vvvv != 15 && !(ours && (vvvv == 0 || vvvv == 6)))
             continue;
         for (unsigned k = 0; k < (ours ? sizeof rxb : 1); k++)
             for (unsigned modrm = 0; modrm < 256; modrm += (ours ? 5 : 67)) {

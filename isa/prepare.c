@@ -4,6 +4,9 @@
 #include "isa/decode.h"
 #include "isa/tables.h"
 
+// XCHG with memory locks with or without the prefix.
+static bool locked(const struct isa_insn *i) { return i->lock || i->op == ISA_OP_XCHG_Eb_Gb || i->op == ISA_OP_XCHG_Ev_Gv; }
+
 uint32_t isa_static_cost(const struct isa_insn *i, const uint32_t *cost)
 {
     const struct isa_opinfo *op = &isa_opinfo[i->op];
@@ -12,7 +15,7 @@ uint32_t isa_static_cost(const struct isa_insn *i, const uint32_t *cost)
         switch (op->props & (ISA_F_RD | ISA_F_WR)) {
         case ISA_F_RD: mem = ISA_COST_LOAD; break;
         case ISA_F_WR: mem = ISA_COST_STORE; break;
-        case ISA_F_RD | ISA_F_WR: mem = i->lock ? ISA_COST_LOCKED : ISA_COST_RMW; break;
+        case ISA_F_RD | ISA_F_WR: mem = locked(i) ? ISA_COST_LOCKED : ISA_COST_RMW; break;
         }
     uint32_t extra = cost[mem] > cost[ISA_COST_ALU] ? cost[mem] - cost[ISA_COST_ALU] : 0;
     return cost[op->cost] + extra;
