@@ -164,12 +164,6 @@ int glue_ept_misconfig(struct isa_cpu *c, struct gpa gpa);
 void glue_do_exit(struct sim_cpu *c);
 // External interrupt or NMI arrives in non-root operation: true if it causes a VM exit (record prepared).
 bool glue_intercept_irq(struct sim_cpu *c, bool nmi, int vector_if_acked);
-// At an instruction boundary in non-root operation while isa.attention is set, before interrupts: true if the monitor trap flag, an
-// interrupt window or an NMI window causes a VM exit (record prepared; call glue_do_exit). Keeps isa.attention set while one is armed.
-bool glue_window_exit(struct sim_cpu *c);
-// "Acknowledge interrupt on exit": if set, take the vector from the interrupt controller and pass it to glue_intercept_irq; else pass -1.
-bool glue_ack_on_exit(const struct sim_cpu *c);
-void glue_init(struct sim_cpu *c); // at creation and at reset: the profile's VMX capabilities
 bool glue_rdmsr(struct isa_cpu *c, uint32_t msr, uint64_t *val);
 bool glue_wrmsr(struct isa_cpu *c, uint32_t msr, uint64_t val);
 

@@ -85,9 +85,9 @@ struct vmx_done {
 int vmx_insn(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_insn *i, struct vmx_done *done);
 
 // --- VM entry (vmx-model/entry.c)
-// All checks of a VM entry with the current VMCS, without entering: pure; also what a view shows while a VMCS is edited.
+// All checks of a VM entry with the current VMCS, without entering (it reads memory, and changes nothing); also what a view shows while a VMCS is edited.
 // launch: VMLAUNCH or VMRESUME. Fills v->report but does not touch the processor.
-void vmx_check_entry(const struct isa_cpu *c, const struct vmx_cpu *v, struct vmx_entry_report *report);
+void vmx_check_entry(struct isa_cpu *c, const struct vmx_cpu *v, struct vmx_entry_report *report);
 // Inject the event of the VM-entry interruption-information field, after a VM entry. 0, FAULT or VMEXIT like isa_deliver_event().
 int vmx_inject(struct isa_cpu *c, struct vmx_cpu *v);
 

@@ -1,0 +1,115 @@
+// vmx-model/event.c: which events of the guest exit: exceptions, interrupts, windows, EPT faults.
+// Manual: "Other Causes of VM Exits", "VM-Exit Information Fields".
+#include "vmx-model/ept.h"
+#include "vmx-model/internal.h"
+
+// Bits of DR6 that the qualification of a debug exception shows: B3..B0, BD, BS.
+#define QUAL_DB 0x600full
+
+static bool exception_exits(const struct vmx_cpu *v, const struct isa_event *e)
+{
+    bool bit = vmx_get(v, VF_EXCEPTION_BITMAP) >> e->vector & 1;
+    if (e->vector != ISA_X_PF)
+        return bit;
+    uint64_t mask = vmx_get(v, VF_PAGE_FAULT_ERROR_CODE_MASK), match = vmx_get(v, VF_PAGE_FAULT_ERROR_CODE_MATCH);
+    return (e->error & mask) == match ? bit : !bit; // no match reverses the bit's meaning
+}
+
+int vmx_intercept_event(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_event *e)
+{
+    bool exits;
+    switch (e->type) {
+    case ISA_EV_NMI: exits = vmx_pin(v) & VMX_PIN_NMI_EXITING; break;
+    case ISA_EV_HWEXC:
+    case ISA_EV_PRIVSW:
+    case ISA_EV_SWEXC: exits = exception_exits(v, e); break;
+    default: exits = false; break; // INT n never exits; external interrupts: vmx_intercept_irq()
+    }
+    if (!exits)
+        return 0;
+    uint64_t qual = 0;
+    if (e->type != ISA_EV_NMI)
+        qual = e->vector == ISA_X_PF ? e->addr : e->vector == ISA_X_DB ? e->dr6 & QUAL_DB : 0;
+    int r = vmx_exit_record(v, VMX_R_EXCEPTION_NMI, qual, NULL);
+    v->exit.intr_info = VMX_INTR_VALID | e->vector | (uint32_t)e->type << 8 | (e->has_error ? VMX_INTR_ERROR : 0);
+    v->exit.intr_err = e->has_error ? e->error : 0;
+    v->exit.insn_len = e->insn_len;
+    v->exit.trap_like = e->type == ISA_EV_NMI;
+    return r;
+}
+
+int vmx_intercept_triple(struct isa_cpu *c, struct vmx_cpu *v) { return vmx_exit_record(v, VMX_R_TRIPLE_FAULT, 0, NULL); }
+
+bool vmx_ack_on_exit(const struct vmx_cpu *v) { return vmx_get(v, VF_VM_EXIT_CONTROLS) & VMX_EXIT_ACK_INTERRUPT; }
+
+// The exit happens whatever RFLAGS.IF says: the interrupt is the host's.
+bool vmx_intercept_irq(struct isa_cpu *c, struct vmx_cpu *v, bool nmi, int vector)
+{
+    uint32_t pin = vmx_pin(v);
+    if (nmi) {
+        if (!(pin & VMX_PIN_NMI_EXITING) || (!(pin & VMX_PIN_VIRTUAL_NMIS) && (c->blocking & ISA_BLOCK_NMI)))
+            return false;
+        vmx_exit_record(v, VMX_R_EXCEPTION_NMI, 0, NULL);
+        v->exit.intr_info = VMX_INTR_VALID | ISA_X_NMI | (uint32_t)ISA_EV_NMI << 8;
+    } else {
+        if (!(pin & VMX_PIN_EXT_INT_EXITING) || c->activity == ISA_SHUTDOWN || c->activity == ISA_WAIT_SIPI)
+            return false;
+        vmx_exit_record(v, VMX_R_EXTERNAL_INTERRUPT, 0, NULL);
+        if (vector >= 0 && vmx_ack_on_exit(v))
+            v->exit.intr_info = VMX_INTR_VALID | ((uint32_t)vector & 0xff);
+    }
+    v->exit.trap_like = true;
+    return true;
+}
+
+static bool window_open(const struct isa_cpu *c, const struct vmx_cpu *v, uint32_t *reason)
+{
+    uint32_t proc = vmx_proc(v);
+    bool awake = c->activity == ISA_ACTIVE || c->activity == ISA_HLT;
+    const uint32_t sti_or_mov_ss = ISA_BLOCK_STI | ISA_BLOCK_MOVSS;
+    if ((proc & VMX_PROC_NMI_WINDOW_EXITING) && c->activity != ISA_WAIT_SIPI && !(c->blocking & (ISA_BLOCK_NMI | sti_or_mov_ss))) {
+        *reason = VMX_R_NMI_WINDOW;
+        return true;
+    }
+    if ((proc & VMX_PROC_INT_WINDOW_EXITING) && awake && (c->rflags_sys & ISA_FL_IF) && !(c->blocking & sti_or_mov_ss)) {
+        *reason = VMX_R_INTERRUPT_WINDOW;
+        return true;
+    }
+    return false;
+}
+
+bool vmx_window_exit(struct isa_cpu *c, struct vmx_cpu *v)
+{
+    uint32_t reason = VMX_R_MONITOR_TRAP_FLAG;
+    if (!v->mtf_pending && !window_open(c, v, &reason)) {
+        v->mtf_pending = vmx_proc(v) & VMX_PROC_MONITOR_TRAP_FLAG; // the instruction that comes now will be followed by an exit
+        return false;
+    }
+    v->mtf_pending = false;
+    vmx_exit_record(v, reason, 0, NULL);
+    v->exit.trap_like = true;
+    return true;
+}
+
+bool vmx_window_armed(const struct isa_cpu *c, const struct vmx_cpu *v)
+{
+    const uint32_t any = VMX_PROC_INT_WINDOW_EXITING | VMX_PROC_NMI_WINDOW_EXITING | VMX_PROC_MONITOR_TRAP_FLAG;
+    return v->mtf_pending || (vmx_proc(v) & any);
+}
+
+int vmx_ept_violation(struct isa_cpu *c, struct vmx_cpu *v, struct gpa gpa, uint64_t la, bool la_valid, bool translating_la,
+                      unsigned acc, unsigned ept_perms)
+{
+    unsigned need = acc & ISA_ACC_X ? EPT_X : acc & ISA_ACC_W ? EPT_W : acc & ISA_ACC_RMW ? EPT_R | EPT_W : EPT_R;
+    int r = vmx_exit_record(v, VMX_R_EPT_VIOLATION, ept_violation_qual(need, ept_perms, la_valid, translating_la), NULL);
+    v->exit.gpa = gpa;
+    v->exit.gla = la_valid ? la : 0;
+    return r;
+}
+
+int vmx_ept_misconfig(struct isa_cpu *c, struct vmx_cpu *v, struct gpa gpa)
+{
+    int r = vmx_exit_record(v, VMX_R_EPT_MISCONFIGURATION, 0, NULL);
+    v->exit.gpa = gpa;
+    return r;
+}
