@@ -1,7 +1,6 @@
 // isa/decode.c: bytes to struct isa_insn, driven by isa/opcodes.def.
 //
 // Prefixes, opcode and ModRM choose a row; the letters of the row's operands then say which bytes follow and which fields to fill.
-#include <assert.h>
 #include <string.h>
 
 #include "isa/decode.h"
@@ -37,20 +36,20 @@ struct dec {
     struct isa_insn *i;
     const uint8_t *b;
     unsigned n, pos;
-    bool more;               // ran out of bytes
-    bool too_long;           // ran past the 15th byte
-    bool is64, real;         // 64-bit mode; real or virtual-8086 mode
-    bool p66, p67, plock;    // prefixes seen
-    uint8_t rep;             // enum isa_rep, the last of F2 and F3
-    int8_t seg;              // segment override, -1 for none
-    uint8_t rex;             // the REX byte, or one made from a VEX prefix; 0 for none
-    bool vex;                // VEX-encoded
-    uint8_t vvvv, vex_l;     // VEX fields, decoded
-    uint8_t map, opcode;     // where we are in the map
-    bool has_modrm, mem;     // a ModRM byte follows; it names memory
-    uint8_t modrm, sib_base; //
-    uint8_t osz;             // effective operand size ("v")
-    uint8_t ysz;             // 4 or 8 ("y")
+    bool more;            // ran out of bytes
+    bool too_long;        // ran past the 15th byte
+    bool is64, real;      // 64-bit mode; real or virtual-8086 mode
+    bool p66, p67, plock; // prefixes seen
+    uint8_t rep;          // enum isa_rep, the last of F2 and F3
+    int8_t seg;           // segment override, -1 for none
+    uint8_t rex;          // the REX byte, or one made from a VEX prefix; 0 for none
+    bool vex;             // VEX-encoded
+    uint8_t vvvv, vex_l;  // VEX fields, decoded
+    uint8_t map, opcode;  // where we are in the map
+    bool has_modrm, mem;  // a ModRM byte follows (modrm); it names memory
+    uint8_t modrm;
+    uint8_t osz; // effective operand size ("v")
+    uint8_t ysz; // 4 or 8 ("y")
 };
 enum { REX_B = 1, REX_X = 2, REX_R = 4, REX_W = 8 };
 
@@ -205,7 +204,7 @@ static bool has_letter(const char *s, const char *letters)
 
 // --- choosing the row
 
-// The first row with this key or a greater one. Rows are sorted (decode_test.c proves it).
+// The first row with this key or a greater one. Rows are sorted (isa/decode_test.c proves it).
 static unsigned lower_bound(unsigned key)
 {
     unsigned lo = 0, hi = NROWS;
@@ -429,6 +428,7 @@ static unsigned letter_size(const struct dec *d, const char *s)
     }
 }
 
+// imm as isa_insn.imm describes it; second: ENTER's nesting level behind its size.
 static void immediate(struct dec *d, const char *s, bool second)
 {
     struct isa_insn *i = d->i;
@@ -444,6 +444,7 @@ static void immediate(struct dec *d, const char *s, bool second)
         i->imm = next_n(d, size);
 }
 
+// Segment (REX.R is ignored), control and debug registers: which numbers exist. CS cannot be loaded by MOV.
 static enum isa_rule special_reg(struct dec *d, char kind, bool dest)
 {
     struct isa_insn *i = d->i;
