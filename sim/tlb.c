@@ -75,13 +75,14 @@ void tlb_drop(struct tlb *t, enum tlb_unit unit, unsigned i)
         mmu_mirror_drop(t->cpu, unit, e->tag, e->page_shift);
 }
 
-// The way to use for a key: the same key's, else an empty one, else the one with the oldest stamp.
+// The way to use for a key: that of the entry which a lookup by the filling context would have found, else an empty one, else the
+// one with the oldest stamp.
 static unsigned choose(const struct tlb_unit_state *u, unsigned base, uint64_t key0, uint64_t key1)
 {
     unsigned best = base;
     for (unsigned w = base; w < base + u->ways; w++) {
         const struct tlb_hot *h = &u->hot[w];
-        if (h->key0 == key0 && (tlb_key1_equal(h->key1, key1) || tlb_key1_equal(key1, h->key1)))
+        if (h->key0 == key0 && tlb_key1_equal(h->key1, key1 & ~TLB_K1_GLOBAL))
             return w;
         uint64_t s = h->key0 ? h->stamp : 0, b = u->hot[best].key0 ? u->hot[best].stamp : 0;
         if (s < b)
@@ -101,13 +102,16 @@ void tlb_fill(struct tlb *t, const struct tlb_entry *e)
     unsigned i = choose(u, ((unsigned)(e->tag >> e->page_shift) & (u->sets - 1u)) * u->ways, key0, key1);
     struct tlb_hot *h = &u->hot[i];
     if (h->key0) {
-        bool same = h->key0 == key0;
+        bool same = h->key0 == key0 && tlb_key1_equal(h->key1, key1 & ~TLB_K1_GLOBAL);
         tlb_drop(t, e->unit, i);
         if (!same && t->cpu) {
             t->cpu->stat[SIM_STAT_TLB_EVICTS]++;
             emit_entry(t, EV_TLB_EVICT, &u->entry[i]);
         }
     }
+    // Lookups of the page may find this entry from now on, even where another one served so far (other page size, global).
+    if (t->cpu && (e->unit == TLB_ITLB || e->unit == TLB_DTLB))
+        mmu_mirror_drop(t->cpu, e->unit, e->tag, e->page_shift);
     u->entry[i] = *e;
     u->entry[i].valid = true;
     u->entry[i].walk = t->walk;
