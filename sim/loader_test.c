@@ -2,14 +2,16 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <elf.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "isa/flags.h"
 #include "sim/inspect.h"
 #include "sim/loader.h"
+
+#include <elf.h>
 
 static struct sim_machine *m;
 static struct sim_error err;
