@@ -173,17 +173,27 @@ static int run_tool(const struct job *j, const char *const *argv, char **output)
 }
 
 // --- labels
-// NASM's map: lines "real virtual name", both in hexadecimal.
+bool lx_map_line(const char *line, size_t n, uint64_t *addr, char name[256])
+{
+    char copy[512], real[32], virt[32], tail;
+    snprintf(copy, sizeof copy, "%.*s", (int)(n < 511 ? n : 511), line);
+    if (sscanf(copy, " %31s %31s %255s %c", real, virt, name, &tail) != 3)
+        return false;
+    char *end1, *end2;
+    strtoull(real, &end1, 16);
+    *addr = strtoull(virt, &end2, 16);
+    return *end1 == 0 && *end2 == 0;
+}
+
 static char *symbols_of_map(const char *map)
 {
     struct lx_buf b = {0};
-    unsigned long long real, addr;
-    char name[256], line[512], tail;
+    uint64_t addr;
+    char name[256];
     for (const char *s = map; s && *s;) {
         size_t n = strcspn(s, "\n");
-        snprintf(line, sizeof line, "%.*s", (int)n, s);
-        if (sscanf(line, " %llx %llx %255s %c", &real, &addr, name, &tail) == 3)
-            lx_buf_addf(&b, "%s %llx\n", name, addr);
+        if (lx_map_line(s, n, &addr, name))
+            lx_buf_addf(&b, "%s %" PRIx64 "\n", name, addr);
         s += n + (s[n] == '\n');
     }
     return b.s;
@@ -198,7 +208,8 @@ static char *symbols_of_nm(const char *list)
     for (const char *s = list; s && *s;) {
         size_t n = strcspn(s, "\n");
         snprintf(line, sizeof line, "%.*s", (int)n, s);
-        if (sscanf(line, "%llx %c %255s", &addr, &type, name) == 3 && strchr("tTdDbBrRaA", type))
+        bool ours = sscanf(line, "%llx %c %255s", &addr, &type, name) == 3 && strchr("tTdDbBrRaA", type);
+        if (ours && strcmp(name, "__bss_start") != 0 && strcmp(name, "_edata") != 0 && strcmp(name, "_end") != 0)
             lx_buf_addf(&b, "%s %llx\n", name, addr);
         s += n + (s[n] == '\n');
     }

@@ -295,10 +295,9 @@ static void load_map(struct sim_machine *m, const char *path)
     FILE *f = fopen(map, "r");
     if (!f)
         return;
-    unsigned long long real, addr;
-    char tail;
+    uint64_t addr;
     while (fgets(line, sizeof line, f))
-        if (sscanf(line, " %llx %llx %255s %c", &real, &addr, name, &tail) == 3)
+        if (lx_map_line(line, strlen(line), &addr, name))
             sim_symbol_add(m, name, addr);
     fclose(f);
 }

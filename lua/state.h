@@ -128,6 +128,8 @@ struct lx_code {
     char error[480];
 };
 enum lx_syntax { LX_NASM, LX_GAS };
+// One line of a map that NASM wrote: "real virtual name". False for its other lines.
+bool lx_map_line(const char *line, size_t n, uint64_t *addr, char name[256]);
 // Assemble text to flat bytes at an address. 0, or -1 with code->error. The caller frees bytes and symbols.
 int lx_asm(const char *text, size_t len, enum lx_syntax syntax, unsigned bits, uint64_t at, struct lx_code *code);
 
