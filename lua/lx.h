@@ -29,6 +29,7 @@ struct lx_options {
     const char *guests;      // folder of built guest programs; NULL: build/guests beside the scenarios
     FILE *out;               // where the narrative, TAP or JSON goes; NULL: stdout
     uint64_t max_cycles;     // overall limit, 0: 100e9
+    uint64_t max_steps;      // virtual instructions of Lua, 0: 1e9
     bool loop, no_mirror;    // test switches for every machine that the script builds
     bool quiet;
     bool hash; // print state and event hashes of every machine at the end (check-modes)

@@ -136,22 +136,25 @@ static void read_until(lua_State *L, struct lx_machine *lm, int idx, struct sim_
     lua_settop(L, idx);
 }
 
-// Drive, judge, and push the stop.
+static void push_already(lua_State *L, struct lx_machine *lm, unsigned condition)
+{
+    struct sim_stop stop = {.kind = SIM_STOP_UNTIL, .code = condition};
+    snprintf(stop.text, sizeof stop.text, "there already");
+    lx_push_stop(L, lm, &stop);
+}
+
+// Drive, judge, and push the stop. A machine that stands where it is to run to does not run.
 static int drive(lua_State *L, struct lx_machine *lm, struct sim_until *u, unsigned mask)
 {
+    if (u->has_rip && u->rip == lx_linear_rip(lm)) {
+        push_already(L, lm, SIM_UNTIL_RIP);
+        return 1;
+    }
     lm->nqueue = lm->qpos = 0;
     struct sim_stop stop;
     if (!lx_drive_try(L, lm, u, &stop))
         lx_drive_raise(L, lm);
     judge(L, lm, &stop, mask);
-    lx_push_stop(L, lm, &stop);
-    return 1;
-}
-
-// A run whose condition has come true before it began.
-static int already(lua_State *L, struct lx_machine *lm, unsigned condition)
-{
-    struct sim_stop stop = {.kind = SIM_STOP_UNTIL, .code = condition};
     lx_push_stop(L, lm, &stop);
     return 1;
 }
@@ -171,7 +174,7 @@ int lx_m_step(lua_State *L)
     lua_Integer n = luaL_optinteger(L, 2, 1);
     luaL_argcheck(L, n >= 0, 2, "a count is not negative");
     if (n == 0)
-        return already(L, lm, SIM_UNTIL_INSNS);
+        return push_already(L, lm, SIM_UNTIL_INSNS), 1;
     struct sim_until u = {.insns = (uint64_t)n};
     return drive(L, lm, &u, allowed(L, 3));
 }
@@ -187,14 +190,15 @@ int lx_m_run_to(lua_State *L)
         return lx_error(L, SIM_SCRIPT, "run_to: the address is given already; option 'to' is for run()");
     u.rip = addr;
     u.has_rip = true;
-    unsigned mask = allowed(L, 3);
-    drive(L, lm, &u, mask);
-    lua_getfield(L, -1, "kind");
+    drive(L, lm, &u, allowed(L, 3)); // the stop is at 4
+    lua_getfield(L, 4, "kind");
     const char *kind = lua_tostring(L, -1);
     bool ended = !strcmp(kind, "halt") || !strcmp(kind, "exit");
-    if (ended && !lua_istable(L, 3))
-        return lx_error(L, SIM_SCRIPT, "the guest never came to %s: %s", luaL_tolstring(L, 2, NULL), luaL_tolstring(L, -3, NULL));
-    lua_pop(L, 1);
+    if (ended && !lua_istable(L, 3)) {
+        const char *where = luaL_tolstring(L, 2, NULL), *why = luaL_tolstring(L, 4, NULL);
+        return lx_error(L, SIM_SCRIPT, "the guest never came to %s: %s", where, why);
+    }
+    lua_settop(L, 4);
     return 1;
 }
 
@@ -207,7 +211,7 @@ int lx_m_run_to_cycle(lua_State *L)
     read_until(L, lm, 3, &u);
     u.cycles = cycle;
     if (cycle <= lx_cpu(lm)->cycles)
-        return already(L, lm, SIM_UNTIL_CYCLES);
+        return push_already(L, lm, SIM_UNTIL_CYCLES), 1;
     return drive(L, lm, &u, allowed(L, 3));
 }
 

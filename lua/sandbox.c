@@ -3,6 +3,7 @@
 // A scenario gets base, string, table, math, utf8 and coroutine, minus what reads files, loads byte code, finalizes objects or differs
 // from run to run: dofile, loadfile, collectgarbage, warn, string.dump, __gc, random seeds, the order of pairs(). There is no io, os, debug
 // or package; require() finds Lua files in the scenario's own folder.
+#include <inttypes.h>
 #include <lualib.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,8 +32,12 @@ static void count_hook(lua_State *L, lua_Debug *ar)
     struct lx *lx = lx_of(L);
     lx_check_alive(L);
     lx->steps += LX_HOOK_PERIOD;
-    if (lx->steps > LX_MAX_STEPS)
-        lx_fatal(L, SIM_LIMIT, "the script ran 1,000,000,000 steps of Lua; it looks like an endless loop");
+    if (lx->steps > lx->max_steps) {
+        char text[128];
+        snprintf(text, sizeof text, "the script ran %" PRIu64 " steps of Lua without an end; is there an endless loop?",
+                 lx->max_steps);
+        lx_fatal(L, SIM_LIMIT, text);
+    }
 }
 
 // load(chunk [, name [, mode [, env]]]): text only, whatever mode says.

@@ -27,7 +27,7 @@ struct lx {
     char *dir; // folder of the script, "." if none was given
     struct lx_report rep;
     size_t mem_used;
-    uint64_t steps, cycles_used, max_cycles;
+    uint64_t steps, max_steps, cycles_used, max_cycles;
     // The script is ending and nothing may catch it: a limit was crossed, the user quit, the caller has its mark.
     bool fatal;
     enum sim_status fatal_status;
