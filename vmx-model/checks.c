@@ -205,19 +205,14 @@ static bool memory_pdptes_bad(const struct vmx_view *w)
 #define NO_GOOD false
 const struct vmx_check vmx_check[] = {
 #define K(group, number, field, instances, qual, applies, bad, good, sdm, title, rule, fix)                                        \
-    {"E-" #group "-" #number,                                                                                                      \
+    {{"E-" #group "-" #number, title, rule, fix, #sdm, VF_##field},                                                                \
      VMX_CHECK_##group,                                                                                                            \
      qual,                                                                                                                         \
-     VF_##field,                                                                                                                   \
      instances,                                                                                                                    \
      applies_##group##_##number,                                                                                                   \
      bad_##group##_##number,                                                                                                       \
      good_##group##_##number,                                                                                                      \
-     good,                                                                                                                         \
-     #sdm,                                                                                                                         \
-     title,                                                                                                                        \
-     rule,                                                                                                                         \
-     fix},
+     good},
 #include "vmx-model/entry_checks.def"
 #undef K
 };
@@ -226,7 +221,7 @@ const unsigned vmx_ncheck = sizeof vmx_check / sizeof *vmx_check;
 const struct vmx_check *vmx_check_of(const char *id)
 {
     for (unsigned n = 0; n < vmx_ncheck; n++)
-        if (!strcmp(vmx_check[n].id, id))
+        if (!strcmp(vmx_check[n].info.id, id))
             return &vmx_check[n];
     return NULL;
 }
@@ -261,13 +256,13 @@ static void add_failure(struct vmx_entry_report *r, const struct vmx_check *k, c
         return;
     const struct vmcs *m = &w->v->vmcs;
     r->failure[r->n++] = (struct vmx_failure){
-        .id = k->id,
-        .title = k->title,
+        .id = k->info.id,
+        .title = k->info.title,
         .field = field,
         .value = w->val,
         .bits = bits == WHOLE ? 0 : bits,
-        .rule = k->rule,
-        .sdm = k->sdm,
+        .rule = k->info.rule,
+        .sdm = k->info.sdm,
         .has_suggestion = k->has_good,
         .suggestion = k->has_good ? k->good(w) : 0,
         .writer_cycle = m->writer[field].cycle,
@@ -283,7 +278,7 @@ void vmx_run_checks(struct isa_cpu *c, const struct vmx_cpu *v, struct vmx_entry
         const struct vmx_check *k = &vmx_check[n];
         bool applied = false;
         for (w.n = 0; w.n < k->instances; w.n++) {
-            enum vmcs_field field = (enum vmcs_field)(k->field + w.n);
+            enum vmcs_field field = (enum vmcs_field)(k->info.field + w.n);
             w.val = v->vmcs.f[field];
             if (!k->applies(&w))
                 continue;

@@ -2,6 +2,7 @@
 #ifndef VMX_CHECKS_H
 #define VMX_CHECKS_H
 
+#include "vmx-model/explain.h"
 #include "vmx-model/vmx.h"
 
 enum vmx_check_group { VMX_CHECK_CT, VMX_CHECK_HS, VMX_CHECK_GS }; // controls, host-state area, guest-state area
@@ -24,16 +25,14 @@ typedef bool vmx_applies_fn(const struct vmx_view *w);
 typedef uint64_t vmx_bits_fn(const struct vmx_view *w);
 
 struct vmx_check {
-    const char *id;
-    uint8_t group; // enum vmx_check_group
-    uint8_t qual;  // exit qualification if it fails (guest state)
-    enum vmcs_field field;
+    struct vmx_check_info info;
+    uint8_t group;     // enum vmx_check_group
+    uint8_t qual;      // exit qualification if it fails (guest state)
     uint8_t instances; // how many consecutive fields the row checks
     vmx_applies_fn *applies;
     vmx_bits_fn *bad;  // offending bits of the field's value; 0: the check holds
     vmx_bits_fn *good; // the nearest legal value
     bool has_good;
-    const char *sdm, *title, *rule, *fix;
 };
 extern const struct vmx_check vmx_check[];
 extern const unsigned vmx_ncheck;
