@@ -1,9 +1,7 @@
 // vmx-model/explain.c: texts from the tables.
 #include "vmx-model/explain.h"
 
-#include <inttypes.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -73,20 +71,53 @@ static const struct {
 };
 #define NCAUSE (sizeof exit_cause / sizeof *exit_cause)
 
-// --- a growing text in the caller's buffer
+// --- a growing text in the caller's buffer. len counts on where the buffer is full.
 
 struct text {
     char *buf;
     unsigned size, len;
 };
-__attribute__((format(printf, 2, 3))) static void add(struct text *t, const char *fmt, ...)
+static void put(struct text *t, const char *s, size_t n)
+{
+    for (; n; n--, s++, t->len++)
+        if (t->len + 1 < t->size) {
+            t->buf[t->len] = *s;
+            t->buf[t->len + 1] = 0;
+        }
+}
+static void put_number(struct text *t, uint64_t v, unsigned base)
+{
+    char digits[20], *p = digits + sizeof digits;
+    do
+        *--p = "0123456789abcdef"[v % base];
+    while (v /= base);
+    put(t, p, (size_t)(digits + sizeof digits - p));
+}
+// Formats: %s string, %u unsigned, %U uint64_t, %H uint64_t as 0x....
+static void add(struct text *t, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    bool room = t->len < t->size;
-    int n = vsnprintf(room ? t->buf + t->len : NULL, room ? t->size - t->len : 0, fmt, ap);
+    for (; *fmt; fmt++) {
+        const char *s;
+        if (*fmt != '%') {
+            put(t, fmt, 1);
+            continue;
+        }
+        switch (*++fmt) {
+        case 's':
+            s = va_arg(ap, const char *);
+            put(t, s, strlen(s));
+            break;
+        case 'u': put_number(t, va_arg(ap, unsigned), 10); break;
+        case 'U': put_number(t, va_arg(ap, uint64_t), 10); break;
+        default:
+            put(t, "0x", 2);
+            put_number(t, va_arg(ap, uint64_t), 16);
+            break;
+        }
+    }
     va_end(ap);
-    t->len += n > 0 ? (unsigned)n : 0;
 }
 static struct text begin(char *buf, unsigned size)
 {
@@ -172,11 +203,11 @@ unsigned vmx_explain_field(uint32_t encoding, char *buf, unsigned size)
     struct text t = begin(buf, size);
     int f = vmcs_by_encoding(encoding);
     if (f < 0) {
-        add(&t, "There is no VMCS field with encoding %04XH.", encoding);
+        add(&t, "There is no VMCS field with encoding %H.", (uint64_t)encoding);
         return t.len;
     }
     const struct vmcs_field_info *i = &vmcs_field_info[f];
-    add(&t, "%s (encoding %04XH): %s\n", i->name, i->encoding, i->text);
+    add(&t, "%s (encoding %H): %s\n", i->name, (uint64_t)i->encoding, i->text);
     add(&t, "%s field, %s, in the %s", width[i->width], type[i->type], vmcs_group_name[i->group]);
     if (i->cap == VMCS_CAP_UNMODELLED)
         add(&t, "\nnot modelled: VMREAD and VMWRITE of it fail with error 12");
@@ -184,7 +215,7 @@ unsigned vmx_explain_field(uint32_t encoding, char *buf, unsigned size)
         for (unsigned b = 0; vmx_word_field((enum vmx_ctl_word)w) == (enum vmcs_field)f && b < 32; b++) {
             const struct vmx_control *c = vmx_control((enum vmx_ctl_word)w, b);
             if (c)
-                add(&t, "\n  bit %2u %s: %s%s", b, c->name, c->text, c->modelled ? "" : " (not modelled)");
+                add(&t, "\n  bit %u %s: %s%s", b, c->name, c->text, c->modelled ? "" : " (not modelled)");
         }
     for (unsigned n = 0; n < vmx_ncheck; n++)
         if ((unsigned)f - vmx_check[n].info.field < vmx_check[n].instances)
@@ -249,7 +280,7 @@ static void add_name(struct text *t, const char *names, uint64_t n)
 {
     for (; n && *names; names++)
         n -= *names == '|';
-    add(t, "%.*s", (int)strcspn(names, "|"), names);
+    put(t, names, strcspn(names, "|"));
 }
 
 unsigned vmx_qual_text(uint32_t reason, uint64_t qual, char *buf, unsigned size)
@@ -267,14 +298,14 @@ unsigned vmx_qual_text(uint32_t reason, uint64_t qual, char *buf, unsigned size)
         comma(&t);
         add(&t, "%s%s", qual_field[n].name, *values == '?' ? "" : *values ? ": " : " ");
         if (*values == '#')
-            add(&t, "0x%" PRIx64, v);
+            add(&t, "%H", v);
         else if (!*values)
-            add(&t, "%" PRIu64, v);
+            add(&t, "%U", v);
         else if (*values != '?')
             add_name(&t, values, v);
     }
     if (!t.len && qual)
-        add(&t, "0x%" PRIx64, qual);
+        add(&t, "%H", qual);
     return t.len;
 }
 
@@ -369,7 +400,7 @@ unsigned vmx_value_text(enum vmcs_field f, uint64_t val, char *buf, unsigned siz
     case VF_VM_INSTRUCTION_ERROR:
         add(&t, "%s", val ? (vmx_error_text((uint32_t)val) ? vmx_error_text((uint32_t)val) : "unknown") : "none");
         break;
-    default: add(&t, "0x%" PRIx64, val); break;
+    default: add(&t, "%H", val); break;
     }
     return t.len;
 }
