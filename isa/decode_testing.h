@@ -2,7 +2,6 @@
 #ifndef ISA_DECODE_TESTING_H
 #define ISA_DECODE_TESTING_H
 
-#include <stdio.h>
 #include <string.h>
 
 #include "isa/decode.h"
@@ -18,9 +17,10 @@ static inline struct isa_decode_mode mode_of(enum isa_mode mode, bool flat)
 // The bytes of a string of hexadecimal digits; returns how many.
 static inline unsigned put_hex(uint8_t *b, const char *hex)
 {
-    unsigned n = 0, v;
-    for (; sscanf(hex, "%2x", &v) == 1; hex += 2)
-        b[n++] = (uint8_t)v;
+    static const char digits[] = "0123456789abcdef";
+    unsigned n = 0;
+    for (; hex[0] && hex[1]; hex += 2)
+        b[n++] = (uint8_t)((strchr(digits, hex[0]) - digits) << 4 | (strchr(digits, hex[1]) - digits));
     return n;
 }
 
