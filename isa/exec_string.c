@@ -4,7 +4,8 @@
 //            itself: after a fault the registers stand at the iteration that failed, as on the processor.
 // CHUNKS     a repetition gives way to the engine (RIP at the instruction itself) as soon as its clock reaches the cycle budget, when
 //            something wants attention, and in single-step mode after every iteration. The time of the iterations is the static
-//            cost of the row: once by the engine, for the others here. A repetition counts as one instruction, however many chunks.
+//            cost of the row: once by the engine, for the others here. A repetition counts as one instruction, however many chunks:
+//            RIP, which still stands at the instruction, tells the engine that it gave way.
 // SPEED      runs of REP MOVS and REP STOS inside a page of plain RAM go by host pointer, after the first iteration there has made
 //            its translations; the result is that of the single iterations, overlaps included.
 // MANUAL     "String Instructions", "REP/REPE/REPZ/REPNE/REPNZ".
@@ -203,7 +204,6 @@ ISA_INLINE int repeat(struct isa_cpu *c, const struct isa_insn *i, enum str_op o
         }
         if (left != 0 && must_yield(c, i, done)) {
             c->rip = isa_insn_rip(c, i);
-            c->insns--;
             return 0;
         }
     }
