@@ -297,10 +297,16 @@ static int phys(struct isa_cpu *isa, struct gpa gpa, unsigned n, unsigned acc, s
     struct sim_cpu *c = sim_cpu_of(isa);
     unsigned room = 4096 - (unsigned)(gpa.v & 0xfff);
     int r;
-    mmu_context(c);
     s->n[0] = n < room ? n : room;
     s->n[1] = n - s->n[0];
     assert(s->n[1] <= 4096);
+    // VMX reads its own structures by posing as root operation for a moment (vmx_phys_read): no reason to change context.
+    if (isa->vmx != ISA_VMX_NONROOT) {
+        s->pa[0].v = gpa.v;
+        s->pa[1].v = gpa.v + s->n[0];
+        return 0;
+    }
+    mmu_context(c);
     if ((r = mmu_walk_gpa(c, gpa, acc, &s->pa[0])) || !s->n[1])
         return r;
     return mmu_walk_gpa(c, (struct gpa){gpa.v + s->n[0]}, acc, &s->pa[1]);

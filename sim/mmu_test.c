@@ -473,6 +473,15 @@ static void test_ept_violations(void **state)
     at = kit_ept_entry(&k, k.eptp, pte, 1);
     kit_put(&k, at, (kit_get(&k, at) & ~7ull) | EPT_R);
     expect_violation(&k, kit_read(&k, la, &v), 3 | 1 << 3 | 0x80, pte);
+    // vmx-model reads its structures by host-physical address, posing as root operation; that leaves the context alone.
+    uint16_t mctx = k.c->isa.mctx;
+    kit_put(&k, 0x301008, 4711);
+    k.c->isa.vmx = ISA_VMX_ROOT;
+    assert_int_equal(mmu_read_phys(&k.c->isa, (struct gpa){0x301008}, &v, 8), 0);
+    k.c->isa.vmx = ISA_VMX_NONROOT;
+    assert_int_equal(v, 4711);
+    assert_int_equal(k.c->isa.mctx, mctx);
+    assert_true(k.c->mmu.ept_on);
     // Physical accesses have no linear address.
     kit_put(&k, kit_ept_entry(&k, k.eptp, 0x301000, 1), 0);
     expect_violation(&k, mmu_read_phys(&k.c->isa, (struct gpa){0x301008}, &v, 8), 1, 0x301008);
