@@ -1,6 +1,5 @@
 // visualizer/draw_rings.c: the privilege rings as circles, one set for VMX root operation and one for non-root operation, with what
 // leads inwards (gates, SYSCALL, SYSENTER, VM exits) and where the processor is now.
-#include <stdarg.h>
 #include <string.h>
 
 #include "visualizer/dot.h"
@@ -69,92 +68,7 @@ static void rings(struct dot *d, struct panel *p)
     dot_line(d, p->cx - 80, y + 10 - (p->cpl ? 2 : 0), 160, 13, "CENTER", p->now, NULL, t);
 }
 
-// --- what leads inwards: lines of text
-
-struct lines {
-    char text[24][160];
-    unsigned n;
-};
-static void say(struct lines *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void say(struct lines *l, const char *fmt, ...)
-{
-    va_list ap;
-    if (l->n >= 24)
-        return;
-    va_start(ap, fmt);
-    vsnprintf(l->text[l->n++], sizeof l->text[0], fmt, ap);
-    va_end(ap);
-}
-
-static void idt_lines(struct lines *l, const struct vz_fig *fig)
-{
-    unsigned gates = 0, user = 0, first_user[4];
-    for (unsigned v = 0; v < 256; v++) {
-        struct sim_desc d;
-        sim_idt_gate(fig->m, fig->cpu, v, &d);
-        if (!d.valid || !d.present || !d.gate)
-            continue;
-        gates++;
-        if (d.dpl == 3 && user++ < 4)
-            first_user[user - 1] = v;
-    }
-    if (!gates) {
-        say(l, "IDT: no present gate");
-        return;
-    }
-    say(l, "IDT: %u gate%s; exceptions and interrupts", gates, gates == 1 ? "" : "s");
-    for (unsigned i = 0; i < user && i < 4; i++) {
-        struct sim_desc d;
-        char sym[48];
-        sim_idt_gate(fig->m, fig->cpu, first_user[i], &d);
-        sim_symbol(fig->m, d.gate_off, sym, sizeof sym);
-        say(l, "INT %u from ring 3 \u2192 %s", first_user[i], sym[0] ? sym : "its handler");
-    }
-    if (user > 4)
-        say(l, "and %u more gates with DPL 3", user - 4);
-}
-
-static void gate_lines(struct lines *l, const struct vz_fig *fig)
-{
-    const struct isa_cpu *c = sim_cpu(fig->m, fig->cpu);
-    unsigned slots = (c->gdtr.limit + 1u) / 8, found = 0;
-    for (unsigned i = 1; i < slots; i++) {
-        struct sim_desc d, code;
-        sim_descriptor(fig->m, fig->cpu, (uint16_t)(i * 8), &d);
-        if (d.valid && d.wide)
-            i++;
-        if (!d.valid || !d.gate || !d.present || ++found > 3)
-            continue;
-        sim_descriptor(fig->m, fig->cpu, d.gate_sel, &code);
-        say(l, "call gate %04x, DPL %u \u2192 ring %u", (i - (d.wide ? 1 : 0)) * 8, d.dpl, code.valid ? code.dpl : 0);
-    }
-    if (found > 3)
-        say(l, "and %u more gates in the GDT", found - 3);
-}
-
-static void inward_lines(struct lines *l, const struct vz_fig *fig)
-{
-    const struct isa_cpu *c = sim_cpu(fig->m, fig->cpu);
-    char sym[64];
-    if (c->mode == ISA_REAL) {
-        say(l, "real mode: no rings are checked");
-        return;
-    }
-    idt_lines(l, fig);
-    gate_lines(l, fig);
-    if (c->efer & ISA_EFER_SCE && isa_long(c)) {
-        sim_symbol(fig->m, c->lstar, sym, sizeof sym);
-        say(l, "SYSCALL, ring 3 \u2192 ring 0 at %llx %s", (ull)c->lstar, sym);
-    } else
-        say(l, "SYSCALL is off (EFER.SCE = 0)");
-    if (c->sysenter_cs & ~3ull) {
-        sim_symbol(fig->m, c->sysenter_eip, sym, sizeof sym);
-        say(l, "SYSENTER, ring 3 \u2192 ring 0 at %llx %s", (ull)c->sysenter_eip, sym);
-    }
-    say(l, "outwards: IRET, far RET, SYSRET, SYSEXIT");
-}
-
-static void list(struct dot *d, double x, double y, const struct lines *l)
+static void list(struct dot *d, double x, double y, const struct vz_lines *l)
 {
     dot_line(d, x, y, LIST_W, 18, "LEFT", true, NULL, "What leads inwards");
     for (unsigned i = 0; i < l->n; i++)
@@ -185,8 +99,8 @@ void draw_rings(FILE *f, const struct vz_fig *fig)
     else if (two && v && v->launched)
         guest.cpl = (int)(v->f[VF_GUEST_SS_AR_BYTES] >> ISA_AR_DPL_SHIFT & 3);
     double right = two ? guest.cx + big + GAP : root.cx + big + GAP;
-    struct lines l = {.n = 0};
-    inward_lines(&l, fig);
+    struct vz_lines l;
+    vz_inward(&l, fig->m, fig->cpu);
     struct dot d;
     double h = cy + big + 46, w = right + LIST_W;
     dot_begin(&d, f, fig->mark->name ? fig->mark->name : "rings", w, h);

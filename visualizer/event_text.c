@@ -43,7 +43,9 @@ static void exception_text(char *buf, size_t n, struct sim_machine *m, const str
 {
     const struct isa_event *x = &e->u.exc.e;
     char sym[64];
-    sim_symbol(m, e->u.exc.handler, sym, sizeof sym);
+    sym[0] = 0;
+    if (m)
+        sim_symbol(m, e->u.exc.handler, sym, sizeof sym);
     int o = snprintf(buf, n, "%s vector %u",
                      x->vector < 32 && x->type != ISA_EV_EXTINT && x->type != ISA_EV_SWINT ? vz_vector_name(x->vector)
                      : x->type == ISA_EV_EXTINT                                            ? "interrupt"

@@ -44,12 +44,20 @@ struct vz_iobitmap {
 };
 void vz_iobitmap(struct sim_machine *m, unsigned cpu, struct vz_iobitmap *b);
 
+// --- rings: what leads inwards, one line each
+#define VZ_MAX_LINES 24
+struct vz_lines {
+    char text[VZ_MAX_LINES][160];
+    unsigned n;
+};
+void vz_inward(struct vz_lines *l, struct sim_machine *m, unsigned cpu);
+
 // --- names
 const char *vz_vector_name(unsigned vector);           // "#PF", "NMI", "" for 32 and above
 const char *vz_sdm_title(const char *key);             // title of a manual section by key, or the key
 const char *vz_vmx_mode_name(const struct isa_cpu *c); // "L0 root", "L1 non-root", "L0 no VMX"
 void vz_commas(char *buf, size_t n, uint64_t v);       // 48,112
-// One line about an event, without cycle; the machine is asked for symbols.
+// One line about an event, without cycle; the machine is asked for symbols, unless NULL.
 void vz_event_text(char *buf, size_t n, struct sim_machine *m, const struct ev *e);
 const char *vz_acc_name(unsigned acc); // "read", "write", "fetch"
 

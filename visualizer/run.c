@@ -1,0 +1,390 @@
+// visualizer/run.c: the step ladder. Every rung is made of sim_run() calls that also carry the scenario's own condition, so that the
+// machine does exactly what it would do without a debugger, however the user gets there.
+//
+// Long runs go in slices of SLICE instructions, between which a key press is noticed. Slices do not change what the guest does: the
+// engine's stops are exact. Several addresses to stop at cannot be given to one sim_run(), so then the machine single-steps.
+#include <stdlib.h>
+#include <string.h>
+
+#include "isa/decode.h"
+#include "visualizer/ui.h"
+
+enum { SLICE = 250000, STEPS = 4000, NO_PROGRESS = 4096 };
+#define MASK_RARE_LOG                                                                                                              \
+    (EV_BIT(EV_TLB_FLUSH) | EV_BIT(EV_TLB_STALE) | EV_BIT(EV_EXCEPTION) | EV_BIT(EV_RING) | EV_BIT(EV_CR) | EV_BIT(EV_MSR) |       \
+     EV_BIT(EV_SEG) | EV_BIT(EV_IO) | EV_BIT(EV_IRQ) | EV_BIT(EV_VMENTRY) | EV_BIT(EV_VMENTRY_FAIL) | EV_BIT(EV_VMEXIT) |          \
+     EV_BIT(EV_VMX) | EV_BIT(EV_HALT) | EV_BIT(EV_SHUTDOWN) | EV_BIT(EV_OUTPUT) | EV_BIT(EV_MARK))
+#define MASK_PAGING (EV_BIT(EV_WALK) | EV_BIT(EV_REF) | EV_BIT(EV_TLB_FILL) | EV_BIT(EV_TLB_EVICT))
+#define MASK_EXITS  (EV_BIT(EV_VMEXIT) | EV_BIT(EV_VMENTRY) | EV_BIT(EV_VMENTRY_FAIL))
+#define MASK_NOTABLE                                                                                                               \
+    (MASK_EXITS | EV_BIT(EV_EXCEPTION) | EV_BIT(EV_RING) | EV_BIT(EV_CR) | EV_BIT(EV_TLB_STALE) | EV_BIT(EV_HALT) |                \
+     EV_BIT(EV_SHUTDOWN))
+
+// --- listening
+
+static void keep(struct vz_logent *l, const struct ev *e)
+{
+    *l = (struct vz_logent){.e = *e};
+    if (e->kind == EV_TLB_FILL || e->kind == EV_TLB_EVICT) {
+        if (e->u.tlb.e)
+            l->tlb = *e->u.tlb.e;
+        l->e.u.tlb.e = NULL; // read l->tlb instead: see vz_log_text()
+    } else if (e->kind == EV_TLB_STALE) {
+        if (e->u.stale.e)
+            l->tlb = *e->u.stale.e;
+        l->e.u.stale.e = NULL;
+    } else if (e->kind == EV_MARK) {
+        snprintf(l->name, sizeof l->name, "%s", e->u.mark.name ? e->u.mark.name : "");
+        l->e.u.mark.name = NULL;
+    }
+}
+
+void vz_log_text(struct vz *v, const struct vz_logent *l, char *buf, size_t n)
+{
+    struct ev e = l->e;
+    if (e.kind == EV_TLB_STALE)
+        e.u.stale.e = &l->tlb;
+    else if (e.kind == EV_TLB_FILL || e.kind == EV_TLB_EVICT)
+        e.u.tlb.e = &l->tlb;
+    else if (e.kind == EV_VMENTRY_FAIL)
+        e.u.entry_fail.report = v->has_report ? &v->report : NULL;
+    else if (e.kind == EV_MARK)
+        e.u.mark.name = l->name;
+    vz_event_text(buf, n, v->m, &e);
+}
+
+static void append(struct vz_log *log, const struct ev *e) { keep(&log->ent[log->n++ % VZ_LOG_SIZE], e); }
+
+// The same fault or exit at the same place, over and over, with nothing else in between that changes: say so instead of hanging.
+static void watch_progress(struct vz *v, struct sim_machine *m, const struct ev *e)
+{
+    const struct ev *o = &v->repeat_ev;
+    bool same = o->kind == e->kind && o->rip == e->rip;
+    if (same && e->kind == EV_VMEXIT)
+        same = o->u.vmexit.reason == e->u.vmexit.reason && o->u.vmexit.qual == e->u.vmexit.qual &&
+               o->u.vmexit.gpa.v == e->u.vmexit.gpa.v &&
+               (e->u.vmexit.reason == 48 || e->u.vmexit.reason == 49 || e->u.vmexit.reason == 0);
+    else if (same)
+        same = o->u.exc.e.vector == e->u.exc.e.vector && o->u.exc.e.addr == e->u.exc.e.addr && e->u.exc.e.type == ISA_EV_HWEXC;
+    v->repeat = same ? v->repeat + 1 : 0;
+    v->repeat_ev = *e;
+    if (v->repeat == NO_PROGRESS) {
+        v->no_progress = true;
+        v->repeat = 0;
+        sim_request_stop(m);
+    }
+}
+
+static void on_event(void *ctx, struct sim_machine *m, const struct ev *e)
+{
+    struct vz *v = ctx;
+    v->seen |= EV_BIT(e->kind);
+    append(EV_BIT(e->kind) & MASK_PAGING ? &v->paging : &v->log, e);
+    if (EV_BIT(e->kind) & MASK_EXITS) {
+        append(&v->exits, e);
+        if (e->kind == EV_VMEXIT)
+            v->exit_count[e->u.vmexit.reason & 127]++;
+    }
+    if (e->kind == EV_EXCEPTION || e->kind == EV_VMEXIT)
+        watch_progress(v, m, e);
+    if (e->kind == EV_VMENTRY_FAIL && e->u.entry_fail.report) {
+        v->report = *e->u.entry_fail.report;
+        v->has_report = true;
+    }
+    bool fault = e->kind == EV_EXCEPTION && e->u.exc.e.type != ISA_EV_EXTINT;
+    if (fault || e->kind == EV_VMEXIT || e->kind == EV_VMENTRY_FAIL || e->kind == EV_SHUTDOWN ||
+        (e->kind == EV_VMX && e->u.vmx.outcome != 0)) {
+        keep(&v->last, e);
+        v->has_last = true;
+    }
+}
+
+static void on_reference(void *ctx, struct sim_machine *m, const struct ev *e)
+{
+    struct vz_play *p = &((struct vz *)ctx)->play;
+    if (p->n == p->cap) {
+        unsigned cap = p->cap ? p->cap * 2 : 128;
+        void *q = cap <= 65536 ? realloc(p->ent, cap * sizeof *p->ent) : NULL;
+        if (!q)
+            return;
+        p->ent = q;
+        p->cap = cap;
+    }
+    keep(&p->ent[p->n++], e);
+}
+
+// --- a drive
+
+void vz_run_begin(struct vz *v, struct sim_machine *m, const struct sim_until *until)
+{
+    if (v->m != m)
+        v->has_before = false;
+    v->m = m;
+    v->cpu = 0;
+    v->until = *until;
+    const struct isa_cpu *c = sim_cpu(m, v->cpu);
+    v->start_cycle = c->cycles;
+    v->start_insn = c->insns;
+    v->ran = 0;
+    v->done = false;
+    v->stop = (struct sim_stop){.kind = SIM_STOP_REQUEST};
+    v->code_free = false;
+    v->repeat = 0;
+    v->sub = ev_subscribe(m, MASK_RARE_LOG | MASK_PAGING, on_event, v);
+}
+
+void vz_run_end(struct vz *v)
+{
+    v->play.on = false;
+    ev_unsubscribe(v->m, v->sub);
+    v->m = NULL; // the scenario may destroy it
+}
+
+void vz_set_goal(struct vz *v, enum vz_goal g, uint64_t n)
+{
+    if (v->m) {
+        v->before = *sim_cpu(v->m, v->cpu);
+        v->has_before = true;
+        vz_mem_keep(v);
+    }
+    v->goal = g;
+    v->goal_n = n;
+    v->code_free = false;
+    v->message[0] = 0;
+}
+
+bool vz_at_break(const struct vz *v, uint64_t la)
+{
+    for (unsigned i = 0; i < v->nbrk; i++)
+        if (v->brk[i] == la)
+            return true;
+    return false;
+}
+
+// What is left of the scenario's condition.
+static struct sim_until rest(const struct vz *v)
+{
+    struct sim_until u = v->until;
+    const struct isa_cpu *c = sim_cpu(v->m, v->cpu);
+    uint64_t spent = c->cycles - v->start_cycle;
+    if (u.insns)
+        u.insns = u.insns > v->ran ? u.insns - v->ran : 1;
+    if (u.max_insns)
+        u.max_insns = u.max_insns > v->ran ? u.max_insns - v->ran : 1;
+    if (u.max_cycles)
+        u.max_cycles = u.max_cycles > spent ? u.max_cycles - spent : 1;
+    return u;
+}
+
+static bool came_true(struct vz *v, const struct sim_stop *s)
+{
+    const struct sim_until *u = &v->until;
+    if (s->kind != SIM_STOP_UNTIL)
+        return s->kind != SIM_STOP_REQUEST || !v->no_progress;
+    if (u->insns && v->ran >= u->insns)
+        return true;
+    if (u->cycles && sim_cpu(v->m, v->cpu)->cycles >= u->cycles)
+        return true;
+    if (s->code == SIM_UNTIL_EVENT && ((v->seen & u->events) || (u->events & (EV_BIT(EV_INSN) | EV_BIT(EV_MEM)))))
+        return true;
+    return s->code == SIM_UNTIL_RIP && u->has_rip && vz_rip_la(v) == u->rip;
+}
+
+// One sim_run() towards the scenario's condition and u's; false: the drive is done.
+static bool run_some(struct vz *v, uint64_t insns, uint64_t events, bool has_rip, uint64_t rip)
+{
+    struct sim_until u = rest(v);
+    const struct isa_cpu *c = sim_cpu(v->m, v->cpu);
+    uint64_t before = c->insns;
+    if (!u.insns || u.insns > insns)
+        u.insns = insns;
+    if (v->goal == VZ_GOAL_CYCLE && (!u.cycles || u.cycles > v->goal_n))
+        u.cycles = v->goal_n;
+    u.events |= events;
+    if (has_rip && !u.has_rip) {
+        u.has_rip = true;
+        u.rip = rip;
+    }
+    v->seen = 0;
+    v->no_progress = false;
+    struct sim_stop s = sim_run(v->m, &u);
+    v->ran += s.kind == SIM_STOP_UNTIL && s.code == SIM_UNTIL_INSNS ? u.insns : c->insns - before;
+    if (came_true(v, &s)) {
+        v->stop = s;
+        if (s.kind == SIM_STOP_UNTIL && u.insns && v->until.insns && v->ran >= v->until.insns)
+            v->stop.code = SIM_UNTIL_INSNS;
+        v->done = true;
+    }
+    return !v->done;
+}
+
+static const char *goal_reached(struct vz *v)
+{
+    uint64_t la = vz_rip_la(v);
+    if (v->no_progress)
+        return "No progress: the same fault or VM exit came back thousands of times at the same place. w explains it.";
+    if (vz_at_break(v, la) && v->goal != VZ_GOAL_STEP)
+        return "Breakpoint.";
+    switch (v->goal) {
+    case VZ_GOAL_STEP: return v->goal_n == 0 ? "" : NULL;
+    case VZ_GOAL_RIP: return la == v->goal_rip ? "" : NULL;
+    case VZ_GOAL_CYCLE: return sim_cpu(v->m, v->cpu)->cycles >= v->goal_n ? "" : NULL;
+    case VZ_GOAL_EXIT: return v->seen & MASK_EXITS ? "" : NULL;
+    case VZ_GOAL_EVENT: return v->seen & MASK_NOTABLE ? "" : NULL;
+    default: return NULL;
+    }
+}
+
+static void say_event(struct vz *v)
+{
+    if (!(v->seen & (MASK_NOTABLE | EV_BIT(EV_VMX) | EV_BIT(EV_TLB_FLUSH) | EV_BIT(EV_IO))) || !v->log.n)
+        return;
+    const struct vz_logent *l = vz_log_at(&v->log, vz_log_count(&v->log) - 1);
+    char text[200];
+    vz_log_text(v, l, text, sizeof text);
+    const struct ev e = l->e;
+    bool bad = e.kind == EV_EXCEPTION || e.kind == EV_VMENTRY_FAIL || e.kind == EV_SHUTDOWN || e.kind == EV_TLB_STALE;
+    vz_message(v, bad ? VZ_A_WARN : VZ_A_HINT, "%s%s", text, v->has_last && (bad || e.kind == EV_VMEXIT) ? "  (w: why)" : "");
+}
+
+static bool interrupted(struct vz *v)
+{
+    if (v->io.tick(v->io.ctx)) {
+        char n[32];
+        vz_commas(n, sizeof n, sim_cpu(v->m, v->cpu)->insns - v->start_insn);
+        vz_message(v, VZ_A_HINT, "Running: %s instructions. Any key stops.", n);
+        vz_paint(v);
+    }
+    int k = v->io.key(v->io.ctx, false);
+    if (k == VZ_KEY_NONE)
+        return false;
+    if (k == VZ_KEY_HANGUP)
+        v->quit = true;
+    vz_message(v, VZ_A_HINT, "Stopped by a key.");
+    return true;
+}
+
+// Run until something of the goal comes true. Addresses to stop at: the scenario's, the goal's, the breakpoints.
+static void run_to_goal(struct vz *v)
+{
+    uint64_t events = v->goal == VZ_GOAL_EXIT ? MASK_EXITS : v->goal == VZ_GOAL_EVENT ? MASK_NOTABLE : 0;
+    bool own = v->goal == VZ_GOAL_RIP;
+    unsigned addresses = v->nbrk + own;
+    bool single = addresses > 1 || (addresses == 1 && v->until.has_rip);
+    uint64_t target = own ? v->goal_rip : v->nbrk ? v->brk[0] : 0;
+    bool first = true;
+    for (unsigned slices = 0;; slices++) {
+        uint64_t la = vz_rip_la(v), n = SLICE;
+        bool here = addresses && (vz_at_break(v, la) || (own && la == v->goal_rip)); // leave the place before looking out for it
+        if (v->goal == VZ_GOAL_STEP)
+            n = v->goal_n < SLICE ? v->goal_n : SLICE;
+        if (single || (here && first))
+            n = 1;
+        uint64_t ran = v->ran;
+        bool more = run_some(v, n, events, addresses && n > 1, target);
+        if (v->goal == VZ_GOAL_STEP)
+            v->goal_n -= v->ran - ran < v->goal_n ? v->ran - ran : v->goal_n;
+        first = false;
+        const char *why = goal_reached(v);
+        if (why || !more) {
+            bool on =
+                !why && (v->goal == VZ_GOAL_CONTINUE || v->goal == VZ_GOAL_FINISH || v->goal == VZ_GOAL_EXIT ||
+                         v->goal == VZ_GOAL_EVENT || v->goal == VZ_GOAL_CYCLE || v->goal == VZ_GOAL_STEP || v->goal == VZ_GOAL_RIP);
+            if (why && *why)
+                vz_message(v, v->no_progress ? VZ_A_BAD : VZ_A_HINT, "%s", why);
+            else
+                say_event(v);
+            if (!on)
+                v->goal = VZ_GOAL_NONE;
+            return;
+        }
+        if ((!single || slices % STEPS == STEPS - 1) && interrupted(v)) {
+            v->goal = VZ_GOAL_NONE;
+            return;
+        }
+    }
+}
+
+// --- the references of one instruction
+
+static void record(struct vz *v)
+{
+    struct vz_play *p = &v->play;
+    uint8_t bytes[16];
+    p->cpu = *sim_cpu(v->m, v->cpu);
+    p->eptp = sim_eptp(v->m, v->cpu);
+    p->vpid = sim_vpid(v->m, v->cpu);
+    p->pcid = sim_pcid(v->m, v->cpu);
+    p->n = p->pos = 0;
+    if (!sim_disasm(v->m, v->cpu, vz_rip_la(v), v->att, p->insn, sizeof p->insn, bytes))
+        snprintf(p->insn, sizeof p->insn, "the instruction");
+    int h = ev_subscribe(v->m, EV_BIT(EV_MEM) | EV_BIT(EV_REF) | EV_BIT(EV_WALK), on_reference, v);
+    run_some(v, 1, 0, false, 0);
+    ev_unsubscribe(v->m, h);
+    v->goal = VZ_GOAL_NONE;
+    if (!p->n) {
+        vz_message(v, VZ_A_HINT, "No memory reference.");
+        say_event(v);
+        return;
+    }
+    p->on = true;
+    vz_play_next(v);
+}
+
+static bool is_reference(const struct vz_logent *l) { return l->e.kind == EV_REF || l->e.kind == EV_MEM; }
+
+void vz_play_next(struct vz *v)
+{
+    struct vz_play *p = &v->play;
+    if (p->pos >= p->n) {
+        vz_play_end(v);
+        return;
+    }
+    do // walk starts and ends are not references: pass over them
+        p->pos++;
+    while (p->pos < p->n && !is_reference(&p->ent[p->pos - 1]));
+    unsigned at = 0, all = 0;
+    for (unsigned i = 0; i < p->n; i++) {
+        all += is_reference(&p->ent[i]);
+        at += i < p->pos && is_reference(&p->ent[i]);
+    }
+    char text[200];
+    vz_log_text(v, &p->ent[p->pos - 1], text, sizeof text);
+    vz_message(v, VZ_A_CURRENT, "reference %u of %u: %s", at, all, text);
+    if (p->ent[p->pos - 1].e.kind == EV_REF && v->view != VZ_V_walk && v->view != VZ_V_events)
+        vz_show(v, VZ_V_walk);
+}
+
+void vz_play_end(struct vz *v)
+{
+    v->play.on = false;
+    vz_message(v, VZ_A_HINT, "Executed: %s", v->play.insn);
+    say_event(v);
+}
+
+void vz_step_over(struct vz *v)
+{
+    const struct isa_cpu *c = sim_cpu(v->m, v->cpu);
+    char text[96];
+    uint8_t bytes[16];
+    uint64_t la = vz_rip_la(v);
+    unsigned len = sim_disasm(v->m, v->cpu, la, false, text, sizeof text, bytes);
+    bool call = len && (!strncmp(text, "call", 4) || !strncmp(text, "int", 3) || !strncmp(text, "rep", 3) ||
+                        !strncmp(text, "syscall", 7) || !strncmp(text, "loop", 4));
+    if (!call) {
+        vz_set_goal(v, VZ_GOAL_STEP, 1);
+        return;
+    }
+    vz_set_goal(v, VZ_GOAL_RIP, 0);
+    v->goal_rip = vz_code_la(c, c->rip + len);
+}
+
+void vz_advance(struct vz *v)
+{
+    if (v->goal == VZ_GOAL_REF)
+        record(v);
+    else
+        run_to_goal(v);
+    if (!v->done && v->goal != VZ_GOAL_NONE)
+        v->goal = VZ_GOAL_NONE;
+}
