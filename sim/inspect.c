@@ -97,6 +97,15 @@ const struct vmx_entry_report *sim_entry_report(struct sim_machine *m, unsigned 
     return cpu < m->ncpus && m->cpu[cpu]->vmx.has_report ? &m->cpu[cpu]->vmx.report : NULL;
 }
 
+bool sim_check_entry(struct sim_machine *m, unsigned cpu, struct vmx_entry_report *report)
+{
+    memset(report, 0, sizeof *report);
+    if (!sim_vmcs(m, cpu))
+        return false;
+    vmx_check_entry(&m->cpu[cpu]->isa, &m->cpu[cpu]->vmx, report);
+    return true;
+}
+
 // --- TLB
 
 const struct tlb *sim_tlb(struct sim_machine *m, unsigned cpu)

@@ -48,6 +48,8 @@ uint16_t sim_pcid(struct sim_machine *m, unsigned cpu);
 uint64_t sim_eptp(struct sim_machine *m, unsigned cpu); // current EPTP in non-root operation with EPT, else 0
 // The report of the last failed VM entry, or NULL.
 const struct vmx_entry_report *sim_entry_report(struct sim_machine *m, unsigned cpu);
+// The checks of a VM entry with the current VMCS as it stands, without entering. false: no current VMCS (the report is empty).
+bool sim_check_entry(struct sim_machine *m, unsigned cpu, struct vmx_entry_report *report);
 
 // --- TLB
 const struct tlb *sim_tlb(struct sim_machine *m, unsigned cpu); // marks stale entries first
