@@ -138,6 +138,6 @@ void vz_event_text(char *buf, size_t n, struct sim_machine *m, const struct ev *
         break;
     case EV_MARK: snprintf(buf, n, "mark %s", e->u.mark.name ? e->u.mark.name : "?"); break;
     case EV_INSN: snprintf(buf, n, "%s", e->u.insn_.i ? op_name(e->u.insn_.i->op) : "?"); break;
-    default: snprintf(buf, n, "%s", ev_info[e->kind].name); break;
+    default: break;
     }
 }
