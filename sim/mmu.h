@@ -65,7 +65,7 @@ struct mmu_state {
 // A unit is sets x ways of entries. What a lookup compares stands apart from the entries, so that a hit touches one cache line:
 //    key0   63..48 VPID   47..3 page number   2..1 size class   0 valid
 //    key1   63 global   54 unpaged   53..52 mapping   51..12 EPTRTA   11..0 PCID (ignored where global)
-//    data   51..12 frame   6 dirty   5..3 eperms R W X   2..0 gperms W U X
+//    data   51..12 frame   7 fragment   6 dirty   5..3 eperms R W X   2..0 gperms W U X
 struct tlb_hot {
     uint64_t key0, key1, data;
     uint64_t stamp; // order of filling (L1), or of last use (other units)
@@ -91,6 +91,7 @@ struct tlb {
 #define TLB_K1_UNPAGED     (1ull << 54)
 #define TLB_K1_MAP_SHIFT   52
 #define TLB_DATA_DIRTY     (1ull << 6)
+#define TLB_DATA_FRAGMENT  (1ull << 7)
 #define TLB_DATA_FRAME     0x000ffffffffff000ull
 #define TLB_DATA_GPERMS(d) ((unsigned)(d)&7)
 #define TLB_DATA_EPERMS(d) ((unsigned)((d) >> 3) & 7) // EPT_R | EPT_W | EPT_X
@@ -133,6 +134,9 @@ static inline void tlb_touch(struct tlb *t, enum tlb_unit unit, int i)
 }
 // Put an entry into its unit, replacing the entry with the same key, an empty way, or the oldest. No-op where the unit is absent.
 void tlb_fill(struct tlb *t, const struct tlb_entry *e);
+// Copy second-level entry i into a first-level unit.
+void tlb_promote(struct tlb *t, unsigned i, enum tlb_unit l1);
+uint64_t tlb_data(const struct tlb_entry *e); // struct tlb_hot.data of an entry
 // The one function that removes an entry; drops its mirrors.
 void tlb_drop(struct tlb *t, enum tlb_unit unit, unsigned i);
 

@@ -107,9 +107,7 @@ static int translate_paged(struct sim_cpu *c, uint64_t la, unsigned acc, struct 
         if (hit) {
             tlb_touch(c->tlb, TLB_STLB, i);
             engine_charge(&c->isa, c->m->profile->cost[ISA_COST_STLB]);
-            e = c->tlb->u[TLB_STLB].entry[i];
-            e.unit = (uint8_t)l1;
-            tlb_fill(c->tlb, &e);
+            tlb_promote(c->tlb, (unsigned)i, l1);
         }
     }
     if (hit) {
@@ -120,13 +118,11 @@ static int translate_paged(struct sim_cpu *c, uint64_t la, unsigned acc, struct 
             return r;
         fill(c, l1, &e);
         pa->v = e.frame.v | (la & ((1ull << e.page_shift) - 1));
-        data = (e.dirty ? TLB_DATA_DIRTY : 0) | (e.gperms & 7u) |
-               ((e.eperms & TLB_PERM_R ? EPT_R : 0) | (e.eperms & TLB_PERM_W ? EPT_W : 0) | (e.eperms & TLB_PERM_X ? EPT_X : 0))
-                   << 3;
-        // A profile without this first-level TLB keeps nothing that a mirror could stand for.
-        if (!c->tlb->u[l1].ways)
-            return 0;
+        data = tlb_data(&e);
     }
+    // A profile without this first-level TLB keeps nothing that a mirror could stand for.
+    if (!c->tlb->u[l1].ways)
+        return 0;
     mirror(c, la, acc, *pa, data);
     CHECK_MIRROR(c);
     return 0;

@@ -66,11 +66,10 @@ void tlb_drop(struct tlb *t, enum tlb_unit unit, unsigned i)
     struct tlb_entry *e = &u->entry[i];
     assert(e->valid);
     e->valid = false;
-    u->hot[i].key0 = 0;
     u->live[i / 64] &= ~(1ull << i % 64);
-    u->by_size[tlb_class(e->page_shift)]--;
-    if (e->guest_shift > e->page_shift)
-        t->fragments--;
+    u->by_size[u->hot[i].key0 >> 1 & 3]--;
+    t->fragments -= (u->hot[i].data & TLB_DATA_FRAGMENT) != 0;
+    u->hot[i].key0 = 0;
     if (t->cpu && (unit == TLB_ITLB || unit == TLB_DTLB))
         mmu_mirror_drop(t->cpu, unit, e->tag, e->page_shift);
 }
@@ -91,45 +90,58 @@ static unsigned choose(const struct tlb_unit_state *u, unsigned base, uint64_t k
     return best;
 }
 
-void tlb_fill(struct tlb *t, const struct tlb_entry *e)
+static void insert(struct tlb *t, enum tlb_unit unit, const struct tlb_entry *e, uint64_t key0, uint64_t key1, uint64_t data)
 {
-    struct tlb_unit_state *u = &t->u[e->unit];
-    if (!u->ways)
-        return;
-    uint64_t key0 = tlb_key0(e->vpid, e->tag, e->page_shift);
-    uint64_t key1 = e->eptrta | e->pcid | (uint64_t)e->mapping << TLB_K1_MAP_SHIFT | (e->unpaged ? TLB_K1_UNPAGED : 0) |
-                    (e->global ? TLB_K1_GLOBAL : 0);
+    struct tlb_unit_state *u = &t->u[unit];
     unsigned i = choose(u, ((unsigned)(e->tag >> e->page_shift) & (u->sets - 1u)) * u->ways, key0, key1);
     struct tlb_hot *h = &u->hot[i];
     if (h->key0) {
         bool same = h->key0 == key0 && tlb_key1_equal(h->key1, key1 & ~TLB_K1_GLOBAL);
-        tlb_drop(t, e->unit, i);
+        tlb_drop(t, unit, i);
         if (!same && t->cpu) {
             t->cpu->stat[SIM_STAT_TLB_EVICTS]++;
             emit_entry(t, EV_TLB_EVICT, &u->entry[i]);
         }
     }
     // Lookups of the page may find this entry from now on, even where another one served so far (other page size, global).
-    if (t->cpu && (e->unit == TLB_ITLB || e->unit == TLB_DTLB))
-        mmu_mirror_drop(t->cpu, e->unit, e->tag, e->page_shift);
+    if (t->cpu && (unit == TLB_ITLB || unit == TLB_DTLB))
+        mmu_mirror_drop(t->cpu, unit, e->tag, e->page_shift);
+    *h = (struct tlb_hot){key0, key1, data, ++t->clock};
     u->entry[i] = *e;
     u->entry[i].valid = true;
+    u->entry[i].unit = (uint8_t)unit;
     u->entry[i].walk = t->walk;
-    h->key0 = key0;
-    h->key1 = key1;
-    h->data = e->frame.v | (e->dirty ? TLB_DATA_DIRTY : 0) | (e->gperms & 7u) |
-              ((e->eperms & TLB_PERM_R ? EPT_R : 0) | (e->eperms & TLB_PERM_W ? EPT_W : 0) | (e->eperms & TLB_PERM_X ? EPT_X : 0))
-                  << 3;
-    h->stamp = ++t->clock;
-    u->entry[i].lru = h->stamp;
+    u->entry[i].lru = t->clock;
     u->live[i / 64] |= 1ull << i % 64;
-    u->by_size[tlb_class(e->page_shift)]++;
-    if (e->guest_shift > e->page_shift)
-        t->fragments++;
+    u->by_size[key0 >> 1 & 3]++;
+    t->fragments += (data & TLB_DATA_FRAGMENT) != 0;
     if (t->cpu) {
         t->cpu->stat[SIM_STAT_TLB_FILLS]++;
         emit_entry(t, EV_TLB_FILL, &u->entry[i]);
     }
+}
+
+uint64_t tlb_data(const struct tlb_entry *e)
+{
+    return e->frame.v | (e->dirty ? TLB_DATA_DIRTY : 0) | (e->guest_shift > e->page_shift ? TLB_DATA_FRAGMENT : 0) |
+           (e->gperms & 7u) |
+           ((e->eperms & TLB_PERM_R ? EPT_R : 0) | (e->eperms & TLB_PERM_W ? EPT_W : 0) | (e->eperms & TLB_PERM_X ? EPT_X : 0))
+               << 3;
+}
+
+void tlb_fill(struct tlb *t, const struct tlb_entry *e)
+{
+    uint64_t key1 = e->eptrta | e->pcid | (uint64_t)e->mapping << TLB_K1_MAP_SHIFT | (e->unpaged ? TLB_K1_UNPAGED : 0) |
+                    (e->global ? TLB_K1_GLOBAL : 0);
+    if (t->u[e->unit].ways)
+        insert(t, (enum tlb_unit)e->unit, e, tlb_key0(e->vpid, e->tag, e->page_shift), key1, tlb_data(e));
+}
+
+void tlb_promote(struct tlb *t, unsigned i, enum tlb_unit l1)
+{
+    const struct tlb_hot *h = &t->u[TLB_STLB].hot[i];
+    if (t->u[l1].ways)
+        insert(t, l1, &t->u[TLB_STLB].entry[i], h->key0, h->key1, h->data);
 }
 
 // --- invalidation
