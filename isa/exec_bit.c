@@ -86,7 +86,7 @@ BIT_FORMS(btc, BIT_WRITES, ISA_ACC_W, YES)
     {                                                                                                                              \
         if (e != 0)                                                                                                                \
             isa_setg##bits(c, i, (uint##bits##_t)(expr));                                                                          \
-        isa_set_status(c, e == 0 ? ISA_FL_ZF | ISA_FL_PF : 0);                                                                     \
+        isa_set_status(c, e == 0 ? ISA_FL_ZF | ISA_FL_PF : __builtin_parity(expr) ? 0 : ISA_FL_PF);                                \
         return 0;                                                                                                                  \
     }                                                                                                                              \
     ISA_READS_E(name, bits)
@@ -140,33 +140,39 @@ static inline uint64_t extract(uint64_t v, uint64_t mask)
     return r;
 }
 
+// SF and ZF from the result; PF and AF (undefined) come out 0 on recent processors.
+ISA_INLINE void set_bmi_flags(struct isa_cpu *c, bool cf, uint64_t r)
+{
+    isa_set_status(c, (cf ? ISA_FL_CF : 0) | (r == 0 ? ISA_FL_ZF : 0) | (r >> 63 ? ISA_FL_SF : 0));
+}
+
 #define BMI(bits)                                                                                                                  \
     ISA_E_FN(andn, bits)                                                                                                           \
     {                                                                                                                              \
         uint##bits##_t r = ~B_REG(bits) & e;                                                                                       \
         isa_setg##bits(c, i, r);                                                                                                   \
-        isa_cc_logic(c, isa_sx##bits(r));                                                                                          \
+        set_bmi_flags(c, false, isa_sx##bits(r));                                                                                  \
         return 0;                                                                                                                  \
     }                                                                                                                              \
     ISA_E_FN(blsr, bits)                                                                                                           \
     {                                                                                                                              \
         uint##bits##_t r = e & (e - 1);                                                                                            \
         isa_w##bits(c, i->vvvv, r);                                                                                                \
-        isa_cc_set(c, ISA_CC_RES, 0, e == 0 ? ISA_FL_CF : 0, isa_sx##bits(r));                                                     \
+        set_bmi_flags(c, e == 0, isa_sx##bits(r));                                                                                 \
         return 0;                                                                                                                  \
     }                                                                                                                              \
     ISA_E_FN(blsmsk, bits)                                                                                                         \
     {                                                                                                                              \
         uint##bits##_t r = e ^ (e - 1);                                                                                            \
         isa_w##bits(c, i->vvvv, r);                                                                                                \
-        isa_cc_set(c, ISA_CC_RES, 0, e == 0 ? ISA_FL_CF : 0, isa_sx##bits(r));                                                     \
+        set_bmi_flags(c, e == 0, isa_sx##bits(r));                                                                                 \
         return 0;                                                                                                                  \
     }                                                                                                                              \
     ISA_E_FN(blsi, bits)                                                                                                           \
     {                                                                                                                              \
         uint##bits##_t r = e & (0 - e);                                                                                            \
         isa_w##bits(c, i->vvvv, r);                                                                                                \
-        isa_cc_set(c, ISA_CC_RES, 0, e != 0 ? ISA_FL_CF : 0, isa_sx##bits(r));                                                     \
+        set_bmi_flags(c, e != 0, isa_sx##bits(r));                                                                                 \
         return 0;                                                                                                                  \
     }                                                                                                                              \
     ISA_E_FN(bzhi, bits)                                                                                                           \
@@ -174,7 +180,7 @@ static inline uint64_t extract(uint64_t v, uint64_t mask)
         unsigned n = (uint8_t)B_REG(bits);                                                                                         \
         uint##bits##_t r = e & LOW_MASK(bits, n);                                                                                  \
         isa_setg##bits(c, i, r);                                                                                                   \
-        isa_cc_set(c, ISA_CC_RES, 0, n > bits - 1 ? ISA_FL_CF : 0, isa_sx##bits(r));                                               \
+        set_bmi_flags(c, n > bits - 1, isa_sx##bits(r));                                                                           \
         return 0;                                                                                                                  \
     }                                                                                                                              \
     ISA_E_FN(bextr, bits)                                                                                                          \

@@ -10,6 +10,13 @@ typedef __int128 s128;
 
 #define CF_OF (ISA_FL_CF | ISA_FL_OF)
 
+// Flags after a multiplication: CF and OF as given. The others are undefined; recent processors take SF and PF from the lower half
+// and clear ZF, even where that is 0: 100H is a value with the same SF and PF as 0.
+ISA_INLINE void set_mul_flags(struct isa_cpu *c, bool wide, uint64_t lo)
+{
+    isa_cc_set(c, ISA_CC_RES, 0, wide ? CF_OF : 0, lo ? lo : 0x100);
+}
+
 // Lower and upper half of the double-width accumulator: AX in pieces, DX:AX, EDX:EAX, RDX:RAX.
 ISA_INLINE void set_pair8(struct isa_cpu *c, uint8_t lo, uint8_t hi) { isa_w16(c, ISA_RAX, (uint16_t)(hi << 8 | lo)); }
 #define PAIR(bits)                                                                                                                 \
@@ -37,7 +44,7 @@ PAIR(64)
         WIDE_##bits p = (WIDE_##bits)((WIDE_##bits)isa_r##bits(c, ISA_RAX) * e);                                                   \
         uint##bits##_t lo = (uint##bits##_t)p, hi = (uint##bits##_t)(p >> bits);                                                   \
         set_pair##bits(c, lo, hi);                                                                                                 \
-        isa_cc_set(c, ISA_CC_RES, 0, hi != 0 ? CF_OF : 0, isa_sx##bits(lo));                                                       \
+        set_mul_flags(c, hi != 0, isa_sx##bits(lo));                                                                               \
         return 0;                                                                                                                  \
     }                                                                                                                              \
     ISA_E_FN(imul, bits)                                                                                                           \
@@ -45,7 +52,7 @@ PAIR(64)
         SWIDE_##bits p = (SWIDE_##bits)((SWIDE_##bits)(int##bits##_t)isa_r##bits(c, ISA_RAX) * (int##bits##_t)e);                  \
         uint##bits##_t lo = (uint##bits##_t)p, hi = (uint##bits##_t)(p >> bits);                                                   \
         set_pair##bits(c, lo, hi);                                                                                                 \
-        isa_cc_set(c, ISA_CC_RES, 0, p != (int##bits##_t)lo ? CF_OF : 0, isa_sx##bits(lo));                                        \
+        set_mul_flags(c, p != (int##bits##_t)lo, isa_sx##bits(lo));                                                                \
         return 0;                                                                                                                  \
     }                                                                                                                              \
     ISA_READS_E(mul, bits)                                                                                                         \
@@ -64,7 +71,7 @@ ISA_FAMILY8(imul_e, imul);
         SWIDE_##bits p = (SWIDE_##bits)(int##bits##_t)a * (int##bits##_t)b;                                                        \
         uint##bits##_t r = (uint##bits##_t)p;                                                                                      \
         isa_setg##bits(c, i, r);                                                                                                   \
-        isa_cc_set(c, ISA_CC_RES, 0, p != (int##bits##_t)r ? CF_OF : 0, isa_sx##bits(r));                                          \
+        set_mul_flags(c, p != (int##bits##_t)r, isa_sx##bits(r));                                                                  \
         return 0;                                                                                                                  \
     }                                                                                                                              \
     ISA_E_FN(imul_ge, bits) { return imul_to_g##bits(c, i, isa_g##bits(c, i), e); }                                                \

@@ -1,7 +1,7 @@
 // isa/exec_shift.c: shifts and rotates, double shifts, and the flagless shifts of BMI2.
 //
 // MODELS     counts taken modulo 32 (64 for 64-bit operands); a count of 0 leaves the flags alone; rotates change CF and OF only.
-//            OF is defined for counts of 1 alone: other counts give what the same formula gives, as processors do.
+//            OF is defined for counts of 1 alone: recent processors set it as if the count were 1, and so does this.
 // MANUAL     "SAL/SAR/SHL/SHR", "RCL/RCR/ROL/ROR", "SHLD", "SHRD", "SARX/SHLX/SHRX", "RORX".
 #include "isa/operand.h"
 
@@ -9,7 +9,7 @@
 #define CF_IF(x)             ((uint64_t)((x)&1))
 #define OF_IF(x)             ((uint64_t)((x)&1) << 11)
 #define TOP(bits, v)         ((v) >> (bits - 1))
-#define TOP2_DIFFER(bits, v) (TOP(bits, v) ^ ((v) >> (bits - 2)))
+#define TOP2_DIFFER(bits, v) (TOP(bits, v) ^ ((v) >> (bits - 2))) // shifting left by 1 changes the sign
 
 // What each operation does to the value a for a count n != 0: gives the result, and CF and OF in *fl.
 #define SHIFT_OPS(bits)                                                                                                            \
@@ -17,13 +17,13 @@
     {                                                                                                                              \
         uint64_t out = bits == 64 ? (uint64_t)a >> (64 - n) : (uint64_t)a << n >> (bits & 63);                                     \
         uint##bits##_t r = (uint##bits##_t)((uint64_t)a << n);                                                                     \
-        *fl = CF_IF(out) | OF_IF(out ^ TOP(bits, r));                                                                              \
+        *fl = CF_IF(out) | OF_IF(TOP2_DIFFER(bits, a));                                                                            \
         return r;                                                                                                                  \
     }                                                                                                                              \
     ISA_INLINE uint##bits##_t do_shr##bits(struct isa_cpu *c, uint##bits##_t a, unsigned n, uint64_t *fl)                          \
     {                                                                                                                              \
         uint##bits##_t r = (uint##bits##_t)((uint64_t)a >> n);                                                                     \
-        *fl = CF_IF((uint64_t)a >> (n - 1)) | OF_IF(TOP2_DIFFER(bits, r));                                                         \
+        *fl = CF_IF((uint64_t)a >> (n - 1)) | OF_IF(TOP(bits, a));                                                                 \
         return r;                                                                                                                  \
     }                                                                                                                              \
     ISA_INLINE uint##bits##_t do_sar##bits(struct isa_cpu *c, uint##bits##_t a, unsigned n, uint64_t *fl)                          \
@@ -35,13 +35,13 @@
     ISA_INLINE uint##bits##_t do_rol##bits(struct isa_cpu *c, uint##bits##_t a, unsigned n, uint64_t *fl)                          \
     {                                                                                                                              \
         uint##bits##_t r = (uint##bits##_t)(a << (n & (bits - 1)) | a >> (-n & (bits - 1)));                                       \
-        *fl = CF_IF(r) | OF_IF(r ^ TOP(bits, r));                                                                                  \
+        *fl = CF_IF(r) | OF_IF(TOP2_DIFFER(bits, a));                                                                              \
         return r;                                                                                                                  \
     }                                                                                                                              \
     ISA_INLINE uint##bits##_t do_ror##bits(struct isa_cpu *c, uint##bits##_t a, unsigned n, uint64_t *fl)                          \
     {                                                                                                                              \
         uint##bits##_t r = (uint##bits##_t)(a >> (n & (bits - 1)) | a << (-n & (bits - 1)));                                       \
-        *fl = CF_IF(TOP(bits, r)) | OF_IF(TOP2_DIFFER(bits, r));                                                                   \
+        *fl = CF_IF(TOP(bits, r)) | OF_IF(a ^ TOP(bits, a));                                                                       \
         return r;                                                                                                                  \
     }                                                                                                                              \
     /* Rotates through CF turn bits + 1 bits; m = 0 turns them all the way round. */                                               \
@@ -53,18 +53,18 @@
             r = (uint64_t)a << m | cf << (m - 1) | (m > 1 ? (uint64_t)a >> (bits + 1 - m) : 0);                                    \
             cf = (uint64_t)a >> (bits - m);                                                                                        \
         }                                                                                                                          \
-        *fl = CF_IF(cf) | OF_IF(cf ^ TOP(bits, r));                                                                                \
+        *fl = CF_IF(cf) | OF_IF(TOP2_DIFFER(bits, a));                                                                             \
         return (uint##bits##_t)r;                                                                                                  \
     }                                                                                                                              \
     ISA_INLINE uint##bits##_t do_rcr##bits(struct isa_cpu *c, uint##bits##_t a, unsigned n, uint64_t *fl)                          \
     {                                                                                                                              \
         unsigned m = bits < 32 ? n % (bits + 1) : n;                                                                               \
-        uint64_t cf = isa_cf(c), r = a;                                                                                            \
+        uint64_t in = isa_cf(c), cf = in, r = a;                                                                                   \
         if (m != 0) {                                                                                                              \
             r = (uint64_t)a >> m | cf << (bits - m) | (m > 1 ? (uint64_t)a << (bits + 1 - m) : 0);                                 \
             cf = (uint64_t)a >> (m - 1);                                                                                           \
         }                                                                                                                          \
-        *fl = CF_IF(cf) | OF_IF(TOP2_DIFFER(bits, r));                                                                             \
+        *fl = CF_IF(cf) | OF_IF(in ^ TOP(bits, a));                                                                                \
         return (uint##bits##_t)r;                                                                                                  \
     }
 SHIFT_OPS(8)
@@ -125,27 +125,27 @@ ISA_INLINE uint16_t do_shld16(uint16_t a, uint16_t b, unsigned n, uint64_t *fl)
 {
     uint64_t w = ((uint64_t)a << 32 | (uint64_t)b << 16 | a) << n;
     uint16_t r = (uint16_t)(w >> 32);
-    *fl = CF_IF(w >> 48) | OF_IF(w >> 48 ^ TOP(16, r));
+    *fl = CF_IF(w >> 48) | OF_IF(TOP2_DIFFER(16, a));
     return r;
 }
 ISA_INLINE uint16_t do_shrd16(uint16_t a, uint16_t b, unsigned n, uint64_t *fl)
 {
     uint64_t w = (uint64_t)a << 32 | (uint64_t)b << 16 | a;
     uint16_t r = (uint16_t)(w >> n);
-    *fl = CF_IF(w >> (n - 1)) | OF_IF(TOP2_DIFFER(16, r));
+    *fl = CF_IF(w >> (n - 1)) | OF_IF(b ^ TOP(16, a));
     return r;
 }
 #define DOUBLE_OPS(bits)                                                                                                           \
     ISA_INLINE uint##bits##_t do_shld##bits(uint##bits##_t a, uint##bits##_t b, unsigned n, uint64_t *fl)                          \
     {                                                                                                                              \
         uint##bits##_t r = a << n | b >> (bits - n);                                                                               \
-        *fl = CF_IF(a >> (bits - n)) | OF_IF(a >> (bits - n) ^ TOP(bits, r));                                                      \
+        *fl = CF_IF(a >> (bits - n)) | OF_IF(TOP2_DIFFER(bits, a));                                                                \
         return r;                                                                                                                  \
     }                                                                                                                              \
     ISA_INLINE uint##bits##_t do_shrd##bits(uint##bits##_t a, uint##bits##_t b, unsigned n, uint64_t *fl)                          \
     {                                                                                                                              \
         uint##bits##_t r = a >> n | b << (bits - n);                                                                               \
-        *fl = CF_IF(a >> (n - 1)) | OF_IF(TOP2_DIFFER(bits, r));                                                                   \
+        *fl = CF_IF(a >> (n - 1)) | OF_IF(b ^ TOP(bits, a));                                                                       \
         return r;                                                                                                                  \
     }
 DOUBLE_OPS(32)

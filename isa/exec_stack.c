@@ -119,20 +119,20 @@ static int enter_b(struct isa_cpu *c, const struct isa_insn *i)
     unsigned n = i->osz, level = (unsigned)(i->imm >> 16) & 31;
     uint64_t size = i->imm & 0xffff, old = isa_sp(c), frame = old - n, sp = frame, bp = c->gpr[ISA_RBP];
     int r;
-    for (unsigned k = 0; k <= level; k++)
-        if ((r = isa_stack_probe(c, frame - k * n, n)))
-            return r;
-    // The final stack pointer must be writable, too: the manual has ENTER fault where the next push would.
-    if ((r = isa_stack_probe(c, frame - level * n - size, n)))
-        return r;
-    uint64_t link[31];
-    for (unsigned k = 1; k < level; k++)
-        if ((r = isa_stack_ld(c, bp - k * n, n, &link[k])))
-            return r;
-    if ((r = isa_stack_st(c, frame, n, bp)))
+    // First everything that can fault, in the processor's order. Each link is read again when its turn comes, because the new frame may
+    // overlap the old one. The manual has ENTER fault where the next push would: the final stack pointer must be writable, too.
+    uint64_t link;
+    if ((r = isa_stack_probe(c, frame, n)))
         return r;
     for (unsigned k = 1; k < level; k++)
-        if ((r = isa_stack_st(c, sp -= n, n, link[k])))
+        if ((r = isa_stack_ld(c, bp - k * n, n, &link)) || (r = isa_stack_probe(c, frame - k * n, n)))
+            return r;
+    if (level && (r = isa_stack_probe(c, frame - level * n, n)))
+        return r;
+    if ((r = isa_stack_probe(c, frame - level * n - size, n)) || (r = isa_stack_st(c, frame, n, bp)))
+        return r;
+    for (unsigned k = 1; k < level; k++)
+        if ((r = isa_stack_ld(c, bp - k * n, n, &link)) || (r = isa_stack_st(c, sp -= n, n, link)))
             return r;
     if (level && (r = isa_stack_st(c, sp -= n, n, frame)))
         return r;

@@ -184,14 +184,33 @@ ISA_INLINE bool run_starts(const struct isa_cpu *c, const struct isa_insn *i, en
     return done == 1 || (c->gpr[ISA_RDI] & 0xfff) < 2 * n || (op == MOVS && (c->gpr[ISA_RSI] & 0xfff) < 2 * n);
 }
 
+// With 32-bit addresses in 64-bit mode a repetition clears upper halves before anything else, even if its count is 0 or the first
+// iteration faults: that of RCX, and those of the pointers of MOVS and STOS.
+ISA_INLINE void truncate_registers(struct isa_cpu *c, const struct isa_insn *i, enum str_op op)
+{
+    isa_w32(c, ISA_RCX, isa_r32(c, ISA_RCX));
+    if (op == MOVS)
+        isa_w32(c, ISA_RSI, isa_r32(c, ISA_RSI));
+    if (op == MOVS || op == STOS)
+        isa_w32(c, ISA_RDI, isa_r32(c, ISA_RDI));
+}
+
 // The whole repeated instruction, or a chunk of it; sets c->rip.
 ISA_INLINE int repeat(struct isa_cpu *c, const struct isa_insn *i, enum str_op op, unsigned n)
 {
     uint64_t left = get_asz(c, i, ISA_RCX), done = 0;
+    const uint64_t cc[] = {c->cc_kind, c->cc_a, c->cc_b, c->cc_res};
+    if (i->asz == 4)
+        truncate_registers(c, i, op);
     while (left != 0) {
         if (done != 0)
             c->cycles += i->cost;
-        ISA_TRY(step(c, i, op, n));
+        int r = step(c, i, op, n);
+        if (r) {
+            if (op == CMPS || op == SCAS) // a fault gives the flags back as they were at the start
+                isa_cc_set(c, (enum isa_cc_kind)cc[0], cc[1], cc[2], cc[3]);
+            return r;
+        }
         set_asz(c, i, ISA_RCX, --left);
         done++;
         if ((op == CMPS || op == SCAS) && isa_zf(c) != (i->rep == ISA_REP_F3))
