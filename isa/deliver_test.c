@@ -1,4 +1,6 @@
 // isa/deliver_test.c: events through the IDT, IRET back, double and triple faults, what a VM exit in the middle leaves.
+#include <stdio.h>
+
 #include "isa/systest.h"
 
 static struct st machine, before;

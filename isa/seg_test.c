@@ -1,4 +1,6 @@
 // isa/seg_test.c: descriptors, segment loads with every check, segmentation of memory operands.
+#include <stdio.h>
+
 #include "isa/systest.h"
 
 #include "isa/mem.h"

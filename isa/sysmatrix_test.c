@@ -3,6 +3,8 @@
 // The expected outcomes are those of the instructions' pages in the manual ("Instruction Set Reference"). A row's verdicts read
 //    real virtual-8086 protected(CPL 0 1 2 3) compatibility(0 1 2 3) 64-bit(0 1 2 3)
 // with . done, U #UD, G #GP(0), N #NM, D #DB, g #GP(selector), T triple fault. IOPL is 0 unless the row says otherwise.
+#include <stdio.h>
+
 #include "isa/systest.h"
 
 struct row {
