@@ -1,0 +1,15 @@
+// sim/bench.h: how fast the simulator runs: guest instructions per second of host time, and host time per costly event.
+//
+// The only place that reads the wall clock; nothing of it reaches a guest. The guest programs stand in sim/bench.c.
+#ifndef SIM_BENCH_H
+#define SIM_BENCH_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "sim/error.h"
+
+// Run all benchmarks (about four seconds) and print a table, or one JSON object. 0, or -1 with *err.
+int sim_bench(FILE *out, bool json, struct sim_error *err);
+
+#endif
