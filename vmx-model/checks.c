@@ -249,13 +249,24 @@ static void view_init(struct vmx_view *w, struct isa_cpu *c, const struct vmx_cp
     w->host64 = w->exit & VMX_EXIT_HOST_ADDRESS_SPACE_SIZE;
 }
 
+// A suggestion is given only if it satisfies the rule: some depend on registers that may be wrong themselves.
+static bool suggest(const struct vmx_check *k, const struct vmx_view *w, uint64_t *val)
+{
+    struct vmx_view with = *w;
+    if (!k->has_good)
+        return false;
+    with.val = *val = k->good(w);
+    return !k->bad(&with);
+}
+
 static void add_failure(struct vmx_entry_report *r, const struct vmx_check *k, const struct vmx_view *w, enum vmcs_field field,
                         uint64_t bits)
 {
     if (r->n == VMX_MAX_FAILURES)
         return;
     const struct vmcs *m = &w->v->vmcs;
-    r->failure[r->n++] = (struct vmx_failure){
+    struct vmx_failure *f = &r->failure[r->n++];
+    *f = (struct vmx_failure){
         .id = k->info.id,
         .title = k->info.title,
         .field = field,
@@ -263,30 +274,40 @@ static void add_failure(struct vmx_entry_report *r, const struct vmx_check *k, c
         .bits = bits == WHOLE ? 0 : bits,
         .rule = k->info.rule,
         .sdm = k->info.sdm,
-        .has_suggestion = k->has_good,
-        .suggestion = k->has_good ? k->good(w) : 0,
         .writer_cycle = m->writer[field].cycle,
         .writer_rip = m->writer[field].rip,
     };
+    f->has_suggestion = suggest(k, w, &f->suggestion);
+}
+
+static bool run_row(struct vmx_view *w, const struct vmx_check *k, struct vmx_entry_report *r)
+{
+    bool applied = false;
+    for (w->n = 0; w->n < k->instances; w->n++) {
+        enum vmcs_field field = (enum vmcs_field)(k->info.field + w->n);
+        w->val = w->f[field];
+        if (!k->applies(w))
+            continue;
+        applied = true;
+        uint64_t bits = k->bad(w);
+        if (bits)
+            add_failure(r, k, w, field, bits);
+    }
+    r->checks += applied;
+    return applied;
+}
+
+bool vmx_run_check(struct isa_cpu *c, const struct vmx_cpu *v, const struct vmx_check *k, struct vmx_entry_report *r)
+{
+    struct vmx_view w;
+    view_init(&w, c, v);
+    return run_row(&w, k, r);
 }
 
 void vmx_run_checks(struct isa_cpu *c, const struct vmx_cpu *v, struct vmx_entry_report *r)
 {
     struct vmx_view w;
     view_init(&w, c, v);
-    for (unsigned n = 0; n < vmx_ncheck; n++) {
-        const struct vmx_check *k = &vmx_check[n];
-        bool applied = false;
-        for (w.n = 0; w.n < k->instances; w.n++) {
-            enum vmcs_field field = (enum vmcs_field)(k->info.field + w.n);
-            w.val = v->vmcs.f[field];
-            if (!k->applies(&w))
-                continue;
-            applied = true;
-            uint64_t bits = k->bad(&w);
-            if (bits)
-                add_failure(r, k, &w, field, bits);
-        }
-        r->checks += applied;
-    }
+    for (unsigned n = 0; n < vmx_ncheck; n++)
+        run_row(&w, &vmx_check[n], r);
 }

@@ -38,7 +38,9 @@ extern const struct vmx_check vmx_check[];
 extern const unsigned vmx_ncheck;
 const struct vmx_check *vmx_check_of(const char *id);
 
-// Apply every row to the current VMCS of v, and append the failures to r in the order of the table.
+// Apply one row to the current VMCS of v, and append its failures to r; returns whether it applied.
+bool vmx_run_check(struct isa_cpu *c, const struct vmx_cpu *v, const struct vmx_check *k, struct vmx_entry_report *r);
+// Every row, in the order of the table.
 void vmx_run_checks(struct isa_cpu *c, const struct vmx_cpu *v, struct vmx_entry_report *r);
 
 #endif
