@@ -118,9 +118,9 @@ guests: $(GUESTS)
 build/guests/include/vmcs.inc: vmx-model/vmcs_fields.def
 	@mkdir -p $(@D)
 	@sed -nE 's/^V\(([A-Z0-9_]+), *(0x[0-9a-fA-F]+).*/%define VMCS_\1 \2/p' $< >$@
-build/guests/%.bin: scenarios/%.asm build/guests/include/vmcs.inc
+build/guests/%.bin: scenarios/%.asm build/guests/include/vmcs.inc $(wildcard scenarios/*/*.inc)
 	@mkdir -p $(@D)
-	nasm -f bin -I scenarios/include/ -I build/guests/include/ -I $(<D)/ -MD $@.d -l $(@:.bin=.lst) --before "[map symbols $(@:.bin=.map)]" -o $@ $<
+	nasm -f bin -I scenarios/include/ -I build/guests/include/ -I $(<D)/ -l $(@:.bin=.lst) --before "[map symbols $(@:.bin=.map)]" -o $@ $<
 build/guests/%.elf: scenarios/%.S scenarios/include/guest.ld
 	@mkdir -p $(@D)
 	gcc -nostdlib -static -ffreestanding -fno-pic -no-pie -I scenarios/include -MMD -MF $@.d -Wl,-T,scenarios/include/guest.ld -Wl,--build-id=none -o $@ $<

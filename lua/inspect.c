@@ -92,6 +92,7 @@ int lx_m_read(lua_State *L)
     lua_Integer n = luaL_checkinteger(L, 3);
     luaL_argcheck(L, n >= 0 && n <= LX_MAX_MEMORY / 4, 3, "a count from 0 to 128 MiB");
     luaL_Buffer b;
+    lua_settop(L, 4); // the buffer takes stack slots: the address space must not be taken for one of them
     char *buf = luaL_buffinitsize(L, &b, (size_t)n);
     peek(L, lm, 4, addr, buf, (uint64_t)n);
     luaL_pushresultsize(&b, (size_t)n);

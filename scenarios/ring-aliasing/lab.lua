@@ -49,16 +49,16 @@ say([[None of these instructions trapped. The two columns are what the same code
 
 local function limit_base(r) return ("base %s limit %s"):format(hex(r.a, 8), hex(r.b, 4)) end
 local meaning = {
-  ["PUSH CS"] = { hex, "the low two bits of CS are CPL: the kernel reads off which ring it runs at" },
+  ["PUSH CS"] = { hex, "the low two bits of CS are CPL: so it reads its ring" },
   ["SGDT"] = { limit_base, "the monitor's GDT, not the one that the kernel loaded" },
   ["SIDT"] = { limit_base, "the monitor's IDT" },
   ["STR"] = { hex, "the monitor's task register" },
   ["SLDT"] = { hex, "no LDT in either" },
-  ["LAR 0060"] = { hex, "access rights of its code segment: DPL (bits 14:13) is 0 here, 1 there" },
+  ["LAR 0060"] = { hex, "its code segment's DPL (bits 14:13) is 0 here, 1 there" },
   ["PUSHF"] = { hex, "the real IF and IOPL, not virtual ones" },
-  ["POPF IF=0"] = { hex, "after POPF cleared IF: at ring 1 bit 9 is still set, and nobody was told" },
+  ["POPF IF=0"] = { hex, "after POPF cleared IF: at ring 1 bit 9 is still set" },
   ["POPF IOPL=3"] = { hex, "after POPF raised IOPL: at ring 1 bits 13:12 are still 0" },
-  ["SMSW"] = { hex, "CR0 after the kernel set TS (bit 3): at ring 1 the real CR0 never got it" },
+  ["SMSW"] = { hex, "CR0 after setting TS (bit 3): the real one never got it" },
 }
 local rows = {}
 for _, name in ipairs(order) do
@@ -70,9 +70,11 @@ for _, name in ipairs(order) do
   end
 end
 ringside.table(rows, { "instruction", "at ring 0", "at ring 1", "" })
+local lines = {}
 for _, name in ipairs(order) do
-  if meaning[name] then say("    %-12s %s", name, meaning[name][2]) end
+  if meaning[name] then lines[#lines + 1] = ("    %-12s %s"):format(name, meaning[name][2]) end
 end
+say(table.concat(lines, "\n"))
 
 local function bit(value, n) return value >> n & 1 end
 equal(at0["PUSH CS"].a & 3, 0, "PUSH CS shows ring 0 on the bare machine")
@@ -99,7 +101,7 @@ end
 say("    " .. table.concat(trapping, ", "))
 equal(#quiet, 0, "every privileged or IOPL-sensitive instruction that was tried traps at ring 1")
 equal(m0:u32(TRAPS), 0, "none of them traps at ring 0")
-equal(m1:u32(TRAPS), #trapping + 1, "the monitor was entered once for each, and once for the last OUT")
+equal(m1:u32(TRAPS), #trapping, "the monitor was entered once for each")
 equal(m0:u32(TICKS), 1, "at ring 0 HLT slept until the timer interrupt that the kernel had asked for")
 equal(m1:u32(TICKS), 0, "at ring 1 no timer was ever programmed: OUT trapped, and this monitor only counts")
 

@@ -20,7 +20,8 @@ local function run(name, start)
   m:on("vmexit", function(e) exits[e.name] = (exits[e.name] or 0) + 1 end)
   -- Stop inside the first critical section: the counter becomes 1 between CLI and STI.
   repeat
-    m:run { insns = 1, max_insns = 1000000 }
+    local stop = m:step()
+    assert(stop.kind == "until", stop.text)
   until m:u32(R + 0x10, "host") == 1
   ringside.mark(name, { machine = m, la = 0x70000, text = "inside the first critical section of the kernel" })
   local stop = m:run { max_cycles = 100000000 }

@@ -316,7 +316,8 @@ pending: dd 0
 tss:
     dd 0
     dd MSTACK, DATA0            ; esp0, ss0
-    times 23 dd 0
+    times 22 dd 0
+    dw 0, 0x68                  ; no I/O permission bitmap
 align 8
 idt: times 256 dq 0
 kernel_image:

@@ -72,6 +72,8 @@ start:
     CONTROLS VMCS_VM_ENTRY_CONTROLS, IA32_VMX_TRUE_ENTRY, 1 << 15                      ; load EFER
     VMW VMCS_EPT_POINTER, EPT | 3 << 3 | 6
     VMW VMCS_VIRTUAL_PROCESSOR_ID, 1
+    VMW VMCS_GUEST_GDTR_BASE, guest_gdt
+    VMW VMCS_GUEST_GDTR_LIMIT, 0x17
     VMW VMCS_GUEST_RSP, KSTACK
     VMW VMCS_GUEST_RIP, KERNEL
     vmlaunch
@@ -208,8 +210,12 @@ gdt:
     dq 0x00af9b000000ffff       ; 08 64-bit code
     dq 0x00cf93000000ffff       ; 10 data
     dq 0x0000890000000067, 0    ; 18 TSS at 0 (never used: there is no other ring here)
+guest_gdt:                      ; the flat segments that the kernel finds when it starts, as on the bare machine
+    dq 0
+    dq 0x00cf9b000000ffff       ; 08 code
+    dq 0x00cf93000000ffff       ; 10 data
 gdtr:
-    dw gdtr - gdt - 1
+    dw guest_gdt - gdt - 1
     dq gdt
 idtr:
     dw 0xfff
