@@ -68,7 +68,7 @@ void dot_begin(struct dot *d, FILE *f, const char *name, double w, double h)
         w, h);
 }
 
-unsigned dot_open(struct dot *d, const struct dot_box *b)
+static unsigned open_node(struct dot *d, const struct dot_box *b)
 {
     unsigned id = ++d->n;
     fprintf(d->f, "  n%u [pos=\"%g,%g\", width=%.4f, height=%.4f", id, b->x + b->w / 2, d->height - b->y - b->h / 2, b->w / 72,
@@ -85,7 +85,20 @@ unsigned dot_open(struct dot *d, const struct dot_box *b)
         fprintf(d->f, ", penwidth=%g", b->pen);
     if (b->rings)
         fprintf(d->f, ", peripheries=%d", b->rings);
+    return id;
+}
+
+unsigned dot_open(struct dot *d, const struct dot_box *b)
+{
+    unsigned id = open_node(d, b);
     fputs(", label=<", d->f);
+    return id;
+}
+
+unsigned dot_plain(struct dot *d, const struct dot_box *b)
+{
+    unsigned id = open_node(d, b);
+    fputs("];\n", d->f);
     return id;
 }
 
@@ -94,7 +107,7 @@ void dot_close(struct dot *d) { fputs(">];\n", d->f); }
 unsigned dot_line(struct dot *d, double x, double y, double w, double size, const char *align, bool bold, const char *ink,
                   const char *text)
 {
-    double h = size * 1.5;
+    double h = ceil(size * 1.5);
     unsigned id = dot_open(d, &(struct dot_box){.x = x, .y = y, .w = w, .h = h, .shape = "none"});
     fprintf(d->f,
             "<TABLE BORDER=\"0\" CELLBORDER=\"0\" CELLSPACING=\"0\" CELLPADDING=\"0\"><TR><TD FIXEDSIZE=\"TRUE\" WIDTH=\"%.0f\" "

@@ -48,6 +48,7 @@ void dot_end_table(FILE *f);
 // Open a node; between open and close write the HTML-like label (dot_text, dot_f). Returns its name in d->n ("n12").
 unsigned dot_open(struct dot *d, const struct dot_box *b);
 void dot_close(struct dot *d);
+unsigned dot_plain(struct dot *d, const struct dot_box *b); // a node without label
 // A node with one line of text, aligned "LEFT", "CENTER" or "RIGHT" in its width.
 unsigned dot_line(struct dot *d, double x, double y, double w, double size, const char *align, bool bold, const char *ink,
                   const char *text);

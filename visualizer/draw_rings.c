@@ -23,24 +23,22 @@ static void rings(struct dot *d, struct panel *p)
     static const char *const fill[] = {"#b9c7da", "#d3dcE9", "#e6ecf4", "#f6f8fb"};
     static const char *const use[] = {"kernel", "", "", "applications"};
     double big = radius(3);
-    dot_line(d, p->cx - big - 30, p->cy - big - 46, 2 * big + 60, 20, "CENTER", true, NULL, p->title);
-    dot_line(d, p->cx - big - 30, p->cy - big - 20, 2 * big + 60, 13, "CENTER", false, DOT_GREY, p->sub);
+    dot_line(d, p->cx - big - 30, p->cy - big - 54, 2 * big + 60, 20, "CENTER", true, NULL, p->title);
+    dot_line(d, p->cx - big - 30, p->cy - big - 27, 2 * big + 60, 13, "CENTER", false, DOT_GREY, p->sub);
     for (int r = 3; r >= 0; r--) {
         double q = radius((unsigned)r);
         bool on = p->now && p->cpl == r;
-        dot_open(d, &(struct dot_box){.x = p->cx - q,
-                                      .y = p->cy - q,
-                                      .w = 2 * q,
-                                      .h = 2 * q,
-                                      .shape = "circle",
-                                      .style = "filled",
-                                      .fill = fill[r],
-                                      .ink = DOT_INK,
-                                      .pen = on            ? 5
-                                             : p->cpl == r ? 2.5
-                                                           : 1});
-        fputs(" ", d->f);
-        dot_close(d);
+        dot_plain(d, &(struct dot_box){.x = p->cx - q,
+                                       .y = p->cy - q,
+                                       .w = 2 * q,
+                                       .h = 2 * q,
+                                       .shape = "circle",
+                                       .style = "filled",
+                                       .fill = fill[r],
+                                       .ink = DOT_INK,
+                                       .pen = on            ? 5
+                                              : p->cpl == r ? 2.5
+                                                            : 1});
     }
     for (unsigned r = 0; r < 4; r++) {
         char t[48];
@@ -52,17 +50,15 @@ static void rings(struct dot *d, struct panel *p)
         return;
     // The marker: a dot in the ring, below the centre, with its label beside it.
     double y = p->cpl ? p->cy + radius((unsigned)p->cpl) - STEP / 2.0 : p->cy + 6;
-    p->here = dot_open(d, &(struct dot_box){.x = p->cx - 9,
-                                            .y = y - 9,
-                                            .w = 18,
-                                            .h = 18,
-                                            .shape = "circle",
-                                            .style = "filled",
-                                            .fill = p->now ? DOT_INK : "white",
-                                            .ink = DOT_INK,
-                                            .pen = 2});
-    fputs(" ", d->f);
-    dot_close(d);
+    p->here = dot_plain(d, &(struct dot_box){.x = p->cx - 9,
+                                             .y = y - 9,
+                                             .w = 18,
+                                             .h = 18,
+                                             .shape = "circle",
+                                             .style = "filled",
+                                             .fill = p->now ? DOT_INK : "white",
+                                             .ink = DOT_INK,
+                                             .pen = 2});
     char t[32];
     snprintf(t, sizeof t, p->now ? "here: CPL %d" : "waits: CPL %d", p->cpl);
     dot_line(d, p->cx - 80, y + 10 - (p->cpl ? 2 : 0), 160, 13, "CENTER", p->now, NULL, t);
@@ -81,7 +77,7 @@ void draw_rings(FILE *f, const struct vz_fig *fig)
     const struct isa_cpu *c = sim_cpu(fig->m, fig->cpu);
     const struct vmcs *v = sim_vmcs(fig->m, fig->cpu);
     bool two = c->vmx != ISA_VMX_OFF, in_guest = c->vmx == ISA_VMX_NONROOT;
-    double big = radius(3), cy = TOP + 56 + big, between = 150;
+    double big = radius(3), cy = TOP + 62 + big, between = 150;
     struct panel root = {.title = two ? "VMX root operation" : "no VMX operation",
                          .sub = two ? "L0: the hypervisor" : "the operating system",
                          .cx = big + 30,

@@ -221,43 +221,75 @@ void draw_tss(FILE *f, const struct vz_fig *fig)
     dot_end_table(f);
 }
 
-// --- VMCS: six tables in three columns. Fields that are 0 are counted, not listed.
+// --- VMCS: the six groups side by side in one node. Fields that are 0 are counted, not listed.
 
-static void vmcs_group(FILE *f, const struct vmcs *v, unsigned group)
+static unsigned count(const struct vmcs *v, unsigned group, bool zero)
 {
-    static const char *const fill[VMCS_NGROUP] = {DOT_GUEST_FILL, DOT_EPT_FILL,  DOT_HEAD_FILL,
-                                                  DOT_HEAD_FILL,  DOT_HEAD_FILL, DOT_HEAD_FILL};
-    char id[8], t[64];
-    unsigned zero = 0, shown = 0;
-    snprintf(id, sizeof id, "g%u", group);
-    table_open(f, id);
-    fprintf(f, "    <TR><TD COLSPAN=\"2\" BGCOLOR=\"%s\" BORDER=\"1\" SIDES=\"B\"><FONT POINT-SIZE=\"17\"><B>", fill[group]);
-    dot_text(f, vmcs_group_name[group]);
+    unsigned n = 0;
+    for (unsigned i = 0; i < VMCS_NFIELD; i++)
+        n += vmcs_field_info[i].group == group && !v->f[i] == zero;
+    return n;
+}
+
+// The fields from..to-1 (counting those that are not 0) of a group.
+static void vmcs_group(FILE *f, const struct vmcs *v, unsigned group, unsigned from, unsigned to, const char *more)
+{
+    unsigned zero = count(v, group, true), all = count(v, group, false), n = 0;
+    const char *fill = group == VMCS_G_GUEST ? DOT_GUEST_FILL : group == VMCS_G_HOST ? DOT_EPT_FILL : DOT_HEAD_FILL;
+    fprintf(f,
+            "    <TABLE BORDER=\"1\" COLOR=\"" DOT_GREY "\" CELLBORDER=\"0\" CELLSPACING=\"0\" CELLPADDING=\"4\">\n"
+            "    <TR><TD COLSPAN=\"2\" BGCOLOR=\"%s\" BORDER=\"1\" SIDES=\"B\"><FONT POINT-SIZE=\"17\"><B>",
+            fill);
+    dot_f(f, "%s%s", vmcs_group_name[group], more);
     fputs("</B></FONT></TD></TR>\n", f);
     for (unsigned i = 0; i < VMCS_NFIELD; i++) {
-        if (vmcs_field_info[i].group != group)
+        if (vmcs_field_info[i].group != group || !v->f[i] || n++ < from || n > to)
             continue;
-        if (!v->f[i]) {
-            zero++;
-            continue;
-        }
-        char val[32];
+        char val[64];
         snprintf(val, sizeof val, "%llx", (ull)v->f[i]);
-        ROW(f, shown % 2 ? DOT_ROW_FILL : NULL, false, "tm", vmcs_field_info[i].name, val);
-        shown++;
+        if (i == VF_VM_EXIT_REASON && vmx_exit_name((uint32_t)v->f[i] & 0xffff))
+            snprintf(val, sizeof val, "%llx %s", (ull)v->f[i], vmx_exit_name((uint32_t)v->f[i] & 0xffff));
+        ROW(f, n % 2 ? NULL : DOT_ROW_FILL, false, "tm", vmcs_field_info[i].name, val);
     }
-    snprintf(t, sizeof t, "%u field%s 0", zero, zero == 1 ? " is" : "s are");
-    wide_row(f, 2, t);
-    table_close(f);
+    if (to >= all && zero) {
+        char t[64];
+        snprintf(t, sizeof t, "%u field%s 0", zero, zero == 1 ? " is" : "s are");
+        wide_row(f, 2, t);
+    }
+    fputs("    </TABLE>\n", f);
+}
+
+static void vmcs_columns(FILE *f, const struct vmcs *v)
+{
+    static const uint8_t rest[2][3] = {{VMCS_G_HOST, VMCS_G_INFO, VMCS_NGROUP}, {VMCS_G_EXEC, VMCS_G_EXIT, VMCS_G_ENTRY}};
+    unsigned guest = count(v, VMCS_G_GUEST, false), half = (guest + 2) / 2;
+    fputs("  vmcs [label=<<TABLE BORDER=\"0\" CELLBORDER=\"0\" CELLSPACING=\"8\" CELLPADDING=\"0\"><TR>\n  <TD VALIGN=\"TOP\">\n",
+          f);
+    vmcs_group(f, v, VMCS_G_GUEST, 0, half, "");
+    if (guest > half) {
+        fputs("  </TD><TD VALIGN=\"TOP\">\n", f);
+        vmcs_group(f, v, VMCS_G_GUEST, half, UINT32_MAX, ", continued");
+    }
+    for (unsigned c = 0; c < 2; c++) {
+        fputs("  </TD><TD VALIGN=\"TOP\"><TABLE BORDER=\"0\" CELLBORDER=\"0\" CELLSPACING=\"6\" CELLPADDING=\"0\">\n", f);
+        for (unsigned i = 0; i < 3 && rest[c][i] < VMCS_NGROUP; i++) {
+            fputs("  <TR><TD VALIGN=\"TOP\" ALIGN=\"LEFT\">\n", f);
+            vmcs_group(f, v, rest[c][i], 0, UINT32_MAX, "");
+            fputs("  </TD></TR>\n", f);
+        }
+        fputs("  </TABLE>\n", f);
+    }
+    fputs("  </TD></TR></TABLE>>];\n", f);
 }
 
 void draw_vmcs(FILE *f, const struct vz_fig *fig)
 {
     const struct vmcs *v = sim_vmcs(fig->m, fig->cpu);
+    const char *name = fig->mark->name ? fig->mark->name : "vmcs";
     char cap[300];
     if (!v) {
-        dot_begin_table(f, fig->mark->name ? fig->mark->name : "vmcs", "No current VMCS", mark_text(fig));
-        table_open(f, "g");
+        dot_begin_table(f, name, "No current VMCS", mark_text(fig));
+        table_open(f, "none");
         wide_row(f, 1, "VMPTRLD makes a VMCS current; there is none here.");
         table_close(f);
         dot_end_table(f);
@@ -265,12 +297,7 @@ void draw_vmcs(FILE *f, const struct vz_fig *fig)
     }
     snprintf(cap, sizeof cap, "current VMCS at 0x%llx, %s. %s", (ull)sim_vmcs_ptr(fig->m, fig->cpu),
              v->launched ? "launched" : "clear", mark_text(fig));
-    dot_begin_table(f, fig->mark->name ? fig->mark->name : "vmcs", "Virtual-machine control structure", cap);
-    fputs("  rankdir=TB; nodesep=0.25; ranksep=0.2; edge [style=invis];\n", f);
-    for (unsigned g = 0; g < VMCS_NGROUP; g++)
-        vmcs_group(f, v, g);
-    // Columns: guest state; host state over the execution controls; the small groups. The edges only stack them.
-    fprintf(f, "  g%d -> g%d; g%d -> g%d -> g%d;\n  {rank=same; g%d; g%d; g%d;}\n", VMCS_G_HOST, VMCS_G_EXEC, VMCS_G_EXIT,
-            VMCS_G_ENTRY, VMCS_G_INFO, VMCS_G_GUEST, VMCS_G_HOST, VMCS_G_EXIT);
+    dot_begin_table(f, name, "Virtual-machine control structure", cap);
+    vmcs_columns(f, v);
     dot_end_table(f);
 }

@@ -85,8 +85,9 @@ static void tabs(struct vz *v, const struct vz_win *w)
             continue;
         bool on = i == v->view;
         int from = c;
+        const char *name = vz_views[i].tab + (vz_views[i].tab[0] == vz_views[i].key); // "Mem" shows its key as its first letter
         c = vz_at(w, 0, c, on ? VZ_A_TAB_ON : VZ_A_KEY, "%c", vz_views[i].key);
-        c = vz_text(w, 0, c, on ? VZ_A_TAB_ON : VZ_A_TAB, vz_views[i].tab);
+        c = vz_text(w, 0, c, on ? VZ_A_TAB_ON : VZ_A_TAB, name);
         if (on) // brackets: the choice is not told by colour alone
             vz_text(w, 0, from - 1, VZ_A_TAB_ON, "["), vz_text(w, 0, c, VZ_A_TAB_ON, "]");
         c++;
@@ -100,9 +101,11 @@ static const char *until_text(const struct vz *v, char *buf, size_t n)
     const struct sim_until *u = &v->until;
     if (u->insns)
         snprintf(buf, n, "%llu more instruction%s", (ull)(u->insns - v->ran), u->insns - v->ran == 1 ? "" : "s");
-    else if (u->has_rip)
-        snprintf(buf, n, "address %llx", (ull)u->rip);
-    else if (u->cycles)
+    else if (u->has_rip) {
+        char sym[64];
+        sim_symbol(v->m, u->rip, sym, sizeof sym);
+        snprintf(buf, n, "address %llx %s", (ull)u->rip, sym);
+    } else if (u->cycles)
         snprintf(buf, n, "cycle %llu", (ull)u->cycles);
     else if (u->events) {
         snprintf(buf, n, "the event");

@@ -190,8 +190,10 @@ static void click(struct vz *v)
     int at = 1;
     if (r == 2) {
         for (unsigned i = 0; i < VZ_NVIEW; i++) {
-            int end = at + 1 + (int)strlen(vz_views[i].tab);
-            if (vz_views[i].tabbed && c >= at && c < end)
+            int end = at + 1 + (int)strlen(vz_views[i].tab) - (vz_views[i].tab[0] == vz_views[i].key);
+            if (!vz_views[i].tabbed)
+                continue;
+            if (c >= at && c < end)
                 vz_show(v, (enum vz_view_id)i);
             at = end + 1;
         }

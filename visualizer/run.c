@@ -350,7 +350,8 @@ void vz_play_next(struct vz *v)
     }
     char text[200];
     vz_log_text(v, &p->ent[p->pos - 1], text, sizeof text);
-    vz_message(v, VZ_A_CURRENT, "reference %u of %u: %s", at, all, text);
+    char *after = p->ent[p->pos - 1].e.kind == EV_REF ? strchr(text, ' ') : NULL; // its number in the walk stands in the grid
+    vz_message(v, VZ_A_CURRENT, "%u of %u: %s", at, all, after ? after + 1 : text);
     if (p->ent[p->pos - 1].e.kind == EV_REF && v->view != VZ_V_walk && v->view != VZ_V_events)
         vz_show(v, VZ_V_walk);
 }

@@ -38,6 +38,8 @@ static uint64_t before(struct vz *v, uint64_t la, unsigned back)
     uint64_t base, start;
     sim_symbol(v->m, la, sym, sizeof sym);
     char *plus = strchr(sym, '+');
+    if (sym[0] && !plus && back > 1) // a label begins something: what stands before it may not be code
+        return la;
     if (plus) {
         *plus = 0;
         if (sim_symbol_addr(v->m, sym, &base) && base < la && la - base < 1024 && meets(v, base, la, back, &start))

@@ -23,9 +23,14 @@ static void draw_row(const struct vz_win *w, int r, const struct isa_cpu *c, uns
             vz_at(w, r, 58, a, "DPL%u", d->dpl);
     } else {
         vz_ar_text(ar, sizeof ar, d->seg.ar);
-        vz_at(w, r, 7, a, "%-16.16s %-16llx %8x  %s", what, (ull)d->seg.base, d->seg.limit, ar);
+        char *noun = strstr(ar, "data ");
+        if (!noun)
+            noun = strstr(ar, "code ");
+        if (noun) // the kind says that already
+            memmove(noun, noun + 5, strlen(noun + 5) + 1);
+        vz_at(w, r, 7, a, "%-14.14s %-12llx %8x  %s", what, (ull)d->seg.base, d->seg.limit, ar);
     }
-    vz_at(w, r, w->w - 1 - (int)strlen(users), VZ_A_CURRENT, "%s", users);
+    vz_text(w, r, 64, VZ_A_CURRENT, users);
 }
 
 void vz_view_gdt(struct vz *v, const struct vz_win *w, struct vz_pane *p)
@@ -54,7 +59,7 @@ void vz_view_gdt(struct vz *v, const struct vz_win *w, struct vz_pane *p)
             i++;
     }
     struct vz_win body = vz_sub(w, 1, 0, w->h - 1, w->w);
-    vz_text(w, 0, 1, VZ_A_TITLE, "sel   descriptor       base                limit  access rights");
+    vz_text(w, 0, 1, VZ_A_TITLE, "sel   descriptor     base            limit  access rights       held by");
     int top = vz_rows(p, &body, (int)n);
     for (int r = 0; r < body.h && top + r < (int)n; r++) {
         struct sim_desc d;

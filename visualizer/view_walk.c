@@ -219,8 +219,14 @@ void vz_view_walk(struct vz *v, const struct vz_win *w, struct vz_pane *p)
     if (reached == x.refs)
         vz_at(w, r, c, x.outcome == SIM_WALK_OK ? VZ_A_GOOD : VZ_A_BAD, ", %s%s", vz_walk_outcome(&x),
               x.outcome == SIM_WALK_OK ? "; the data access is one more" : "");
-    detail(w, ++r, &x.step[p->sel]);
-    r += 2;
-    for (unsigned i = 0; i < reached && r < w->h; i++) // where there is room: all of them
-        detail(w, r++, &x.step[i]);
+    r++;
+    if (w->h - r < (int)x.refs) { // no room for all of them
+        detail(w, r, &x.step[p->sel]);
+        return;
+    }
+    for (unsigned i = 0; i < reached; i++, r++) {
+        detail(w, r, &x.step[i]);
+        if ((int)i == p->sel)
+            vz_select(w, r, 0, w->w);
+    }
 }

@@ -41,7 +41,7 @@ struct vz *vz_open(const struct vz_options *opt, struct sim_error *err)
         return NULL;
     }
     v->grid.ascii = v->io.ascii;
-    vz_message(v, VZ_A_HINT, "Welcome. s executes one instruction, c runs on, 1-9 change the view, ? lists all keys, q leaves.");
+    vz_message(v, VZ_A_HINT, "Welcome. s steps, c runs, 1-9 change the view, ? lists all keys, q leaves.");
     return v;
 }
 
