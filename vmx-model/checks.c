@@ -256,7 +256,7 @@ static bool suggest(const struct vmx_check *k, const struct vmx_view *w, uint64_
     if (!k->has_good)
         return false;
     with.val = *val = k->good(w);
-    return !k->bad(&with);
+    return !k->applies(&with) || !k->bad(&with);
 }
 
 static void add_failure(struct vmx_entry_report *r, const struct vmx_check *k, const struct vmx_view *w, enum vmcs_field field,
