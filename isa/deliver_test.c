@@ -177,7 +177,12 @@ static void v86(void **state)
     assert_int_equal(t->c.mode, ISA_V86);
     assert_int_equal(t->c.rip, 0x7000);
     assert_int_equal(t->c.gpr[ISA_RSP], rsp);
-    assert_memory_equal(seg, t->c.seg, sizeof seg);
+    for (unsigned s = ISA_ES; s <= ISA_GS; s++) {
+        assert_int_equal(t->c.seg[s].sel, seg[s].sel);
+        assert_int_equal(t->c.seg[s].base, seg[s].base);
+        assert_int_equal(t->c.seg[s].limit, seg[s].limit);
+        assert_int_equal(t->c.seg[s].ar, seg[s].ar);
+    }
     // A handler outside level 0 cannot take it: #GP(selector), here without a handler either: triple fault
     st_init(t, ST_V86, 3);
     idt(0x20, ST_C32(1), HANDLER, ISA_SYS_INT32, 3, 0);

@@ -252,7 +252,7 @@ static void derived(void **state)
 static void blocking(void **state)
 {
     static const struct {
-        const char *bytes;
+        char bytes[4];
         unsigned want;
         bool ifl;
     } cases[] = {{"\x8e\xd0", ISA_BLOCK_MOVSS, true}, {"\x17", ISA_BLOCK_MOVSS, true},
