@@ -297,6 +297,11 @@ static void test_ept_accessed_dirty(void **state)
     assert_int_equal(kit_write(&k, la, 9), 0);
     assert_int_equal(kit_get(&k, kit_ept_entry(&k, eptp, 0x300000, 1)) & (EPT_A | EPT_D), EPT_A | EPT_D);
     assert_true(kit_get(&k, kit_entry(&k, root, 4, la, 1)) & ISA_PTE_D);
+    // D at the guest's level alone is not enough to write through a cached translation.
+    kit_map(&k, root, la + 0x1000, 0x301000, KIT_RW | ISA_PTE_A | ISA_PTE_D, 1);
+    kit_must_read(&k, la + 0x1000);
+    assert_int_equal(kit_write(&k, la + 0x1000, 9), 0);
+    assert_int_equal(kit_get(&k, kit_ept_entry(&k, eptp, 0x301000, 1)) & (EPT_A | EPT_D), EPT_A | EPT_D);
     kit_close(&k);
     // Without A/D flags the EPT is never written.
     kit_open(&k, false);
