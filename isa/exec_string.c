@@ -199,7 +199,10 @@ ISA_INLINE void truncate_registers(struct isa_cpu *c, const struct isa_insn *i, 
 ISA_INLINE int repeat(struct isa_cpu *c, const struct isa_insn *i, enum str_op op, unsigned n)
 {
     uint64_t left = get_asz(c, i, ISA_RCX), done = 0;
-    const uint64_t cc[] = {c->cc_kind, c->cc_a, c->cc_b, c->cc_res};
+    const bool compares = op == CMPS || op == SCAS, goes_on = compares && c->rep_cut;
+    const uint64_t cc[] = {goes_on ? c->rep_cc[0] : c->cc_kind, goes_on ? c->rep_cc[1] : c->cc_a, goes_on ? c->rep_cc[2] : c->cc_b,
+                           goes_on ? c->rep_cc[3] : c->cc_res};
+    c->rep_cut = false;
     if (i->asz == 4)
         truncate_registers(c, i, op);
     while (left != 0) {
@@ -207,13 +210,13 @@ ISA_INLINE int repeat(struct isa_cpu *c, const struct isa_insn *i, enum str_op o
             c->cycles += i->cost;
         int r = step(c, i, op, n);
         if (r) {
-            if (op == CMPS || op == SCAS) // a fault gives the flags back as they were at the start
+            if (compares) // a fault gives the flags back as they were at the start
                 isa_cc_set(c, (enum isa_cc_kind)cc[0], cc[1], cc[2], cc[3]);
             return r;
         }
         set_asz(c, i, ISA_RCX, --left);
         done++;
-        if ((op == CMPS || op == SCAS) && isa_zf(c) != (i->rep == ISA_REP_F3))
+        if (compares && isa_zf(c) != (i->rep == ISA_REP_F3))
             break;
         if (left != 0 && run_starts(c, i, op, n, done) && !must_yield(c, i, done)) {
             uint64_t most = until_budget(c, i), k = run(c, i, op, n, left < most ? left : most);
@@ -223,6 +226,10 @@ ISA_INLINE int repeat(struct isa_cpu *c, const struct isa_insn *i, enum str_op o
         }
         if (left != 0 && must_yield(c, i, done)) {
             c->rip = isa_insn_rip(c, i);
+            if (compares) {
+                c->rep_cut = true;
+                memcpy(c->rep_cc, cc, sizeof cc);
+            }
             return 0;
         }
     }

@@ -75,6 +75,7 @@ void engine_outcome(struct sim_cpu *cpu, int r)
     struct isa_cpu *c = &cpu->isa;
     struct engine_cpu *e = cpu->eng;
     c->attention = 1;
+    c->rep_cut = false;
     if (r == ISA_R_FAULT) {
         e->last = c->fault;
         e->last_rip = e->deliver_rip = c->rip;
