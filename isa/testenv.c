@@ -369,6 +369,12 @@ static unsigned build(struct isa_testenv *t)
     return n;
 }
 
+// A repeated string instruction has iterations left: RIP still stands at it.
+static bool gave_way(const struct isa_cpu *c, const struct isa_insn *i)
+{
+    return (isa_opinfo[i->op].props & ISA_F_REP) && i->rep != ISA_REP_NONE && c->rip == isa_insn_rip(c, i);
+}
+
 // Run the block in t->insn. RIP, cycles and insns are exact afterwards.
 static int run_block(struct isa_testenv *t)
 {
@@ -393,6 +399,8 @@ static int run_block(struct isa_testenv *t)
     else if (r == ISA_R_FAULT)
         c->rip = rip + at->off;
     c->insns += at->idx;
+    if (whole && at > t->insn && gave_way(c, at - 1))
+        c->insns--;
     c->cycles += at->cost_before;
     c->at = NULL;
     return r;
@@ -406,7 +414,10 @@ int isa_te_run(struct isa_testenv *t, uint64_t max)
     int r = ISA_R_STOP;
     while (c->insns < end && c->activity == ISA_ACTIVE && r == ISA_R_STOP) {
         t->block = end - c->insns < block ? (unsigned)(end - c->insns) : block;
+        uint64_t before = c->insns;
         r = build(t) ? run_block(t) : ISA_R_FAULT;
+        if (r == ISA_R_STOP && t->one_chunk && c->insns == before)
+            break;
         if (r == ISA_R_FAULT && t->deliver) {
             r = t->deliver(c);
             c->insns++; // a delivery counts, so that a guest that only faults comes to an end

@@ -31,6 +31,7 @@ struct isa_testenv {
     // the machine; change it between runs
     bool mirror;    // fill the inline TLB (default true)
     bool tail;      // use the tail-calling handlers where the build has them (default false)
+    bool one_chunk; // return when a repeated instruction gives way, instead of entering it again (default false)
     unsigned block; // instructions per block, 1..ISA_TE_BLOCK (default 1)
     uint64_t features[4];
     uint32_t cost[ISA_COST_NUM];
@@ -88,7 +89,7 @@ void isa_te_flush(struct isa_testenv *t); // empty the inline TLB
 
 // Run until `max` instructions have retired (ISA_R_STOP), or the processor leaves ISA_ACTIVE (ISA_R_STOP), or a fault that nobody
 // delivers (ISA_R_FAULT; cpu.fault is set and RIP at the instruction), or a VM exit. A repeated string instruction that gives way
-// is entered again. cpu.insns and cpu.cycles count on.
+// is entered again (but see one_chunk). cpu.insns and cpu.cycles count on.
 int isa_te_run(struct isa_testenv *t, uint64_t max);
 
 #endif
