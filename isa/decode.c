@@ -555,7 +555,8 @@ static enum isa_rule wind_up(struct dec *d, const struct isa_opinfo *op)
         return ISA_RULE_UD_LOCK;
     if (d->seg >= 0)
         i->seg = (uint8_t)d->seg;
-    i->segchk = i->seg >= ISA_FS || (!d->is64 && !d->m->flat);
+    // A code segment is never writable, so CS overrides are checked even where all segments are flat.
+    i->segchk = i->seg >= ISA_FS || (!d->is64 && (!d->m->flat || i->seg == ISA_CS));
     i->lock = d->plock;
     i->rep = op->props & ISA_F_REP ? d->rep : ISA_REP_NONE;
     i->cc = op->props & ISA_F_COND ? d->opcode & 15 : 0;

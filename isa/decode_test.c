@@ -122,7 +122,7 @@ static void segments(void **state)
         {ISA_LONG64, true, "498b04e4", ISA_DS, false},    {ISA_LONG64, true, "498b4500", ISA_DS, false},
         {ISA_LONG64, false, "268b4500", ISA_SS, false},   {ISA_LONG64, true, "658b03", ISA_GS, true},
         {ISA_LONG64, true, "65268b03", ISA_GS, true},     {ISA_LONG64, true, "65a5", ISA_GS, true},
-        {ISA_PROT32, true, "2ea4", ISA_CS, false},        {ISA_PROT32, false, "d7", ISA_DS, true},
+        {ISA_PROT32, true, "2ea4", ISA_CS, true},         {ISA_PROT32, false, "d7", ISA_DS, true},
         {ISA_PROT32, true, "64a100000000", ISA_FS, true},
     };
     for (unsigned k = 0; k < sizeof t / sizeof t[0]; k++) {

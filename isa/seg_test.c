@@ -248,6 +248,17 @@ static void derived(void **state)
     assert_int_equal(t->c.mode_key, (unsigned)ISA_V86 | ISA_KEY_CPL3);
 }
 
+// A write through a CS override faults even where all segments are flat; a read does not.
+static void cs_override(void **state)
+{
+    st_init(t, ST_P32, 0);
+    st_code(t, "\x2e\x89\x03", 3); // mov cs:[ebx], eax
+    assert_int_equal(st_step(t), ISA_R_FAULT);
+    assert_int_equal(t->c.fault.rule, ISA_RULE_GP_TYPE_WRITE);
+    st_code(t, "\x2e\x8b\x03", 3);
+    assert_int_equal(st_step(t), 0);
+}
+
 // MOV SS and POP SS hold interrupts off for one instruction, LSS does not; STI only if IF was 0.
 static void blocking(void **state)
 {
@@ -280,7 +291,7 @@ int main(void)
         cmocka_unit_test(parse),          cmocka_unit_test(load_checks), cmocka_unit_test(accessed),
         cmocka_unit_test(null64),         cmocka_unit_test(paragraphs),  cmocka_unit_test(system_registers),
         cmocka_unit_test(operand_checks), cmocka_unit_test(operands64),  cmocka_unit_test(derived),
-        cmocka_unit_test(blocking),
+        cmocka_unit_test(blocking),       cmocka_unit_test(cs_override),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
