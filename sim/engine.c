@@ -7,6 +7,7 @@
 #include "sim/engine.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "isa/deliver.h"
 #include "isa/flags.h"
@@ -172,11 +173,31 @@ static bool fits(const struct sim_cpu *cpu, const struct block *b)
 
 // --- running
 
-static void emit_insn(struct sim_cpu *cpu, const struct isa_insn *i)
+// What observers of everything see before an instruction: its fetch, then the instruction.
+static void emit_fetch(struct sim_cpu *cpu, uint64_t la, uint64_t pa, unsigned n)
+{
+    struct ev e = {.kind = EV_MEM};
+    e.u.mem.la = cpu->isa.mode == ISA_LONG64 ? la : (uint32_t)la;
+    e.u.mem.pa.v = pa;
+    e.u.mem.size = (uint8_t)n;
+    e.u.mem.acc = ISA_ACC_X;
+    memcpy(&e.u.mem.value, ram_at(&cpu->m->ram, (struct hpa){pa}), n < 8 ? n : 8);
+    ev_emit(cpu, &e);
+}
+
+static void emit_insn(struct sim_cpu *cpu, const struct block *b)
 {
     struct ev e = {.kind = EV_INSN};
-    e.u.insn_.i = i;
-    ev_emit(cpu, &e);
+    if (ev_wanted(cpu->m, EV_MEM)) {
+        uint64_t la = engine_code_la(&cpu->isa);
+        unsigned first = b->cross ? 0x1000 - (unsigned)(b->pa & 0xfff) : b->bytes;
+        emit_fetch(cpu, la, b->pa, first);
+        if (b->cross)
+            emit_fetch(cpu, la + first, b->pa2, b->bytes - first);
+    }
+    e.u.insn_.i = b->insn;
+    if (ev_wanted(cpu->m, EV_INSN))
+        ev_emit(cpu, &e);
 }
 
 // One instruction, with what must be seen after each: single-step traps, the end of blocking and of RF.
@@ -218,8 +239,8 @@ static void step(struct sim_cpu *cpu)
         engine_outcome(cpu, r);
         return;
     }
-    if (ev_wanted(cpu->m, EV_INSN))
-        emit_insn(cpu, b->insn);
+    if (engine_observed(cpu->m))
+        emit_insn(cpu, b);
     c->gpr[ISA_REG_RIP] = c->rip;
     c->at = b->insn;
     if (single)
