@@ -128,6 +128,13 @@ void mmu_mirror_clear(struct sim_machine *m);
 void mmu_code_page(struct sim_machine *m, struct hpa pa);
 
 // tlb (sim/tlb.c)
+static inline bool mmu_guarded(const struct sim_machine *m, struct hpa pa)
+{
+    for (unsigned n = 0; n < m->ncpus; n++)
+        if (tlb_guards(m->cpu[n]->tlb, pa))
+            return true;
+    return false;
+}
 struct tlb *tlb_create(const struct sim_profile *p);
 void tlb_destroy(struct tlb *t);
 

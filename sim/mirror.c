@@ -31,7 +31,7 @@ void mmu_mirror_fill(struct sim_cpu *c, uint64_t la, struct hpa pa, uint64_t dat
         return;
     isa->rd[isa_mirror_slot(la)] = m;
     if ((data & TLB_DATA_DIRTY) && (e & EPT_W) && isa_pg_check(&s->pg, g, user, ISA_ACC_W, false) == ISA_RULE_NONE &&
-        !engine_page_has_code(c->m, page))
+        !engine_page_has_code(c->m, page) && !mmu_guarded(c->m, page))
         isa->wr[isa_mirror_slot(la)] = m;
 }
 
@@ -81,7 +81,7 @@ void mmu_mirror_clear(struct sim_machine *m)
             mmu_mirror_clear_cpu(m->cpu[i]);
 }
 
-void mmu_code_page(struct sim_machine *m, struct hpa pa)
+void mmu_mirror_drop_writes(struct sim_machine *m, struct hpa pa)
 {
     const uint8_t *host = ram_at(&m->ram, (struct hpa){pa.v & ~0xfffull});
     if (!host)
@@ -93,6 +93,8 @@ void mmu_code_page(struct sim_machine *m, struct hpa pa)
                 e->tag = ISA_MIRROR_EMPTY;
         }
 }
+
+void mmu_code_page(struct sim_machine *m, struct hpa pa) { mmu_mirror_drop_writes(m, pa); }
 
 // --- contexts
 
@@ -183,7 +185,7 @@ static unsigned check_data(const struct sim_cpu *c, const struct isa_mirror *e, 
     const uint8_t *host = ram_at(&c->m->ram, pa);
     assert(host && e->addend + la == (uint64_t)(uintptr_t)host);
     assert(!bus_mmio_at(c->m, pa));
-    assert(!write || !engine_page_has_code(c->m, pa));
+    assert(!write || (!engine_page_has_code(c->m, pa) && !mmu_guarded(c->m, pa)));
     (void)user;
     return 1;
 }

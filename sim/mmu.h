@@ -5,7 +5,8 @@
 //   1. an entry mirrors a live L1 dTLB (fx: iTLB) entry of its context, or the identity of the paging-off context;
 //   2. tlb_drop() alone removes L1 entries, and it drops the mirror of the page in all contexts;
 //   3. wr entries only where D is set at both levels and the context may write; rd entries only where it may read;
-//   4. plain RAM only; wr never where decoded code is; nothing while INSN, MEM or TLB_STALE have listeners or cfg.no_mirror is set;
+//   4. plain RAM only; wr never where decoded code is, nor where paging-structure entries are that live TLB entries were made from;
+//      nothing while INSN, MEM or TLB_STALE have listeners or cfg.no_mirror is set;
 //   5. L1 replacement is by fill order, so hits that the mirror hides change nothing.
 #ifndef SIM_MMU_H
 #define SIM_MMU_H
@@ -78,12 +79,17 @@ struct tlb_unit_state {
     struct tlb_entry *entry;
     uint64_t *live; // bit map over hot[]
 };
+#define TLB_SRC_SIZE    65536u
+#define TLB_SRC_GUARDED 0x8000u
 struct tlb {
     struct tlb_unit_state u[TLB_NUNIT];
     struct sim_cpu *cpu; // whose mirrors the entries back; set by mmu_reset()
     uint64_t clock;      // stamps
     uint64_t walk;       // number of the walk under way: what it fills serves only later walks
     unsigned fragments;  // live entries smaller than the guest page they translate
+    // Where the paging-structure entries lie that live TLB entries were made from, so that the write which makes one stale is noticed:
+    // how many sources per page (bit 15: the page must not be written inline) and per 8 bytes, by address modulo the array.
+    uint16_t src_page[TLB_SRC_SIZE], src_word[TLB_SRC_SIZE];
 };
 
 #define TLB_K0_VALID       1ull
@@ -140,6 +146,11 @@ uint64_t tlb_data(const struct tlb_entry *e); // struct tlb_hot.data of an entry
 // The one function that removes an entry; drops its mirrors.
 void tlb_drop(struct tlb *t, enum tlb_unit unit, unsigned i);
 
+// May writes to the page bypass the TLB's attention? Not if a source lies there.
+static inline bool tlb_guards(const struct tlb *t, struct hpa pa) { return t->src_page[pa.v >> 12 & (TLB_SRC_SIZE - 1)] != 0; }
+// n bytes at pa, of one page that the TLB guards, were written: entries made from them may be stale now.
+void tlb_written(struct tlb *t, struct hpa pa, unsigned n);
+
 // Which entries an invalidation drops.
 struct tlb_select {
     uint32_t units;           // bit set of enum tlb_unit
@@ -167,7 +178,8 @@ void mmu_mirror_fill(struct sim_cpu *c, uint64_t la, struct hpa pa, uint64_t dat
 void mmu_mirror_fill_fetch(struct sim_cpu *c, uint64_t la, struct hpa pa);
 void mmu_mirror_drop(struct sim_cpu *c, enum tlb_unit unit, uint64_t la, unsigned shift);
 void mmu_mirror_clear_cpu(struct sim_cpu *c);
-void mmu_mirror_select(struct sim_cpu *c); // context number of the current context into isa.mctx
+void mmu_mirror_drop_writes(struct sim_machine *m, struct hpa pa); // no wr entry for this page any more
+void mmu_mirror_select(struct sim_cpu *c);                         // context number of the current context into isa.mctx
 // Assert the invariants; returns how many mirror entries are live. Debug builds call it after every slow path.
 unsigned mmu_mirror_check(struct sim_cpu *c);
 

@@ -172,6 +172,9 @@ static void phys_write(struct sim_cpu *c, struct hpa pa, const uint8_t *buf, uns
             if (engine_page_has_code(c->m, pa))
                 engine_code_written(c->m, pa, n);
             memcpy(p, buf, n);
+            if (mmu_guarded(c->m, pa))
+                for (unsigned k = 0; k < c->m->ncpus; k++)
+                    tlb_written(c->m->cpu[k]->tlb, pa, n);
         }
         return;
     }
@@ -277,7 +280,7 @@ void *mmu_host_run(struct isa_cpu *isa, uint64_t la, uint64_t max, uint64_t *len
         pa.v = (data & TLB_DATA_FRAME) | (la & ((1ull << tlb_class_shift[u->hot[i].key0 >> 1 & 3]) - 1));
     }
     uint8_t *p = ram_at(&c->m->ram, pa);
-    if (!p || bus_mmio_at(c->m, pa) || ((acc & WRITES) && engine_page_has_code(c->m, pa)))
+    if (!p || bus_mmio_at(c->m, pa) || ((acc & WRITES) && (engine_page_has_code(c->m, pa) || mmu_guarded(c->m, pa))))
         return NULL;
     uint64_t room = 4096 - (la & 0xfff);
     *len = max < room ? max : room;

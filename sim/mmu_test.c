@@ -211,6 +211,12 @@ static void test_five_levels(void **state)
     kit_nonroot(&k, kit_ept(&k, 0x800000, 1, false), 1);
     kit_listen(&k, KIT_TRANSLATION);
     assert_int_equal(kit_cold(&k, la), 29);
+    kit_nonroot(&k, kit_ept_deep(&k, 0x800000, 1, false, 5), 1);
+    assert_int_equal(kit_cold(&k, la), 35);
+    struct sim_walk w;
+    sim_translate(k.m, 0, la, ISA_ACC_R, &w);
+    assert_int_equal(w.refs, 35);
+    assert_int_equal(w.ept_levels, 5);
     kit_close(&k);
 }
 

@@ -138,12 +138,17 @@ static inline void kit_ept_map(struct kit *k, uint64_t eptp, uint64_t gpa, uint6
     kit_put(k, kit_ept_entry(k, eptp, gpa, level), hpa | perms | KIT_WB | (level > 1 ? EPT_PS : 0));
 }
 // An EPT that maps guest-physical 0..limit to host-physical + bias, with pages of one level.
-static inline uint64_t kit_ept(struct kit *k, uint64_t limit, unsigned level, bool ad)
+static inline uint64_t kit_ept_deep(struct kit *k, uint64_t limit, unsigned level, bool ad, unsigned levels)
 {
-    uint64_t eptp = kit_ept_table(k) | 3 << 3 | 6 | (ad ? EPTP_AD : 0);
+    uint64_t eptp = kit_ept_table(k) | (levels - 1) << 3 | 6 | (ad ? EPTP_AD : 0);
     for (uint64_t g = 0; g < limit; g += 1ull << ept_shift(level))
         kit_ept_map(k, eptp, g, g + k->bias, EPT_RWX, level);
     return eptp;
+}
+
+static inline uint64_t kit_ept(struct kit *k, uint64_t limit, unsigned level, bool ad)
+{
+    return kit_ept_deep(k, limit, level, ad, 4);
 }
 
 // Processor modes, set raw.

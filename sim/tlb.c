@@ -60,6 +60,79 @@ static void emit_entry(struct tlb *t, enum ev_kind kind, const struct tlb_entry 
     }
 }
 
+// --- sources
+
+// First-level entries are not counted where a second level holds the same: it would cost each promotion.
+static bool counted(const struct tlb *t, enum tlb_unit unit) { return unit > TLB_DTLB || !t->u[TLB_STLB].ways; }
+static unsigned page_bucket(struct hpa pa) { return (unsigned)(pa.v >> 12) & (TLB_SRC_SIZE - 1); }
+static unsigned word_bucket(uint64_t pa) { return (unsigned)(pa >> 3) & (TLB_SRC_SIZE - 1); }
+
+static void count_sources(struct tlb *t, const struct tlb_entry *e)
+{
+    for (unsigned k = 0; k < 2; k++) {
+        if (!e->src_size[k])
+            continue;
+        uint16_t *page = &t->src_page[page_bucket(e->src[k])];
+        if (!(*page & TLB_SRC_GUARDED)) {
+            *page |= TLB_SRC_GUARDED;
+            if (t->cpu)
+                mmu_mirror_drop_writes(t->cpu->m, e->src[k]);
+        }
+        ++*page;
+        t->src_word[word_bucket(e->src[k].v)]++;
+    }
+}
+
+static void uncount_sources(struct tlb *t, const struct tlb_entry *e)
+{
+    for (unsigned k = 0; k < 2; k++)
+        if (e->src_size[k]) {
+            t->src_page[page_bucket(e->src[k])]--; // stays guarded until the next write
+            t->src_word[word_bucket(e->src[k].v)]--;
+        }
+}
+
+static bool made_from(const struct tlb_entry *e, struct hpa pa, unsigned n)
+{
+    for (unsigned k = 0; k < 2; k++)
+        if (e->src_size[k] && e->src[k].v < pa.v + n && pa.v < e->src[k].v + e->src_size[k])
+            return true;
+    return false;
+}
+
+static void mark_stale(struct tlb *t, struct hpa pa, unsigned n)
+{
+    uint64_t now;
+    for (unsigned unit = 0; unit < TLB_NUNIT; unit++)
+        for (unsigned i = 0; i < total(&t->u[unit]); i++) {
+            struct tlb_entry *e = &t->u[unit].entry[i];
+            if (!e->valid || !made_from(e, pa, n))
+                continue;
+            bool stale = tlb_entry_is_stale(t->cpu->m, e, &now);
+            if (stale && !e->stale) {
+                e->stale_cycle = engine_now(&t->cpu->isa);
+                e->stale_rip = engine_rip(&t->cpu->isa);
+            }
+            e->stale = stale;
+        }
+}
+
+void tlb_written(struct tlb *t, struct hpa pa, unsigned n)
+{
+    uint16_t *page = &t->src_page[page_bucket(pa)];
+    if (!(*page & ~TLB_SRC_GUARDED)) {
+        *page = 0; // no source is left here
+        return;
+    }
+    for (uint64_t a = pa.v & ~7ull; a < pa.v + n; a += 8)
+        if (t->src_word[word_bucket(a)]) {
+            mark_stale(t, pa, n);
+            return;
+        }
+}
+
+// --- entries come and go
+
 void tlb_drop(struct tlb *t, enum tlb_unit unit, unsigned i)
 {
     struct tlb_unit_state *u = &t->u[unit];
@@ -70,6 +143,8 @@ void tlb_drop(struct tlb *t, enum tlb_unit unit, unsigned i)
     u->by_size[u->hot[i].key0 >> 1 & 3]--;
     t->fragments -= (u->hot[i].data & TLB_DATA_FRAGMENT) != 0;
     u->hot[i].key0 = 0;
+    if (counted(t, unit))
+        uncount_sources(t, e);
     if (t->cpu && (unit == TLB_ITLB || unit == TLB_DTLB))
         mmu_mirror_drop(t->cpu, unit, e->tag, e->page_shift);
 }
@@ -115,6 +190,8 @@ static void insert(struct tlb *t, enum tlb_unit unit, const struct tlb_entry *e,
     u->live[i / 64] |= 1ull << i % 64;
     u->by_size[key0 >> 1 & 3]++;
     t->fragments += (data & TLB_DATA_FRAGMENT) != 0;
+    if (counted(t, unit))
+        count_sources(t, e);
     if (t->cpu) {
         t->cpu->stat[SIM_STAT_TLB_FILLS]++;
         emit_entry(t, EV_TLB_FILL, &u->entry[i]);
@@ -276,7 +353,10 @@ void tlb_refresh_stale(struct sim_machine *m, unsigned cpu)
         for (unsigned i = 0; i < total(&t->u[unit]); i++) {
             uint64_t now;
             struct tlb_entry *e = &t->u[unit].entry[i];
-            if (e->valid)
-                e->stale = tlb_entry_is_stale(m, e, &now);
+            if (!e->valid)
+                continue;
+            e->stale = tlb_entry_is_stale(m, e, &now);
+            if (!e->stale)
+                e->stale_cycle = e->stale_rip = 0;
         }
 }

@@ -40,7 +40,7 @@ struct tlb_entry {
     uint8_t src_size[2];             // their sizes in bytes (0: none)
     bool src_leaf_large[2];          // they map a large page by their PS bit
     bool stale;                      // a source has changed since
-    uint64_t stale_cycle, stale_rip; // the write that made it stale
+    uint64_t stale_cycle, stale_rip; // the guest's write that made it stale (0: not by a guest's write)
     uint64_t lru;                    // when it was filled, by the TLB's own count
     uint64_t walk;                   // number of the walk that filled it
 };

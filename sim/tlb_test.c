@@ -619,6 +619,56 @@ static void test_stale_by_inspection(void **state)
     kit_close(&k);
 }
 
+// The write that made an entry stale is known, though the page table was written inline before it became a source.
+static void test_stale_writer(void **state)
+{
+    struct kit k;
+    kit_open(&k, false);
+    uint64_t root = kit_table(&k), la = 0x200000, win = 0x40000000, v;
+    kit_map(&k, root, la, 0x300000, KIT_RW, 1);
+    uint64_t at = kit_entry(&k, root, 4, la, 1);
+    kit_map(&k, root, win, at & ~0xfffull, KIT_RW, 1); // the page table itself
+    kit_long(&k, root);
+    struct isa_cpu *c = &k.c->isa;
+    assert_int_equal(isa_st64(c, win + 0xff8, 0), 0);
+    assert_non_null(isa_hit(c->wr, c, win, 8));
+    assert_int_equal(isa_ld64(c, la, &v), 0);
+    assert_null(isa_hit(c->wr, c, win, 8));
+    c->rip = 0x1234;
+    c->cycles += 1000;
+    uint64_t then = c->cycles, slot = win + (at & 0xfff);
+    assert_int_equal(isa_ld64(c, slot, &v), 0);
+    assert_int_equal(isa_st64(c, slot, v | 1ull << 9), 0); // an available bit: no entry is stale for that
+    assert_int_equal(isa_st64(c, slot, v ^ 0x1000), 0);
+    c->rip = 0x5678;
+    c->cycles += 1000;
+    assert_int_equal(isa_st64(c, slot, v ^ 0x3000), 0); // stale already
+    tlb_refresh_stale(k.m, 0);
+    unsigned pos = 0, stale = 0;
+    for (const struct tlb_entry *e; (e = tlb_next(k.c->tlb, &pos));)
+        if (e->stale) {
+            assert_int_equal(e->tag, la);
+            assert_int_equal(e->stale_rip, 0x1234);
+            assert_int_equal(e->stale_cycle, then);
+            stale++;
+        }
+    assert_int_equal(stale, 2);
+    assert_int_equal(isa_st64(c, slot, v), 0); // as it was: not stale
+    pos = 0;
+    for (const struct tlb_entry *e; (e = tlb_next(k.c->tlb, &pos));)
+        assert_false(e->stale);
+    // Once no entry comes from the page any more, it is written inline again.
+    sim_tlb_flush_all(k.m, 0);
+    kit_map(&k, root, win + 0x1000, 0x305000, KIT_RW, 1);
+    kit_map(&k, root, win + 0x40000000, at & ~0xfffull, KIT_RW, 2 - 1);
+    sim_tlb_flush_all(k.m, 0);
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(isa_st64(c, win + 0x40000000 + 0xff8, 0), 0);
+    assert_non_null(isa_hit(c->wr, c, win + 0x40000000, 8));
+    mmu_mirror_check(k.c);
+    kit_close(&k);
+}
+
 // --- replacement
 
 static void read_set(struct kit *k, unsigned n) { kit_must_read(k, 0x200000 + n * 0x4000ull); } // teach: dTLB 4 sets, STLB 16 sets
@@ -711,6 +761,7 @@ int main(void)
         cmocka_unit_test(test_missing_invept),
         cmocka_unit_test(test_stale),
         cmocka_unit_test(test_stale_by_inspection),
+        cmocka_unit_test(test_stale_writer),
         cmocka_unit_test(test_replacement),
         cmocka_unit_test(test_evictions_are_told),
     };
