@@ -127,7 +127,8 @@ static const struct {
 #include "sim/stats.def"
 #undef S
 };
-#define NSTATS (sizeof stat_info / sizeof *stat_info)
+#define NSTATS  (sizeof stat_info / sizeof *stat_info)
+#define NLISTED (2 + SIM_STAT_TLB_HITS) // the rest tells of the simulator, not of the machine (sim/stats.def)
 
 bool sim_stat(struct sim_machine *m, unsigned cpu, const char *name, uint64_t *val)
 {
@@ -141,8 +142,8 @@ bool sim_stat(struct sim_machine *m, unsigned cpu, const char *name, uint64_t *v
         }
     return false;
 }
-const char *sim_stat_name(unsigned n) { return n < NSTATS ? stat_info[n].name : NULL; }
-const char *sim_stat_text(unsigned n) { return n < NSTATS ? stat_info[n].text : NULL; }
+const char *sim_stat_name(unsigned n) { return n < NLISTED ? stat_info[n].name : NULL; }
+const char *sim_stat_text(unsigned n) { return n < NLISTED ? stat_info[n].text : NULL; }
 
 // --- names
 
