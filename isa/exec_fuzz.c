@@ -49,8 +49,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         abort();
     const uint8_t *code = data + 32;
     size_t len = n - 32 < 0x1000 ? n - 32 : 0x1000;
-    for (size_t k = 0; k < SIZE; k++)
-        t->ram[k] = data[k % n];
+    for (size_t k = 0; k < SIZE; k += n)
+        memcpy(t->ram + k, data, n < SIZE - k ? n : SIZE - k);
     isa_te_mode(t, (enum isa_mode)(data[16] % ISA_NMODE), data[17] & 3);
     struct isa_cpu *c = &t->cpu;
     registers(c, data);

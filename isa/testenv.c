@@ -31,7 +31,8 @@ static int page_fault(struct isa_testenv *t, uint64_t la, unsigned acc, enum isa
 // 0, or the page fault of the first byte that the access may not touch.
 static int check(struct isa_testenv *t, uint64_t la, unsigned n, unsigned acc)
 {
-    for (uint64_t a = la, end = la + n; a < end; a = (a | 0xfff) + 1) {
+    uint64_t a = la, pages = (((la & 0xfff) + n - 1) >> 12) + 1; // counted: the last byte may lie beyond the end of addresses
+    for (; pages != 0; pages--, a = (a | 0xfff) + 1) {
         if (!in_ram(t, a, 1))
             return page_fault(t, a, acc, ISA_RULE_PF_NOT_PRESENT);
         unsigned l = t->rights[(a - t->base) >> 12];
