@@ -325,6 +325,9 @@ static void deterministic(void **state)
           "ringside.expect_equal(table.concat(keys, ' '), '-3 1 10 a b m z true', 'pairs() is sorted')\n"
           "ringside.expect_equal(tostring({}), 'table', 'no addresses')\n"
           "ringside.check(not pcall(math.randomseed), 'no seed from the host')\n"
+          "local co = coroutine.wrap(function() return xpcall(function(a) coroutine.yield(a) error('e', 0) end, function(e) return "
+          "e .. '!' end, 4) end)\n"
+          "ringside.expect_equal({co(), select(2, co())}, {4, 'e!'}, 'xpcall() with a yield')\n"
           "for k in pairs(t) do t[k] = nil end ringside.check(next(t) == nil, 'removal while traversing')\n"
           "local p = setmetatable({}, {__pairs = function() return function(_, k) return not k and 1 or nil end, nil, nil end})\n"
           "local n = 0 for k in pairs(p) do n = n + 1 end ringside.expect_equal(n, 1, '__pairs')");

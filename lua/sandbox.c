@@ -138,6 +138,34 @@ static int base_setmetatable(lua_State *L)
     return 1;
 }
 
+// A message handler that stands aside while the script is being ended: errors of the step limit are raised inside a hook, where nothing
+// could interrupt the script's own handler.
+static int handle_message(lua_State *L)
+{
+    lua_settop(L, 1);
+    if (lx_of(L)->fatal)
+        return 1;
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, 1, 1);
+    return 1;
+}
+
+static int all_results(lua_State *L, int status, lua_KContext ctx) { return lua_gettop(L); }
+
+// xpcall(f, handler, ...)
+static int base_xpcall(lua_State *L)
+{
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    lua_pushvalue(L, 2);
+    lua_pushcclosure(L, handle_message, 1);
+    lua_replace(L, 2);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_callk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, all_results);
+    return lua_gettop(L);
+}
+
 static int base_tostring(lua_State *L)
 {
     luaL_checkany(L, 1);
@@ -255,6 +283,7 @@ void lx_open_sandbox(lua_State *L)
     lua_pushglobaltable(L);
     luaL_setfuncs(L, base, 0);
     wrap(L, "load", base_load);
+    wrap(L, "xpcall", base_xpcall);
     lua_getglobal(L, LUA_STRLIBNAME);
     lua_pushnil(L);
     lua_setfield(L, -2, "dump");
