@@ -9,12 +9,14 @@
 
 #include "sim/inspect.h"
 #include "sim/loader.h"
+#include "sim/vmx_setup.h"
 
 #define CODE    0x100000u
 #define HANDLER 0x101000u
 #define GUEST   0x102000u
 #define VMXON   0x140000u
 #define VMCS    0x141000u
+#define STUB    0x142000u
 #define CHASE   0x400000u
 #define SECONDS 0.6
 
@@ -65,21 +67,13 @@ static const uint8_t syscall_handler[] = {
     0x48, 0xff, 0xc2, // inc rdx
     0x48, 0x0f, 0x07, // sysretq
 };
-#define VMX_FIRST_HLT 26
-#define VMX_EXIT      31
 static const uint8_t vmx_code[] = {
-    0xf3, 0x0f, 0xc7, 0x34, 0x25, 0x00, 0x00, 0x15, 0x00, // vmxon [0x150000]
-    0x66, 0x0f, 0xc7, 0x34, 0x25, 0x08, 0x00, 0x15, 0x00, // vmclear [0x150008]
-    0x0f, 0xc7, 0x34, 0x25, 0x08, 0x00, 0x15, 0x00,       // vmptrld [0x150008]
-    0xf4,                                                 // hlt: the VMCS is filled in here
-    0x0f, 0x01, 0xc2,                                     // vmlaunch
-    0xf4,                                                 // hlt: the entry failed
-    0xb8, 0x1e, 0x68, 0x00, 0x00,                         // exit: mov eax, GUEST_RIP
-    0x0f, 0x78, 0xc3,                                     // vmread rbx, rax
-    0x48, 0x83, 0xc3, 0x02,                               // add rbx, 2
-    0x0f, 0x79, 0xc3,                                     // vmwrite rax, rbx
-    0x0f, 0x01, 0xc3,                                     // vmresume
-    0xf4,                                                 // hlt
+    0xb8, 0x1e, 0x68, 0x00, 0x00, // mov eax, GUEST_RIP
+    0x0f, 0x78, 0xc3,             // vmread rbx, rax
+    0x48, 0x83, 0xc3, 0x02,       // add rbx, 2
+    0x0f, 0x79, 0xc3,             // vmwrite rax, rbx
+    0x0f, 0x01, 0xc3,             // vmresume
+    0xf4,                         // hlt
 };
 static const uint8_t vmx_guest[] = {
     0x0f, 0xa2, // again: cpuid
@@ -145,77 +139,12 @@ static int setup_syscall(struct sim_machine *m, struct sim_error *err)
     return 0;
 }
 
-static void put(struct sim_machine *m, enum vmcs_field f, uint64_t v) { sim_vmcs_write(m, 0, vmcs_field_info[f].encoding, v); }
-
-static void guest_segment(struct sim_machine *m, enum vmcs_field sel, enum vmcs_field limit, enum vmcs_field ar, uint64_t s,
-                          uint64_t l, uint64_t a)
-{
-    put(m, sel, s);
-    put(m, limit, l);
-    put(m, ar, a);
-}
-
-// Control words: what must be 1, and the wishes.
-static uint64_t control(uint64_t cap, uint64_t wish) { return ((cap & 0xffffffff) | wish) & cap >> 32; }
-
-static void fill_vmcs(struct sim_machine *m)
-{
-    const struct isa_cpu *c = sim_cpu(m, 0);
-    uint64_t pin, proc, exit, entry;
-    sim_reg_get(m, 0, "msr.IA32_VMX_PINBASED_CTLS", &pin);
-    sim_reg_get(m, 0, "msr.IA32_VMX_PROCBASED_CTLS", &proc);
-    sim_reg_get(m, 0, "msr.IA32_VMX_EXIT_CTLS", &exit);
-    sim_reg_get(m, 0, "msr.IA32_VMX_ENTRY_CTLS", &entry);
-    put(m, VF_PIN_BASED_VM_EXEC_CONTROL, control(pin, 0));
-    put(m, VF_CPU_BASED_VM_EXEC_CONTROL, control(proc, 0));
-    put(m, VF_VM_EXIT_CONTROLS, control(exit, 1u << 9));   // host is 64-bit
-    put(m, VF_VM_ENTRY_CONTROLS, control(entry, 1u << 9)); // guest is IA-32e
-    put(m, VF_HOST_CR0, c->cr0);
-    put(m, VF_HOST_CR3, c->cr3);
-    put(m, VF_HOST_CR4, c->cr4);
-    put(m, VF_GUEST_CR0, c->cr0);
-    put(m, VF_GUEST_CR3, c->cr3);
-    put(m, VF_GUEST_CR4, c->cr4);
-    put(m, VF_HOST_CS_SELECTOR, 0x18);
-    put(m, VF_HOST_SS_SELECTOR, 0x10);
-    put(m, VF_HOST_TR_SELECTOR, 0x20);
-    put(m, VF_HOST_GDTR_BASE, c->gdtr.base);
-    put(m, VF_HOST_RIP, CODE + VMX_EXIT);
-    put(m, VF_HOST_RSP, 0x7000);
-    guest_segment(m, VF_GUEST_CS_SELECTOR, VF_GUEST_CS_LIMIT, VF_GUEST_CS_AR_BYTES, 0x18, 0xffffffff, 0xa09b);
-    guest_segment(m, VF_GUEST_SS_SELECTOR, VF_GUEST_SS_LIMIT, VF_GUEST_SS_AR_BYTES, 0x10, 0xffffffff, 0xc093);
-    guest_segment(m, VF_GUEST_DS_SELECTOR, VF_GUEST_DS_LIMIT, VF_GUEST_DS_AR_BYTES, 0x10, 0xffffffff, 0xc093);
-    guest_segment(m, VF_GUEST_ES_SELECTOR, VF_GUEST_ES_LIMIT, VF_GUEST_ES_AR_BYTES, 0x10, 0xffffffff, 0xc093);
-    guest_segment(m, VF_GUEST_FS_SELECTOR, VF_GUEST_FS_LIMIT, VF_GUEST_FS_AR_BYTES, 0x10, 0xffffffff, 0xc093);
-    guest_segment(m, VF_GUEST_GS_SELECTOR, VF_GUEST_GS_LIMIT, VF_GUEST_GS_AR_BYTES, 0x10, 0xffffffff, 0xc093);
-    guest_segment(m, VF_GUEST_LDTR_SELECTOR, VF_GUEST_LDTR_LIMIT, VF_GUEST_LDTR_AR_BYTES, 0, 0, 0x10000);
-    guest_segment(m, VF_GUEST_TR_SELECTOR, VF_GUEST_TR_LIMIT, VF_GUEST_TR_AR_BYTES, 0x20, 0x67, 0x8b);
-    put(m, VF_GUEST_DR7, 0x400);
-    put(m, VF_GUEST_RFLAGS, 2);
-    put(m, VF_GUEST_RIP, GUEST);
-    put(m, VF_GUEST_RSP, 0x6000);
-    put(m, VF_VMCS_LINK_POINTER, UINT64_MAX);
-}
-
 static int setup_vmx(struct sim_machine *m, struct sim_error *err)
 {
-    uint64_t basic, cr0, cr4, ptr[2] = {VMXON, VMCS};
     poke(m, GUEST, vmx_guest, sizeof vmx_guest);
-    sim_reg_get(m, 0, "msr.IA32_VMX_BASIC", &basic);
-    poke(m, 0x150000, ptr, sizeof ptr);
-    poke(m, VMXON, &basic, 4);
-    poke(m, VMCS, &basic, 4);
-    sim_reg_get(m, 0, "cr0", &cr0);
-    sim_reg_get(m, 0, "cr4", &cr4);
-    sim_reg_set(m, 0, "cr0", cr0 | ISA_CR0_NE);
-    sim_reg_set(m, 0, "cr4", cr4 | ISA_CR4_VMXE);
-    sim_reg_set(m, 0, "msr.IA32_FEATURE_CONTROL", 5);
-    struct sim_stop s = sim_run(m, &(struct sim_until){.max_insns = 100});
-    if (s.kind != SIM_STOP_HALT || sim_cpu(m, 0)->rip != CODE + VMX_FIRST_HLT + 1 || !sim_vmcs(m, 0))
-        return sim_fail(err, SIM_INTERNAL, "bench: VMXON did not work: %s", s.text);
-    fill_vmcs(m);
-    sim_reg_set(m, 0, "rip", CODE + VMX_FIRST_HLT + 1); // on from the HLT
-    return 0;
+    const struct vmx_setup s = {
+        .vmxon = VMXON, .vmcs = VMCS, .stub = STUB, .guest_rip = GUEST, .guest_rsp = 0x6000, .host_rip = CODE, .host_rsp = 0x7000};
+    return vmx_setup(m, &s, err);
 }
 
 static const struct bench benches[] = {

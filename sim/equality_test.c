@@ -14,6 +14,7 @@
 
 #include "sim/internal.h"
 #include "sim/loader.h"
+#include "sim/vmx_setup.h"
 
 #define CODE      0x100000u // slots
 #define SLOT      64u
@@ -30,6 +31,8 @@
 #define WIN_PAGES 48u
 #define PD0       0x4000u // of the identity tables that sim_start_at() made
 #define MMIO      0xfe000000u
+#define EPT       0x1d2000u // PML4, PDPT, four page directories, the page table of the window
+#define HOST      0x1e0000u // the hypervisor, VMXON region, VMCS, start-up code
 
 // --- random numbers: the same on every host
 struct rnd {
@@ -435,14 +438,63 @@ static struct sim_machine *boot(const struct asm_ *a, uint64_t seed, unsigned mo
     return m;
 }
 
+// The same program in VMX non-root operation. The hypervisor skips to the next slot at every VM exit.
+static void enter_guest(struct sim_machine *m, uint64_t seed)
+{
+    static const uint8_t host[] = {
+        0xb8, 0x1e, 0x68, 0x00, 0x00, // mov eax, GUEST_RIP
+        0x0f, 0x78, 0xc3,             // vmread rbx, rax
+        0x48, 0x83, 0xe3, 0xc0,       // and rbx, -64
+        0x48, 0x83, 0xc3, 0x40,       // add rbx, 64
+        0x0f, 0x79, 0xc3,             // vmwrite rax, rbx
+        0x0f, 0x01, 0xc3,             // vmresume
+        0xf4,                         // hlt
+    };
+    struct rnd r = {seed ^ 0x5555};
+    uint64_t e = (EPT + 0x1000) | 7;
+    poke(m, EPT, &e, 8);
+    for (unsigned k = 0; k < 4; k++) {
+        e = (EPT + 0x2000 + k * 0x1000) | 7;
+        poke(m, EPT + 0x1000 + k * 8, &e, 8);
+    }
+    for (unsigned k = 0; k < 2048; k++) {
+        e = ((uint64_t)k << 21) | 0xb7;
+        if (k == WINDOW >> 21)
+            e = (EPT + 0x6000) | 7;
+        poke(m, EPT + 0x2000 + k * 8, &e, 8);
+    }
+    for (unsigned k = 0; k < 512; k++) {
+        e = (WINDOW + (k < WIN_PAGES ? below(&r, WIN_PAGES) : k) * 4096) | 0x37;
+        if (chance(&r, 12))
+            e &= ~(uint64_t)(1 + below(&r, 7)); // rights missing; W without R is a misconfiguration
+        poke(m, EPT + 0x6000 + k * 8, &e, 8);
+    }
+    poke(m, HOST, host, sizeof host);
+    struct vmx_setup s = {.vmxon = HOST + 0x1000,
+                          .vmcs = HOST + 0x2000,
+                          .stub = HOST + 0x3000,
+                          .guest_rip = CODE,
+                          .guest_rsp = STACK_TOP,
+                          .host_rip = HOST,
+                          .host_rsp = HOST + 0x1000,
+                          .eptp = EPT | 0x1e | (chance(&r, 2) ? 0x40 : 0)};
+    s.pin = chance(&r, 2) ? 1 : 0; // external interrupts exit
+    s.proc = (rnd(&r) & (1u << 7 | 1u << 9 | 1u << 12 | 1u << 15 | 1u << 24)) | (chance(&r, 6) ? 1u << 27 : 0); // HLT ... I/O; MTF
+    s.proc2 = (chance(&r, 6) ? 0 : 2) | (chance(&r, 2) ? 0x20 : 0) | 8 | 0x1000; // EPT, VPID, RDTSCP, INVPCID
+    s.vpid = s.proc2 & 0x20 ? 3 : 0;
+    struct sim_error err;
+    if (vmx_setup(m, &s, &err) < 0)
+        fail_msg("%s", err.what);
+}
+
 struct result {
     int kind;
-    uint64_t cycles, insns, state, events, tlb;
+    uint64_t cycles, insns, state, events, tlb, exits;
 };
 
 static void ignore(void *ctx, struct sim_machine *m, const struct ev *e) { ++*(uint64_t *)ctx; }
 
-enum { LOOP = 1, NO_MIRROR = 2, OBSERVED = 4, PIECES = 8, NMODES = 16 };
+enum { LOOP = 1, NO_MIRROR = 2, OBSERVED = 4, PIECES = 8, NMODES = 16, GUEST = 16 };
 
 static struct result run(const struct asm_ *a, uint64_t seed, unsigned mode)
 {
@@ -450,6 +502,8 @@ static struct result run(const struct asm_ *a, uint64_t seed, unsigned mode)
     struct sim_stop s;
     uint64_t seen = 0;
     sim_event_hash_enable(m);
+    if (mode & GUEST)
+        enter_guest(m, seed);
     if (mode & OBSERVED)
         ev_subscribe(m, EV_BIT(EV_INSN) | EV_BIT(EV_MEM), ignore, &seen);
     struct isa_cpu *c = sim_cpu(m, 0);
@@ -470,7 +524,9 @@ static struct result run(const struct asm_ *a, uint64_t seed, unsigned mode)
                        c->insns,
                        sim_state_hash(m),
                        sim_event_hash(m),
-                       sim_tlb_hash(m)};
+                       sim_tlb_hash(m),
+                       0};
+    sim_stat(m, 0, "vmexits", &x.exits);
     if (mode & OBSERVED)
         assert_true(seen >= c->insns);
     sim_destroy(m);
@@ -487,10 +543,10 @@ static void compare(uint64_t seed, unsigned mode, const struct result *want, con
              want->events == got->events, want->tlb == got->tlb);
 }
 
-static void test_random_programs(void **state)
+static void random_programs(const char *what, unsigned flags)
 {
     const char *env = getenv("EQUALITY_SEEDS"), *from = getenv("EQUALITY_FROM");
-    uint64_t n = env ? strtoull(env, NULL, 0) : 24, first = from ? strtoull(from, NULL, 0) : 0, insns = 0;
+    uint64_t n = env ? strtoull(env, NULL, 0) : 16, first = from ? strtoull(from, NULL, 0) : 0, insns = 0, exits = 0;
     unsigned stops[8] = {0};
     struct asm_ *a = malloc(sizeof *a);
     for (uint64_t seed = first; seed < first + n; seed++) {
@@ -499,22 +555,27 @@ static void test_random_programs(void **state)
         for (unsigned mode = 0; mode < NMODES; mode++) {
             if ((mode & PIECES) && (mode & OBSERVED) && (mode & NO_MIRROR))
                 continue; // nothing new
-            struct result got = run(a, seed, mode);
+            struct result got = run(a, seed, mode | flags);
             insns += got.insns;
             if (!mode)
                 want = got;
-            compare(seed, mode, &want, &got);
+            compare(seed, mode | flags, &want, &got);
         }
+        exits += want.exits;
         stops[want.kind]++;
     }
     free(a);
-    printf("# equality: %llu programs, %llu instructions in 14 modes; ended by halt %u, limit %u, shutdown %u, unmodelled %u\n",
-           (unsigned long long)n, (unsigned long long)insns, stops[SIM_STOP_HALT], stops[SIM_STOP_LIMIT], stops[SIM_STOP_SHUTDOWN],
-           stops[SIM_STOP_UNMODELLED]);
+    printf("# equality of %s: %llu programs, %llu instructions in 14 modes, %llu VM exits in each; ended by halt %u, limit %u, "
+           "shutdown %u, unmodelled %u\n",
+           what, (unsigned long long)n, (unsigned long long)insns, (unsigned long long)exits, stops[SIM_STOP_HALT],
+           stops[SIM_STOP_LIMIT], stops[SIM_STOP_SHUTDOWN], stops[SIM_STOP_UNMODELLED]);
 }
+
+static void test_random_programs(void **state) { random_programs("native programs", 0); }
+static void test_random_guests(void **state) { random_programs("VMX guests", GUEST); }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random_programs)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random_programs), cmocka_unit_test(test_random_guests)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
