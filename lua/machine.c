@@ -1,5 +1,6 @@
 // lua/machine.c: machines as Lua sees them: build, load, start, close, and their properties.
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -95,7 +96,7 @@ int lx_s_machine(lua_State *L)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &lm->handler_failed);
     lm->m = sim_create(&cfg, &err);
     if (!lm->m) {
-        err.status = err.status ? err.status : SIM_SCRIPT;
+        err.status = err.status == SIM_OK || err.status == SIM_USAGE ? SIM_SCRIPT : err.status; // the script's mistake
         return lx_error_from(L, &err);
     }
     lx->nmachines++;
@@ -302,6 +303,17 @@ static void load_map(struct sim_machine *m, const char *path)
     fclose(f);
 }
 
+// The start states of protected and 64-bit mode keep their tables in low memory: a program must not lie there (sim/start.c).
+static void check_room(lua_State *L, enum sim_start start, uint64_t lo, uint64_t hi)
+{
+    uint64_t end = start == SIM_START_LONG64 ? 0x8000 : start == SIM_START_PROT32 ? 0x1030 : 0;
+    if (lo < end && hi > 0x1000)
+        lx_error(L, SIM_SCRIPT,
+                 "a program at 0x%" PRIx64 " would overlap the tables of its start state (0x1000 to 0x%" PRIx64
+                 "); load it elsewhere, such as at 0x8000, or use start = \"keep\"",
+                 lo, end - 1);
+}
+
 int lx_m_load(lua_State *L)
 {
     static const char *const keys[] = {"at", "start", "entry", "format", "cmdline", NULL};
@@ -316,8 +328,10 @@ int lx_m_load(lua_State *L)
     const char *path = lx_guest_path(L, name);
     if (sim_load_file(lm->m, path, &how, &got, &err) < 0)
         return lx_error_from(L, &err);
-    if (got.image == SIM_IMAGE_FLAT)
+    if (got.image == SIM_IMAGE_FLAT) {
+        check_room(L, how.start, got.lo, got.hi);
         load_map(lm->m, path);
+    }
     lm->lx->last = lm;
     lm->nqueue = lm->qpos = 0;
     lua_newtable(L);
@@ -351,7 +365,7 @@ static void read_assembly(lua_State *L, int idx, struct sim_load *how, enum lx_s
     uint64_t n = 64;
     const char *word;
     lx_opt_keys(L, idx, "assemble", keys);
-    *how = (struct sim_load){.image = SIM_IMAGE_FLAT, .addr = 0x1000};
+    *how = (struct sim_load){.image = SIM_IMAGE_FLAT, .addr = 0x8000};
     read_load(L, idx, how);
     lx_opt_u64(L, idx, "bits", &n);
     if (n != 16 && n != 32 && n != 64)
@@ -425,6 +439,7 @@ int lx_m_assemble(lua_State *L)
     struct sim_error err = {0};
     lua_settop(L, 3);
     struct lx_code *code = assemble(L, 2, 3, &how);
+    check_room(L, how.start, how.addr, how.addr + code->n);
     if (sim_load_bytes(lm->m, "assembled text", code->bytes, code->n, &how, &got, &err) < 0)
         return lx_error_from(L, &err);
     take_symbols(L, code->symbols, lm->m);
