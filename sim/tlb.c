@@ -142,7 +142,7 @@ void tlb_drop(struct tlb *t, enum tlb_unit unit, unsigned i)
     u->live[i / 64] &= ~(1ull << i % 64);
     u->by_size[u->hot[i].key0 >> 1 & 3]--;
     t->fragments -= (u->hot[i].data & TLB_DATA_FRAGMENT) != 0;
-    u->hot[i].key0 = 0;
+    u->hot[i].key0 = u->hot[i].stamp = 0;
     if (counted(t, unit))
         uncount_sources(t, e);
     if (t->cpu && (unit == TLB_ITLB || unit == TLB_DTLB))
@@ -153,16 +153,17 @@ void tlb_drop(struct tlb *t, enum tlb_unit unit, unsigned i)
 // one with the oldest stamp.
 static unsigned choose(const struct tlb_unit_state *u, unsigned base, uint64_t key0, uint64_t key1)
 {
-    unsigned best = base;
-    for (unsigned w = base; w < base + u->ways; w++) {
-        const struct tlb_hot *h = &u->hot[w];
-        if (h->key0 == key0 && tlb_key1_equal(h->key1, key1 & ~TLB_K1_GLOBAL))
-            return w;
-        uint64_t s = h->key0 ? h->stamp : 0, b = u->hot[best].key0 ? u->hot[best].stamp : 0;
-        if (s < b)
-            best = w;
+    const struct tlb_hot *h = &u->hot[base];
+    uint64_t oldest = UINT64_MAX;
+    unsigned best = 0;
+    for (unsigned w = 0; w < u->ways; w++) {
+        if (h[w].key0 == key0 && tlb_key1_equal(h[w].key1, key1 & ~TLB_K1_GLOBAL))
+            return base + w;
+        bool older = h[w].stamp < oldest; // empty ways have stamp 0
+        best = older ? w : best;
+        oldest = older ? h[w].stamp : oldest;
     }
-    return best;
+    return base + best;
 }
 
 static void insert(struct tlb *t, enum tlb_unit unit, const struct tlb_entry *e, uint64_t key0, uint64_t key1, uint64_t data)
