@@ -29,41 +29,61 @@ void mmu_mirror_fill(struct sim_cpu *c, uint64_t la, struct hpa pa, uint64_t dat
     struct isa_mirror m = {tag_of(c, la), (uint64_t)(uintptr_t)host - (la & ~0xfffull)};
     if (!(e & EPT_R) || isa_pg_check(&s->pg, g, user, ISA_ACC_R, false) != ISA_RULE_NONE)
         return;
-    isa->rd[isa_mirror_slot(la)] = m;
+    unsigned slot = isa_mirror_slot(la);
+    c->mmu.used[slot / 64] |= 1ull << slot % 64;
+    isa->rd[slot] = m;
     if ((data & TLB_DATA_DIRTY) && (e & EPT_W) && isa_pg_check(&s->pg, g, user, ISA_ACC_W, false) == ISA_RULE_NONE &&
         !engine_page_has_code(c->m, page) && !mmu_guarded(c->m, page))
-        isa->wr[isa_mirror_slot(la)] = m;
+        isa->wr[slot] = m;
 }
 
 void mmu_mirror_fill_fetch(struct sim_cpu *c, uint64_t la, struct hpa pa)
 {
-    if (allowed(c))
-        c->mmu.fx[mmu_fx_slot(la)] = (struct mmu_fetch_mirror){tag_of(c, la), pa.v & ~0xfffull};
+    if (!allowed(c))
+        return;
+    c->mmu.fx[mmu_fx_slot(la)] = (struct mmu_fetch_mirror){tag_of(c, la), pa.v & ~0xfffull};
+    c->mmu.fx_used |= 1ull << mmu_fx_slot(la);
 }
 
-static void drop_slot(uint64_t *tag, uint64_t la, unsigned shift)
+static bool drop_slot(uint64_t *tag, uint64_t la, unsigned shift)
 {
     if (*tag >> shift == la >> shift)
         *tag = ISA_MIRROR_EMPTY;
+    return *tag == ISA_MIRROR_EMPTY;
 }
+
+static void drop_data(struct sim_cpu *c, unsigned slot, uint64_t la, unsigned shift)
+{
+    bool no_rd = drop_slot(&c->isa.rd[slot].tag, la, shift), no_wr = drop_slot(&c->isa.wr[slot].tag, la, shift);
+    if (no_rd && no_wr)
+        c->mmu.used[slot / 64] &= ~(1ull << slot % 64);
+}
+
+static void drop_fetch(struct sim_cpu *c, unsigned slot, uint64_t la, unsigned shift)
+{
+    if (drop_slot(&c->mmu.fx[slot].tag, la, shift))
+        c->mmu.fx_used &= ~(1ull << slot);
+}
+
+// Each slot in use, for what concerns more than one page.
+#define EACH_DATA_SLOT(c, slot)                                                                                                    \
+    for (unsigned word_ = 0, slot; word_ < ISA_MIRROR_SIZE / 64; word_++)                                                          \
+        for (uint64_t left_ = (c)->mmu.used[word_]; left_ && (slot = word_ * 64 + (unsigned)__builtin_ctzll(left_), true);         \
+             left_ &= left_ - 1)
+#define EACH_FETCH_SLOT(c, slot)                                                                                                   \
+    for (uint64_t left_ = (c)->mmu.fx_used, slot; left_ && (slot = (unsigned)__builtin_ctzll(left_), true); left_ &= left_ - 1)
 
 void mmu_mirror_drop(struct sim_cpu *c, enum tlb_unit unit, uint64_t la, unsigned shift)
 {
-    struct isa_cpu *isa = &c->isa;
     if (unit == TLB_ITLB) {
         if (shift == 12)
-            drop_slot(&c->mmu.fx[mmu_fx_slot(la)].tag, la, shift);
+            drop_fetch(c, mmu_fx_slot(la), la, shift);
         else
-            for (unsigned i = 0; i < MMU_FX_SIZE; i++)
-                drop_slot(&c->mmu.fx[i].tag, la, shift);
+            EACH_FETCH_SLOT(c, slot) drop_fetch(c, (unsigned)slot, la, shift);
     } else if (shift == 12) {
-        drop_slot(&isa->rd[isa_mirror_slot(la)].tag, la, shift);
-        drop_slot(&isa->wr[isa_mirror_slot(la)].tag, la, shift);
+        drop_data(c, isa_mirror_slot(la), la, shift);
     } else {
-        for (unsigned i = 0; i < ISA_MIRROR_SIZE; i++) {
-            drop_slot(&isa->rd[i].tag, la, shift);
-            drop_slot(&isa->wr[i].tag, la, shift);
-        }
+        EACH_DATA_SLOT(c, slot) drop_data(c, slot, la, shift);
     }
 }
 
@@ -72,6 +92,8 @@ void mmu_mirror_clear_cpu(struct sim_cpu *c)
     memset(c->isa.rd, 0xff, sizeof c->isa.rd);
     memset(c->isa.wr, 0xff, sizeof c->isa.wr);
     memset(c->mmu.fx, 0xff, sizeof c->mmu.fx);
+    memset(c->mmu.used, 0, sizeof c->mmu.used);
+    c->mmu.fx_used = 0;
 }
 
 void mmu_mirror_clear(struct sim_machine *m)
@@ -86,9 +108,10 @@ void mmu_mirror_drop_writes(struct sim_machine *m, struct hpa pa)
     const uint8_t *host = ram_at(&m->ram, (struct hpa){pa.v & ~0xfffull});
     if (!host)
         return;
-    for (unsigned n = 0; n < m->ncpus; n++)
-        for (unsigned i = 0; m->cpu[n] && i < ISA_MIRROR_SIZE; i++) {
-            struct isa_mirror *e = &m->cpu[n]->isa.wr[i];
+    for (unsigned n = 0; n < m->ncpus && m->cpu[n]; n++)
+        EACH_DATA_SLOT(m->cpu[n], slot)
+        {
+            struct isa_mirror *e = &m->cpu[n]->isa.wr[slot];
             if (e->tag != ISA_MIRROR_EMPTY && e->addend + (e->tag & ~0xfffull) == (uint64_t)(uintptr_t)host)
                 e->tag = ISA_MIRROR_EMPTY;
         }
@@ -121,15 +144,18 @@ static bool same(const struct mmu_mctx *a, const struct mmu_mctx *b)
 // A context number is about to mean something else: forget what is mirrored under it.
 static void retire(struct sim_cpu *c, unsigned n)
 {
-    for (unsigned i = 0; i < ISA_MIRROR_SIZE; i++) {
-        if (tag_ctx(c->isa.rd[i].tag) >> 1 == n)
-            c->isa.rd[i].tag = ISA_MIRROR_EMPTY;
-        if (tag_ctx(c->isa.wr[i].tag) >> 1 == n)
-            c->isa.wr[i].tag = ISA_MIRROR_EMPTY;
+    EACH_DATA_SLOT(c, slot)
+    {
+        if (tag_ctx(c->isa.rd[slot].tag) >> 1 == n)
+            c->isa.rd[slot].tag = ISA_MIRROR_EMPTY;
+        if (tag_ctx(c->isa.wr[slot].tag) >> 1 == n)
+            c->isa.wr[slot].tag = ISA_MIRROR_EMPTY;
     }
-    for (unsigned i = 0; i < MMU_FX_SIZE; i++)
-        if (tag_ctx(c->mmu.fx[i].tag) >> 1 == n)
-            c->mmu.fx[i].tag = ISA_MIRROR_EMPTY;
+    EACH_FETCH_SLOT(c, slot)
+    {
+        if (tag_ctx(c->mmu.fx[slot].tag) >> 1 == n)
+            c->mmu.fx[slot].tag = ISA_MIRROR_EMPTY;
+    }
 }
 
 void mmu_mirror_select(struct sim_cpu *c)
@@ -193,12 +219,16 @@ static unsigned check_data(const struct sim_cpu *c, const struct isa_mirror *e, 
 unsigned mmu_mirror_check(struct sim_cpu *c)
 {
     unsigned n = 0;
-    for (unsigned i = 0; i < ISA_MIRROR_SIZE; i++)
-        n += check_data(c, &c->isa.rd[i], false) + check_data(c, &c->isa.wr[i], true);
+    for (unsigned i = 0; i < ISA_MIRROR_SIZE; i++) {
+        unsigned here = check_data(c, &c->isa.rd[i], false) + check_data(c, &c->isa.wr[i], true);
+        assert(!here || c->mmu.used[i / 64] >> i % 64 & 1);
+        n += here;
+    }
     for (unsigned i = 0; i < MMU_FX_SIZE; i++) {
         const struct mmu_fetch_mirror *e = &c->mmu.fx[i];
         if (e->tag == ISA_MIRROR_EMPTY)
             continue;
+        assert(c->mmu.fx_used >> i & 1);
         n++;
         if (c->mmu.ctx[tag_ctx(e->tag) >> 1].flags & MMU_CTX_DIRECT) {
             assert(e->page == (e->tag & ~0xfffull));

@@ -22,7 +22,7 @@ struct mmu_fetch_mirror {
     uint64_t tag; // as isa_mirror.tag
     uint64_t page;
 };
-#define MMU_FX_SIZE 64u
+#define MMU_FX_SIZE 64u // at most 64: mmu_state.fx_used
 static inline unsigned mmu_fx_slot(uint64_t la) { return (unsigned)((la >> 12) ^ (la >> 18)) & (MMU_FX_SIZE - 1); }
 
 // What a mirror context number stands for: two contexts with the same descriptor see the same translations and rights.
@@ -59,6 +59,7 @@ struct mmu_state {
     struct mmu_mctx ctx[MMU_NCTX];
     uint8_t ctx_cur, ctx_next;
     struct mmu_fetch_mirror fx[MMU_FX_SIZE];
+    uint64_t used[ISA_MIRROR_SIZE / 64], fx_used; // slots of rd, wr and of fx that may hold something
 };
 
 // --- the TLB from inside (sim/tlb.c)
