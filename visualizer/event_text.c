@@ -72,10 +72,24 @@ static void exit_text(char *buf, size_t n, const struct ev *e)
 
 static const char *op_name(uint16_t op) { return op < ISA_OP_NUM ? isa_opinfo[op].mnemonic : "?"; }
 
+// The operand says most by its name: a field for VMREAD and VMWRITE, an address for the pointer instructions.
+static void vmx_text(char *buf, size_t n, const struct ev *e)
+{
+    static const char *const outcome[] = {"succeeds", "VMfailInvalid", "VMfailValid"};
+    const char *name = op_name(e->u.vmx.op), *err = vmx_error_name(e->u.vmx.error);
+    int f = !strcmp(name, "vmwrite") || !strcmp(name, "vmread") ? vmcs_by_encoding((uint32_t)e->u.vmx.operand) : -1;
+    int o = snprintf(buf, n, "%s", name);
+    if (f >= 0)
+        o += snprintf(buf + o, n - (size_t)o, " %s", vmcs_field_info[f].name);
+    else if (e->u.vmx.operand)
+        o += snprintf(buf + o, n - (size_t)o, " %llx", (ull)e->u.vmx.operand);
+    o += snprintf(buf + o, n - (size_t)o, ": %s", e->u.vmx.outcome < 3 ? outcome[e->u.vmx.outcome] : "?");
+    if (e->u.vmx.outcome == 2)
+        snprintf(buf + o, n - (size_t)o, ", error %u %s", e->u.vmx.error, err ? err : "");
+}
+
 void vz_event_text(char *buf, size_t n, struct sim_machine *m, const struct ev *e)
 {
-    static const char *const vmx_outcome[] = {"succeeds", "VMfailInvalid", "VMfailValid"};
-    char t[96];
     if (n == 0)
         return;
     buf[0] = 0;
@@ -121,15 +135,11 @@ void vz_event_text(char *buf, size_t n, struct sim_machine *m, const struct ev *
         break;
     case EV_VMENTRY_FAIL:
         if (e->u.entry_fail.report)
-            snprintf(buf, n, "VM ENTRY REFUSED: %u of %u checks failed, first %s", e->u.entry_fail.report->n,
-                     e->u.entry_fail.report->checks, e->u.entry_fail.report->n ? e->u.entry_fail.report->failure[0].id : "-");
+            snprintf(buf, n, "entry refused: %u checks failed, first %s", e->u.entry_fail.report->n,
+                     e->u.entry_fail.report->n ? e->u.entry_fail.report->failure[0].id : "-");
         break;
     case EV_VMEXIT: exit_text(buf, n, e); break;
-    case EV_VMX:
-        snprintf(t, sizeof t, " error %u", e->u.vmx.error);
-        snprintf(buf, n, "%s %llx %s%s", op_name(e->u.vmx.op), (ull)e->u.vmx.operand,
-                 e->u.vmx.outcome < 3 ? vmx_outcome[e->u.vmx.outcome] : "?", e->u.vmx.outcome == 2 ? t : "");
-        break;
+    case EV_VMX: vmx_text(buf, n, e); break;
     case EV_HALT: snprintf(buf, n, e->u.halt.awake ? "woken from HLT" : "HLT"); break;
     case EV_SHUTDOWN: snprintf(buf, n, "TRIPLE FAULT: shutdown"); break;
     case EV_OUTPUT:

@@ -130,16 +130,13 @@ static void message(struct vz *v, const struct vz_win *w)
 
 static void footer(struct vz *v, const struct vz_win *w)
 {
-    int c = 1;
     const struct vz_keyrow *k;
     for (unsigned i = 0; (k = vz_keyrow(i)); i++) {
-        if (!k->footer || !k->valid(v))
-            continue;
-        int need = (int)vz_text_width(k->keys) + (int)strlen(k->label) + 3;
-        if (c + need > w->w)
+        int c = vz_footer_column(v, i, w->w);
+        if (c < 0)
             continue;
         c = vz_text(w, 0, c, VZ_A_KEY, k->keys);
-        c = vz_at(w, 0, c, VZ_A_NORMAL, " %s", k->label) + 2;
+        vz_at(w, 0, c, VZ_A_NORMAL, " %s", k->label);
     }
 }
 

@@ -7,10 +7,10 @@
 // --- when a key is valid
 
 static bool when_always(struct vz *v) { return true; }
-static bool when_drive(struct vz *v) { return v->m && !v->finished && !v->play.on; }
-static bool when_play(struct vz *v) { return v->play.on; }
+static bool when_overlay(struct vz *v) { return !vz_views[v->view].tabbed; }
+static bool when_drive(struct vz *v) { return v->m && !v->finished && !v->play.on && !when_overlay(v); }
+static bool when_play(struct vz *v) { return v->play.on && !when_overlay(v); }
 static bool when_code(struct vz *v) { return v->m && !v->finished && v->view == VZ_V_code; }
-static bool when_finished(struct vz *v) { return v->finished; }
 static bool when_has_last(struct vz *v) { return v->has_last; }
 static bool when_help(struct vz *v) { return v->view == VZ_V_help; }
 
@@ -141,7 +141,6 @@ static void key_command(struct vz *v)
     vz_edit_begin(&v->edit);
 }
 static void key_export(struct vz *v) { vz_command(v, "export"); }
-static void key_go(struct vz *v) { v->quit = true; }
 static void key_quit(struct vz *v)
 {
     if (!vz_views[v->view].tabbed)
@@ -169,6 +168,30 @@ enum { NROWS = sizeof rows / sizeof *rows };
 
 const struct vz_keyrow *vz_keyrow(unsigned n) { return n < NROWS ? &rows[n].shown : NULL; }
 
+static int footer_width(const struct vz_keyrow *k) { return (int)vz_text_width(k->keys) + 1 + (int)strlen(k->label); }
+
+// Where a row stands in the footer, or -1. The last two that are valid (help and quit) stand at the right and never give way.
+int vz_footer_column(struct vz *v, unsigned n, int width)
+{
+    enum { FIXED = 2 };
+    int right = width, at = 1;
+    for (unsigned i = NROWS; i-- > NROWS - FIXED;) {
+        right -= footer_width(&rows[i].shown) + 2;
+        if (i == n)
+            return right;
+    }
+    for (unsigned i = 0; i < NROWS - FIXED; i++) {
+        const struct vz_keyrow *k = &rows[i].shown;
+        int need = footer_width(k) + 2;
+        if (!k->footer || !k->valid(v) || at + need > right)
+            continue;
+        if (i == n)
+            return at;
+        at += need;
+    }
+    return -1;
+}
+
 static bool run_row(struct vz *v, int key)
 {
     for (unsigned i = 0; i < NROWS; i++)
@@ -187,12 +210,12 @@ static void click(struct vz *v)
     v->io.mouse(v->io.ctx, &r, &c);
     if (r != 2 && r != v->grid.h - 1)
         return;
-    int at = 1;
     if (r == 2) {
+        int at = 1;
         for (unsigned i = 0; i < VZ_NVIEW; i++) {
-            int end = at + 1 + (int)strlen(vz_views[i].tab) - (vz_views[i].tab[0] == vz_views[i].key);
             if (!vz_views[i].tabbed)
                 continue;
+            int end = at + 1 + (int)strlen(vz_views[i].tab) - (vz_views[i].tab[0] == vz_views[i].key);
             if (c >= at && c < end)
                 vz_show(v, (enum vz_view_id)i);
             at = end + 1;
@@ -200,15 +223,11 @@ static void click(struct vz *v)
         return;
     }
     for (unsigned i = 0; i < NROWS; i++) {
-        const struct vz_keyrow *k = &rows[i].shown;
-        int need = (int)vz_text_width(k->keys) + (int)strlen(k->label) + 3;
-        if (!k->footer || !k->valid(v) || at + need > v->grid.w)
-            continue;
-        if (c >= at && c < at + need - 2) {
+        int at = vz_footer_column(v, i, v->grid.w);
+        if (at >= 0 && c >= at && c < at + footer_width(&rows[i].shown)) {
             rows[i].run(v);
             return;
         }
-        at += need;
     }
 }
 
@@ -259,9 +278,11 @@ void vz_key(struct vz *v, int key)
         vz_message(v, VZ_A_HINT, "q leaves.");
     else if (strchr("sncxerf", key < 128 ? key : 0) && key)
         vz_message(v, VZ_A_WARN,
-                   v->finished  ? "The scenario has ended: nothing left to run. q leaves."
-                   : v->play.on ? "References are being played: m next, s ends."
-                                : "Not here: this key needs another view (? lists the keys).");
+                   v->finished ? "The scenario has ended: nothing left to run. q leaves."
+
+                   : when_overlay(v) ? "Esc goes back first."
+                   : v->play.on      ? "References are being played: m next, s ends."
+                                     : "Not here: this key needs another view (? lists the keys).");
     else
         vz_message(v, VZ_A_WARN, "This key does nothing here; ? lists the keys.");
 }

@@ -19,6 +19,8 @@ enum { SLICE = 250000, STEPS = 4000, NO_PROGRESS = 4096 };
 #define MASK_NOTABLE                                                                                                               \
     (MASK_EXITS | EV_BIT(EV_EXCEPTION) | EV_BIT(EV_RING) | EV_BIT(EV_CR) | EV_BIT(EV_TLB_STALE) | EV_BIT(EV_HALT) |                \
      EV_BIT(EV_SHUTDOWN))
+// A step of an instruction that faults or exits ends where that leads to: it does not count as executed, so the engine would go on.
+#define MASK_STEP (EV_BIT(EV_EXCEPTION) | EV_BIT(EV_VMEXIT))
 
 // --- listening
 
@@ -75,11 +77,35 @@ static void watch_progress(struct vz *v, struct sim_machine *m, const struct ev 
     }
 }
 
+static unsigned rank(enum ev_kind k)
+{
+    switch (k) {
+    case EV_SHUTDOWN: return 9;
+    case EV_VMENTRY_FAIL: return 8;
+    case EV_EXCEPTION:
+    case EV_TLB_STALE: return 7;
+    case EV_VMEXIT:
+    case EV_VMENTRY: return 6;
+    case EV_RING:
+    case EV_CR: return 4;
+    case EV_VMX: return 3;
+    case EV_TLB_FLUSH:
+    case EV_IO:
+    case EV_MSR:
+    case EV_HALT: return 2;
+    default: return 0;
+    }
+}
+
 static void on_event(void *ctx, struct sim_machine *m, const struct ev *e)
 {
     struct vz *v = ctx;
     v->seen |= EV_BIT(e->kind);
     append(EV_BIT(e->kind) & MASK_PAGING ? &v->paging : &v->log, e);
+    if (rank(e->kind) && rank(e->kind) >= v->best_rank) {
+        v->best_rank = rank(e->kind);
+        keep(&v->best, e);
+    }
     if (EV_BIT(e->kind) & MASK_EXITS) {
         append(&v->exits, e);
         if (e->kind == EV_VMEXIT)
@@ -91,9 +117,10 @@ static void on_event(void *ctx, struct sim_machine *m, const struct ev *e)
         v->report = *e->u.entry_fail.report;
         v->has_report = true;
     }
+    bool refused = v->has_last && v->last.e.kind == EV_VMENTRY_FAIL && v->last.e.insn == e->insn; // that says it better
     bool fault = e->kind == EV_EXCEPTION && e->u.exc.e.type != ISA_EV_EXTINT;
     if (fault || e->kind == EV_VMEXIT || e->kind == EV_VMENTRY_FAIL || e->kind == EV_SHUTDOWN ||
-        (e->kind == EV_VMX && e->u.vmx.outcome != 0)) {
+        (e->kind == EV_VMX && e->u.vmx.outcome != 0 && !refused)) {
         keep(&v->last, e);
         v->has_last = true;
     }
@@ -149,6 +176,7 @@ void vz_set_goal(struct vz *v, enum vz_goal g, uint64_t n)
     }
     v->goal = g;
     v->goal_n = n;
+    v->best_rank = 0;
     v->code_free = false;
     v->message[0] = 0;
 }
@@ -176,26 +204,42 @@ static struct sim_until rest(const struct vz *v)
     return u;
 }
 
-static bool came_true(struct vz *v, const struct sim_stop *s)
+// Whether the stop of one sim_run() is one that the scenario waits for, in the order of the engine. sim_run() passes over an address
+// at which it starts, so an address that a slice happens to end at is noticed here.
+static bool came_true(struct vz *v, const struct sim_stop *s, struct sim_stop *out)
 {
     const struct sim_until *u = &v->until;
+    const struct isa_cpu *c = sim_cpu(v->m, v->cpu);
+    *out = *s;
+    if (s->kind == SIM_STOP_LIMIT) { // the limit of the slice is what was left of the scenario's
+        const char *unit = strstr(s->text, " instructions"), *rest_of = unit ? unit : strstr(s->text, " cycles");
+        out->code = unit ? u->max_insns : u->max_cycles;
+        if (rest_of)
+            snprintf(out->text, sizeof out->text, "limit of %llu%s", (unsigned long long)out->code, rest_of);
+    }
     if (s->kind != SIM_STOP_UNTIL)
         return s->kind != SIM_STOP_REQUEST || !v->no_progress;
-    if (u->insns && v->ran >= u->insns)
-        return true;
-    if (u->cycles && sim_cpu(v->m, v->cpu)->cycles >= u->cycles)
-        return true;
-    if (s->code == SIM_UNTIL_EVENT && ((v->seen & u->events) || (u->events & (EV_BIT(EV_INSN) | EV_BIT(EV_MEM)))))
-        return true;
-    return s->code == SIM_UNTIL_RIP && u->has_rip && vz_rip_la(v) == u->rip;
+    bool frequent = s->code == SIM_UNTIL_EVENT && u->events & (EV_BIT(EV_INSN) | EV_BIT(EV_MEM)) && !(v->seen & ~u->events);
+    if (v->seen & u->events || frequent)
+        out->code = SIM_UNTIL_EVENT;
+    else if (u->insns && v->ran >= u->insns) {
+        out->code = SIM_UNTIL_INSNS;
+        snprintf(out->text, sizeof out->text, "%llu instructions executed", (unsigned long long)u->insns);
+    } else if (u->cycles && c->cycles >= u->cycles)
+        out->code = SIM_UNTIL_CYCLES;
+    else if (u->has_rip && c->activity == ISA_ACTIVE && vz_rip_la(v) == u->rip) {
+        out->code = SIM_UNTIL_RIP;
+        snprintf(out->text, sizeof out->text, "reached 0x%llx", (unsigned long long)u->rip);
+    } else
+        return false;
+    return true;
 }
 
-// One sim_run() towards the scenario's condition and u's; false: the drive is done.
+// One sim_run() towards the scenario's condition and the caller's; false: the drive is done.
 static bool run_some(struct vz *v, uint64_t insns, uint64_t events, bool has_rip, uint64_t rip)
 {
     struct sim_until u = rest(v);
     const struct isa_cpu *c = sim_cpu(v->m, v->cpu);
-    uint64_t before = c->insns;
     if (!u.insns || u.insns > insns)
         u.insns = insns;
     if (v->goal == VZ_GOAL_CYCLE && (!u.cycles || u.cycles > v->goal_n))
@@ -207,12 +251,10 @@ static bool run_some(struct vz *v, uint64_t insns, uint64_t events, bool has_rip
     }
     v->seen = 0;
     v->no_progress = false;
-    struct sim_stop s = sim_run(v->m, &u);
-    v->ran += s.kind == SIM_STOP_UNTIL && s.code == SIM_UNTIL_INSNS ? u.insns : c->insns - before;
-    if (came_true(v, &s)) {
-        v->stop = s;
-        if (s.kind == SIM_STOP_UNTIL && u.insns && v->until.insns && v->ran >= v->until.insns)
-            v->stop.code = SIM_UNTIL_INSNS;
+    struct sim_stop s = sim_run(v->m, &u), out;
+    v->ran = c->insns - v->start_insn;
+    if (came_true(v, &s, &out)) {
+        v->stop = out;
         v->done = true;
     }
     return !v->done;
@@ -222,7 +264,7 @@ static const char *goal_reached(struct vz *v)
 {
     uint64_t la = vz_rip_la(v);
     if (v->no_progress)
-        return "No progress: the same fault or VM exit came back thousands of times at the same place. w explains it.";
+        return "No progress: the same fault or VM exit recurs at the same place. w: why";
     if (vz_at_break(v, la) && v->goal != VZ_GOAL_STEP)
         return "Breakpoint.";
     switch (v->goal) {
@@ -235,16 +277,16 @@ static const char *goal_reached(struct vz *v)
     }
 }
 
+// After a step: the event of it that says most.
 static void say_event(struct vz *v)
 {
-    if (!(v->seen & (MASK_NOTABLE | EV_BIT(EV_VMX) | EV_BIT(EV_TLB_FLUSH) | EV_BIT(EV_IO))) || !v->log.n)
-        return;
-    const struct vz_logent *l = vz_log_at(&v->log, vz_log_count(&v->log) - 1);
     char text[200];
-    vz_log_text(v, l, text, sizeof text);
-    const struct ev e = l->e;
-    bool bad = e.kind == EV_EXCEPTION || e.kind == EV_VMENTRY_FAIL || e.kind == EV_SHUTDOWN || e.kind == EV_TLB_STALE;
-    vz_message(v, bad ? VZ_A_WARN : VZ_A_HINT, "%s%s", text, v->has_last && (bad || e.kind == EV_VMEXIT) ? "  (w: why)" : "");
+    const struct ev *e = &v->best.e;
+    if (!v->best_rank)
+        return;
+    vz_log_text(v, &v->best, text, sizeof text);
+    bool bad = e->kind == EV_EXCEPTION || e->kind == EV_VMENTRY_FAIL || e->kind == EV_SHUTDOWN || e->kind == EV_TLB_STALE;
+    vz_message(v, bad ? VZ_A_WARN : VZ_A_HINT, "%s%s", text, v->has_last && (bad || e->kind == EV_VMEXIT) ? "  (w: why)" : "");
 }
 
 static bool interrupted(struct vz *v)
@@ -268,6 +310,9 @@ static bool interrupted(struct vz *v)
 static void run_to_goal(struct vz *v)
 {
     uint64_t events = v->goal == VZ_GOAL_EXIT ? MASK_EXITS : v->goal == VZ_GOAL_EVENT ? MASK_NOTABLE : 0;
+    bool one = v->goal == VZ_GOAL_STEP && v->goal_n == 1;
+    if (one)
+        events = MASK_STEP;
     bool own = v->goal == VZ_GOAL_RIP;
     unsigned addresses = v->nbrk + own;
     bool single = addresses > 1 || (addresses == 1 && v->until.has_rip);
@@ -283,7 +328,7 @@ static void run_to_goal(struct vz *v)
         uint64_t ran = v->ran;
         bool more = run_some(v, n, events, addresses && n > 1, target);
         if (v->goal == VZ_GOAL_STEP)
-            v->goal_n -= v->ran - ran < v->goal_n ? v->ran - ran : v->goal_n;
+            v->goal_n -= one || v->ran - ran > v->goal_n ? v->goal_n : v->ran - ran;
         first = false;
         const char *why = goal_reached(v);
         if (why || !more) {
@@ -292,7 +337,7 @@ static void run_to_goal(struct vz *v)
                          v->goal == VZ_GOAL_EVENT || v->goal == VZ_GOAL_CYCLE || v->goal == VZ_GOAL_STEP || v->goal == VZ_GOAL_RIP);
             if (why && *why)
                 vz_message(v, v->no_progress ? VZ_A_BAD : VZ_A_HINT, "%s", why);
-            else
+            else if (v->goal == VZ_GOAL_STEP || v->goal == VZ_GOAL_EXIT || v->goal == VZ_GOAL_EVENT)
                 say_event(v);
             if (!on)
                 v->goal = VZ_GOAL_NONE;
@@ -319,7 +364,7 @@ static void record(struct vz *v)
     if (!sim_disasm(v->m, v->cpu, vz_rip_la(v), v->att, p->insn, sizeof p->insn, bytes))
         snprintf(p->insn, sizeof p->insn, "the instruction");
     int h = ev_subscribe(v->m, EV_BIT(EV_MEM) | EV_BIT(EV_REF) | EV_BIT(EV_WALK), on_reference, v);
-    run_some(v, 1, 0, false, 0);
+    run_some(v, 1, MASK_STEP, false, 0);
     ev_unsubscribe(v->m, h);
     v->goal = VZ_GOAL_NONE;
     if (!p->n) {

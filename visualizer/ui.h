@@ -183,6 +183,8 @@ struct vz {
     // the last fault, exit and entry failure, for "why"
     struct vz_logent last;
     bool has_last;
+    struct vz_logent best; // of the events since the last command, the one that says most
+    unsigned best_rank;
     struct vmx_entry_report report;
     bool has_report;
 
@@ -239,7 +241,8 @@ struct vz_keyrow {
     bool footer;
     bool (*valid)(struct vz *v);
 };
-const struct vz_keyrow *vz_keyrow(unsigned n); // NULL at the end
+const struct vz_keyrow *vz_keyrow(unsigned n);             // NULL at the end
+int vz_footer_column(struct vz *v, unsigned n, int width); // -1: not in the footer now
 // cmd.c
 void vz_command(struct vz *v, const char *line);
 unsigned vz_complete(struct vz *v, const char *line, char *out, unsigned size, char *list, unsigned list_size); // candidates

@@ -154,7 +154,9 @@ bool vz_code_key(struct vz *v, int rows)
 void vz_code_strip(struct vz *v, const struct vz_win *w)
 {
     char sym[80], title[200];
-    uint64_t la = before(v, vz_rip_la(v), 1);
+    uint64_t la = vz_rip_la(v);
+    if (!label_at(v, la, sym, sizeof sym))
+        la = before(v, la, 1);
     sim_symbol(v->m, vz_rip_la(v), sym, sizeof sym);
     if (v->play.on)
         snprintf(title, sizeof title, "Code %s  (playing: %s)", sym, v->play.insn);

@@ -11,7 +11,7 @@ static void boxes(const struct vz_win *w, int r, int c, int h, int cols, const c
     h--;
     int step = h >= 10 ? 1 : 0;
     for (int ring = 3; ring >= 0; ring--) {
-        int in = (3 - ring) * 3, top = r + (3 - ring) * (step ? 1 : 0), rows = h - 2 * (3 - ring) * (step ? 1 : 0);
+        int in = (3 - ring) * 2, top = r + (3 - ring) * (step ? 1 : 0), rows = h - 2 * (3 - ring) * (step ? 1 : 0);
         bool here = ring == cpl;
         if (step)
             vz_box(w, top, c + in, rows, cols - 2 * in, here && now ? VZ_A_CURRENT : VZ_A_DIM);

@@ -1,6 +1,13 @@
 // visualizer/view_story.c: what the scenario says: its narration, its marks, its checks, its verdict.
 #include "visualizer/ui.h"
 
+// Signs stand before checks and marks; narration has the whole width, because scenarios break their lines themselves.
+static int indent(unsigned kind) { return kind == VZ_SAY_TEXT ? 0 : 6; }
+static int rows_of(const struct vz_win *w, unsigned kind, const char *text)
+{
+    return vz_wrap(w, 0, 0, w->w - 2 - indent(kind), VZ_A_NORMAL, text);
+}
+
 void vz_view_story(struct vz *v, const struct vz_win *w, struct vz_pane *p)
 {
     static const struct {
@@ -12,18 +19,19 @@ void vz_view_story(struct vz *v, const struct vz_win *w, struct vz_pane *p)
                 [VZ_SAY_MARK] = {"mark", VZ_A_TITLE, VZ_A_NORMAL},
                 [VZ_SAY_VERDICT] = {"END", VZ_A_TITLE, VZ_A_CURRENT}};
     struct vz_win none = vz_sub(w, 0, 0, 0, w->w);
-    int cols = w->w - 9, total = 0;
+    int total = 0;
     if (!v->story.n)
         vz_text(w, 0, 1, VZ_A_DIM, "The scenario has said nothing yet.");
     for (unsigned i = 0; i < v->story.n; i++)
-        total += vz_wrap(&none, 0, 0, cols, VZ_A_NORMAL, v->story.line[i].text);
+        total += rows_of(&none, v->story.line[i].kind, v->story.line[i].text);
     int r = -vz_rows(p, w, total);
     for (unsigned i = 0; i < v->story.n; i++) {
         unsigned k = v->story.line[i].kind;
-        int rows = vz_wrap(&none, 0, 0, cols, VZ_A_NORMAL, v->story.line[i].text);
+        int rows = rows_of(&none, k, v->story.line[i].text), in = indent(k);
         if (r + rows > 0 && r < w->h) {
             vz_text(w, r, 1, look[k].sign_attr, look[k].sign);
-            vz_wrap(w, r, 7, cols, i + 1 == v->story.n && k == VZ_SAY_TEXT ? VZ_A_CURRENT : look[k].attr, v->story.line[i].text);
+            vz_wrap(w, r, 1 + in, w->w - 2 - in, i + 1 == v->story.n && k == VZ_SAY_TEXT ? VZ_A_CURRENT : look[k].attr,
+                    v->story.line[i].text);
         }
         r += rows;
     }

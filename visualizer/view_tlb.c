@@ -21,8 +21,8 @@ static void row(struct vz *v, const struct vz_win *w, int r, const struct tlb_en
     vz_commas(age, sizeof age, now >= e->filled_at ? now - e->filled_at : 0);
     vz_text(w, r, 0, VZ_A_BAD, e->stale ? "!" : " ");
     vz_at(w, r, 1, VZ_A_TITLE, "%-5.5s", tlb_unit_name((enum tlb_unit)e->unit));
-    vz_at(w, r, 7, a, "%-13llx %-11llx %s %s %s", (ull)e->tag & 0xffffffffffffffull, (ull)e->frame.v, size_name(e->page_shift),
-          perms, tags);
+    vz_at(w, r, 7, a, "%-13llx %-11llx %s %s %s", (ull)e->tag & 0xffffffffffffffull, (ull)e->frame.v,
+          e->unit >= TLB_PML4E ? "- " : size_name(e->page_shift), perms, tags);
     int c = vz_at(w, r, 61, VZ_A_DIM, "%9s", age);
     if (e->stale) {
         char sym[48];

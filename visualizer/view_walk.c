@@ -31,6 +31,14 @@ static void add_ref(struct sim_walk *w, const struct ev *e)
         w->ept_levels = s->elevel;
 }
 
+// In-memory levels of the paging mode; caches may let a walk begin further down.
+static uint8_t paging_levels(const struct isa_cpu *c)
+{
+    if (!(c->cr0 & ISA_CR0_PG))
+        return 0;
+    return isa_long(c) ? c->cr4 & ISA_CR4_LA57 ? 5 : 4 : 2;
+}
+
 bool vz_play_walk(struct vz *v, struct sim_walk *w, unsigned *reached)
 {
     const struct vz_play *p = &v->play;
@@ -43,6 +51,8 @@ bool vz_play_walk(struct vz *v, struct sim_walk *w, unsigned *reached)
         start--;
     if (start < 0)
         return false;
+    w->guest_levels = paging_levels(&p->cpu);
+    w->ept_levels = p->eptp ? (p->eptp >> 3 & 7) + 1 : 0;
     w->la = p->ent[start].e.u.walk.la;
     w->acc = p->ent[start].e.u.walk.acc;
     for (unsigned i = (unsigned)start + 1; i < p->n; i++) {
@@ -118,6 +128,8 @@ static void draw_cell(const struct vz_win *w, int r, int c, int lines, int width
     char flags[64];
     enum vz_attr a = s->failed ? VZ_A_BAD : now ? VZ_A_CURRENT : s->ept ? VZ_A_EPT : VZ_A_GUEST;
     vz_pte_flags(flags, sizeof flags, s->entry, s->ept, s->ept ? s->elevel : s->glevel, s->leaf);
+    if (!strcmp(flags, "not present"))
+        strcpy(flags, "not P");
     squeeze(flags);
     vz_text(w, r, c, a, s->failed ? "!" : now ? "\u25b6" : " ");
     if (lines > 1) {
@@ -138,6 +150,18 @@ static const struct sim_walk_step *find(const struct sim_walk *w, unsigned gleve
             return &w->step[i];
         }
     return NULL;
+}
+
+// Before the first reference of the walk, or of its column: a cache knew the answer.
+static bool skipped(const struct sim_walk *x, unsigned glevel, unsigned elevel)
+{
+    const struct sim_walk_step *first = NULL;
+    for (unsigned i = 0; i < x->refs && !first; i++)
+        if (x->step[i].glevel == glevel)
+            first = &x->step[i];
+    if (!first)
+        return x->refs && glevel > x->step[0].glevel;
+    return elevel > first->elevel || (!elevel && first->ept && !glevel);
 }
 
 static int grid(const struct vz_win *w, const struct sim_walk *x, unsigned reached, unsigned now)
@@ -164,7 +188,9 @@ static int grid(const struct vz_win *w, const struct sim_walk *x, unsigned reach
             int y = 2 + r * lines;
             if (c == 0)
                 vz_at(w, y, 0, el ? VZ_A_EPT : VZ_A_GUEST, el ? "E.%s" : x->ept_levels ? "guest" : "entry", vz_level_name(el));
-            if (lv || el)
+            if (!s && (lv || el) && skipped(x, lv, el))
+                vz_text(w, y, at + 2, VZ_A_DIM, "cached");
+            else if (lv || el)
                 draw_cell(w, y, at, lines, width, s, s && nth < reached, s && nth == now);
             else if (x->outcome == SIM_WALK_OK && reached == x->refs)
                 vz_at(w, y, at, VZ_A_GOOD, "=hPA %llx", (ull)x->hpa.v);
@@ -175,17 +201,19 @@ static int grid(const struct vz_win *w, const struct sim_walk *x, unsigned reach
     return 2 + rows * lines;
 }
 
-static void detail(const struct vz_win *w, int r, const struct sim_walk_step *s)
+// One reference in words; returns the number of rows.
+static int detail(const struct vz_win *w, int r, const struct sim_walk_step *s)
 {
-    char flags[64], target[48];
+    char flags[64], target[64], text[320];
     vz_pte_flags(flags, sizeof flags, s->entry, s->ept, s->ept ? s->elevel : s->glevel, s->leaf);
     if (s->ept)
         snprintf(target, sizeof target, "EPT %s for %s, gPA %llx", vz_level_name(s->elevel),
                  s->glevel ? vz_level_name(s->glevel) : "data", (ull)s->gpa.v);
     else
         snprintf(target, sizeof target, "guest %s[%llu]", vz_level_name(s->glevel), (ull)s->index);
-    vz_at(w, r, 1, s->failed ? VZ_A_BAD : VZ_A_NORMAL, "%2u %s: at hPA %llx = %llx %s%s%s", s->number, target, (ull)s->at.v,
-          (ull)s->entry, flags, s->failed && s->why ? "; " : "", s->failed && s->why ? s->why : "");
+    snprintf(text, sizeof text, "%2u %s: at hPA %llx = %llx %s%s%s", s->number, target, (ull)s->at.v, (ull)s->entry, flags,
+             s->failed && s->why ? ". " : "", s->failed && s->why ? s->why : "");
+    return vz_wrap(w, r, 1, w->w - 2, s->failed ? VZ_A_BAD : VZ_A_NORMAL, text);
 }
 
 void vz_view_walk(struct vz *v, const struct vz_win *w, struct vz_pane *p)
@@ -214,7 +242,7 @@ void vz_view_walk(struct vz *v, const struct vz_win *w, struct vz_pane *p)
     unsigned ept = 0;
     for (unsigned i = 0; i < reached; i++)
         ept += x.step[i].ept;
-    int c = vz_at(w, r, 1, VZ_A_TITLE, "%u of %u references", reached, x.refs);
+    int c = vz_at(w, r, 1, VZ_A_TITLE, "%u of %u reference%s", reached, x.refs, x.refs == 1 ? "" : "s");
     c = vz_at(w, r, c, VZ_A_NORMAL, ": %u EPT + %u guest", ept, reached - ept);
     if (reached == x.refs)
         vz_at(w, r, c, x.outcome == SIM_WALK_OK ? VZ_A_GOOD : VZ_A_BAD, ", %s%s", vz_walk_outcome(&x),
@@ -224,9 +252,10 @@ void vz_view_walk(struct vz *v, const struct vz_win *w, struct vz_pane *p)
         detail(w, r, &x.step[p->sel]);
         return;
     }
-    for (unsigned i = 0; i < reached; i++, r++) {
-        detail(w, r, &x.step[i]);
+    for (unsigned i = 0; i < reached; i++) {
+        int rows = detail(w, r, &x.step[i]);
         if ((int)i == p->sel)
             vz_select(w, r, 0, w->w);
+        r += rows;
     }
 }

@@ -82,6 +82,8 @@ static void why_shutdown(FILE *f, struct vz *v, const struct ev *e)
     }
     if (!shown)
         fputs("    none was delivered: the first fault already found no usable handler\n", f);
+    if (v->stop.kind == SIM_STOP_SHUTDOWN)
+        fprintf(f, "\n  machine  %s\n", v->stop.text);
     if (v->m) {
         const struct isa_cpu *c = sim_cpu(v->m, v->cpu);
         fprintf(f, "\n  last     %s", c->fault.vector < 32 ? vz_vector_name(c->fault.vector) : "vector");
