@@ -5,11 +5,10 @@
 
 #include "lua/state.h"
 
-// Everything that may raise while a script is set up and run happens in here: (path) with pcall's protection.
+// Everything that may raise while a script is set up and run happens in here, under lua_pcall().
 static int body(lua_State *L)
 {
     struct lx *lx = lx_of(L);
-    lua_remove(L, 1);
     lx_open_sandbox(L);
     lx_open_api(L);
     lua_newtable(L);
@@ -23,7 +22,15 @@ static int body(lua_State *L)
     if (luaL_loadfilex(L, lx->opt->file, "t") != LUA_OK)
         return lua_error(L);
     lua_call(L, 0, 0);
+    lua_gc(L, LUA_GCSTOP); // the machines stay until the caller has seen them
     return 0;
+}
+
+// The outermost message handler: from here on nothing is collected, so that the message can say where the machine stood.
+static int keep_machines(lua_State *L)
+{
+    lua_gc(L, LUA_GCSTOP);
+    return 1;
 }
 
 // Make one line of an error value: its text, one line, on top of the stack.
@@ -115,9 +122,10 @@ static enum sim_status run(struct lx *lx, struct sim_error *err)
     if (!L)
         return snprintf(err->what, sizeof err->what, "out of memory"), err->status = SIM_INTERNAL;
     enum sim_status status = SIM_OK;
+    lua_pushcfunction(L, keep_machines);
     lua_pushcfunction(L, body);
-    lua_pushnil(L);
-    int code = lua_pcall(L, 1, 0, 0);
+    int code = lua_pcall(L, 0, 0, 1);
+    lua_gc(L, LUA_GCSTOP);
     if (code != LUA_OK || lx->fatal)
         status = failure(lx, L, code, err);
     const char *error = status != SIM_OK ? err->what : NULL;

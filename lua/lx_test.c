@@ -608,7 +608,7 @@ static void unknown_names_suggest(void **state)
         {"m:u8(1 << 40, 'host')", "host address 0x10000000000 is not mapped"},
         {"m:write_u8(0, 256)", "0x100 does not fit in 8 bits"},
         {"ringside.mark('x', {})", "mark: say which machine"},
-        {"ringside.help('Machine.rum')", "no help on 'Machine.rum'; try 'Machine.run'"},
+        {"ringside.help('Machine.run_two')", "no help on 'Machine.run_two'; try 'Machine.run_to"},
     };
     char text[256];
     for (size_t k = 0; k < sizeof t / sizeof *t; k++) {
