@@ -5,7 +5,7 @@
 
 #include "sim/machine.h"
 
-enum sim_image { SIM_IMAGE_AUTO, SIM_IMAGE_FLAT, SIM_IMAGE_ELF, SIM_IMAGE_MULTIBOOT };
+enum sim_image { SIM_IMAGE_AUTO, SIM_IMAGE_FLAT, SIM_IMAGE_ELF, SIM_IMAGE_MULTIBOOT, SIM_IMAGE_LINUX };
 // How the processor starts.
 enum sim_start {
     SIM_START_AUTO, // by the image: Multiboot -> its contract; ELF64 -> LONG64; ELF32 -> PROT32; flat -> REAL at the load address
