@@ -49,7 +49,8 @@ endif
 TESTS := $(TESTSRC:%.c=$(O)/%)
 FUZZERS := $(FUZZSRC:%.c=$(O)/%)
 GUESTS := $(patsubst scenarios/%.asm,build/guests/%.bin,$(wildcard scenarios/*/*.asm)) \
-          $(patsubst scenarios/%.S,build/guests/%.elf,$(wildcard scenarios/*/*.S))
+          $(patsubst scenarios/%.S,build/guests/%.elf,$(filter-out scenarios/bench/%,$(wildcard scenarios/*/*.S)))
+BENCHES := $(patsubst scenarios/%.c,build/guests/%.bin,$(wildcard scenarios/bench/*.c))
 
 .PHONY: all guests run test test-programs test-scenarios check check-format check-layers check-asan check-modes check-werror check-fuzz bench docs \
         install clean help setup format difftest
@@ -91,7 +92,7 @@ check-fuzz: ## each fuzz target for FUZZ_SECONDS (default 20)
 
 fuzzers: $(FUZZERS)
 
-bench: all ## speed: MIPS and nanoseconds per VM exit, beside Debian's Bochs where installed
+bench: all $(BENCHES) ## speed: MIPS and nanoseconds per VM exit, beside Debian's Bochs and QEMU where installed
 	@docs/tools/bench.sh $(O)/ringside
 
 docs: all ## regenerate docs/gen, the man page and the editor annotations from the tables
@@ -124,6 +125,13 @@ build/guests/%.bin: scenarios/%.asm build/guests/include/vmcs.inc $(wildcard sce
 build/guests/%.elf: scenarios/%.S scenarios/include/guest.ld
 	@mkdir -p $(@D)
 	gcc -nostdlib -static -ffreestanding -fno-pic -no-pie -I scenarios/include -MMD -MF $@.d -Wl,-T,scenarios/include/guest.ld -Wl,--build-id=none -o $@ $<
+
+# Freestanding 64-bit C, as a flat Multiboot image that every emulator takes.
+build/guests/bench/%.bin: scenarios/bench/%.c scenarios/bench/start.S scenarios/bench/link.ld
+	@mkdir -p $(@D)
+	gcc -O2 -ffreestanding -fno-pic -no-pie -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fcf-protection=none -fno-tree-loop-distribute-patterns \
+	    -nostdlib -static -Wl,-T,scenarios/bench/link.ld -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 -o $(@:.bin=.elf) $(filter %.c %.S,$^)
+	objcopy -O binary $(@:.bin=.elf) $@
 
 $(O)/ringside: $(O)/sim/main.o $(O)/libringside.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)

@@ -1,0 +1,2 @@
+// nothing: what starting and stopping costs; subtracted from the others.
+void bench(void) {}
