@@ -8,7 +8,8 @@
 // Shared, dispatch-independent logic belongs in ordinary files (isa/seg.c, isa/far.c ...), compiled once.
 //
 // FAMILIES   a row of isa/opcodes.def names a family. A family is an array of eight handlers, indexed by
-//            log2(operand size) * 2 + is_mem: {8r 8m 16r 16m 32r 32m 64r 64m}. Entries that cannot occur are isa_h_bug.
+//            log2(operand size) * 2 + is_mem: {8r 8m 16r 16m 32r 32m 64r 64m}. Entries that cannot occur are isa_h_bug. The family of
+//            an ISA_F_COND row has sixteen such groups, one for each condition: the index is cc * 8 more.
 #ifndef ISA_EXEC_H
 #define ISA_EXEC_H
 

@@ -34,14 +34,6 @@ ISA_INLINE int check_target16(struct isa_cpu *c, uint16_t t, bool fast) { return
         c->rip = t;                                                                                                                \
         return 0;                                                                                                                  \
     }                                                                                                                              \
-    ISA_BODY(jcc_j##bits)                                                                                                          \
-    {                                                                                                                              \
-        if (!isa_cond(c, i->cc)) {                                                                                                 \
-            c->rip = isa_next_rip(c, i);                                                                                           \
-            return 0;                                                                                                              \
-        }                                                                                                                          \
-        return jmp_j##bits##_b(c, i, fast);                                                                                        \
-    }                                                                                                                              \
     ISA_BODY(jmp_e##bits##r)                                                                                                       \
     {                                                                                                                              \
         uint##bits##_t t = isa_e##bits(c, i);                                                                                      \
@@ -83,7 +75,6 @@ ISA_INLINE int check_target16(struct isa_cpu *c, uint16_t t, bool fast) { return
         return 0;                                                                                                                  \
     }                                                                                                                              \
     ISA_HANDLER_END(jmp_j##bits)                                                                                                   \
-    ISA_HANDLER_END(jcc_j##bits)                                                                                                   \
     ISA_HANDLER_END(jmp_e##bits##r)                                                                                                \
     ISA_HANDLER_END(jmp_e##bits##m)                                                                                                \
     ISA_HANDLER_END(call_j##bits)                                                                                                  \
@@ -94,12 +85,31 @@ FLOW_FORMS(16)
 FLOW_FORMS(32)
 FLOW_FORMS(64)
 ISA_FAMILY6S(jmp_rel, jmp_j);
-ISA_FAMILY6S(jcc_rel, jcc_j);
 ISA_FAMILY6(jmp_e, jmp_e);
 ISA_FAMILY6S(call_rel, call_j);
 ISA_FAMILY6(call_e, call_e);
 ISA_FAMILY6S(ret, ret);
 ISA_FAMILY6S(ret_i, ret);
+
+// Jcc, one handler for each condition. Whether the guest's branch is taken decides nothing here but the value of RIP: the host would
+// predict it no better than it will predict which block comes next. A fall-through is never checked; that is the next fetch's business.
+#define JCC(cc, bits)                                                                                                              \
+    ISA_BODY(jcc##cc##_##bits)                                                                                                     \
+    {                                                                                                                              \
+        bool taken = isa_cond(c, 0x##cc);                                                                                          \
+        uint64_t next = isa_insn_rip(c, i) + i->len;                                                                               \
+        uint##bits##_t t = (uint##bits##_t)(next + i->imm);                                                                        \
+        uint64_t to = taken ? t : bits == 64 ? next : (uint32_t)next;                                                              \
+        if (fast ? bits == 64 || taken : taken)                                                                                    \
+            ISA_TRY(check_target##bits(c, (uint##bits##_t)to, fast));                                                              \
+        c->rip = to;                                                                                                               \
+        return 0;                                                                                                                  \
+    }                                                                                                                              \
+    ISA_HANDLER_END(jcc##cc##_##bits)
+#define JCC_FORMS(cc) JCC(cc, 16) JCC(cc, 32) JCC(cc, 64)
+ISA_EACH_COND(JCC_FORMS)
+#define JCC_ROW(cc) isa_h_bug, isa_h_bug, jcc##cc##_16, jcc##cc##_16, jcc##cc##_32, jcc##cc##_32, jcc##cc##_64, jcc##cc##_64,
+ISA_FAMILY_COND(jcc_rel, JCC_ROW);
 
 // LOOP, LOOPE, LOOPNE, JCXZ: the counter has the address size, the target the operand size.
 ISA_INLINE uint64_t counter(const struct isa_cpu *c, const struct isa_insn *i)

@@ -99,35 +99,39 @@ ISA_FAMILY6(movsx16_g_e, movsx_ew);
 ISA_FAMILY6(movsx32_g_e, movsxd);
 
 // CMOVcc reads its source, and clears the upper half of a 32-bit destination, whether or not the condition holds.
-#define CMOV(bits)                                                                                                                 \
-    ISA_BODY(cmov##bits##r)                                                                                                        \
+#define CMOV(cc, bits)                                                                                                             \
+    ISA_BODY(cmov##cc##_##bits##r)                                                                                                 \
     {                                                                                                                              \
-        isa_setg##bits(c, i, isa_cond(c, i->cc) ? isa_e##bits(c, i) : isa_g##bits(c, i));                                          \
+        isa_setg##bits(c, i, isa_cond(c, 0x##cc) ? isa_e##bits(c, i) : isa_g##bits(c, i));                                         \
         return 0;                                                                                                                  \
     }                                                                                                                              \
-    ISA_BODY(cmov##bits##m)                                                                                                        \
+    ISA_BODY(cmov##cc##_##bits##m)                                                                                                 \
     {                                                                                                                              \
         uint##bits##_t v;                                                                                                          \
         ISA_TRY(isa_opld##bits(c, i, fast, &v));                                                                                   \
-        isa_setg##bits(c, i, isa_cond(c, i->cc) ? v : isa_g##bits(c, i));                                                          \
+        isa_setg##bits(c, i, isa_cond(c, 0x##cc) ? v : isa_g##bits(c, i));                                                         \
         return 0;                                                                                                                  \
     }                                                                                                                              \
-    ISA_HANDLER(cmov##bits##r)                                                                                                     \
-    ISA_HANDLER(cmov##bits##m)
-CMOV(16)
-CMOV(32)
-CMOV(64)
-ISA_FAMILY6(cmovcc_g_e, cmov);
+    ISA_HANDLER(cmov##cc##_##bits##r)                                                                                              \
+    ISA_HANDLER(cmov##cc##_##bits##m)
+#define CMOV_FORMS(cc) CMOV(cc, 16) CMOV(cc, 32) CMOV(cc, 64)
+ISA_EACH_COND(CMOV_FORMS)
+#define CMOV_ROW(cc)                                                                                                               \
+    isa_h_bug, isa_h_bug, cmov##cc##_16r, cmov##cc##_16m, cmov##cc##_32r, cmov##cc##_32m, cmov##cc##_64r, cmov##cc##_64m,
+ISA_FAMILY_COND(cmovcc_g_e, CMOV_ROW);
 
-ISA_BODY(setcc_r)
-{
-    isa_sete8(c, i, isa_cond(c, i->cc));
-    return 0;
-}
-ISA_BODY(setcc_m) { return isa_opst8(c, i, fast, isa_cond(c, i->cc)); }
-ISA_HANDLER(setcc_r)
-ISA_HANDLER(setcc_m)
-ISA_FAMILY(setcc_e, setcc_r, setcc_m, setcc_r, setcc_m, setcc_r, setcc_m, setcc_r, setcc_m);
+#define SETCC(cc)                                                                                                                  \
+    ISA_BODY(set##cc##_r)                                                                                                          \
+    {                                                                                                                              \
+        isa_sete8(c, i, isa_cond(c, 0x##cc));                                                                                      \
+        return 0;                                                                                                                  \
+    }                                                                                                                              \
+    ISA_BODY(set##cc##_m) { return isa_opst8(c, i, fast, isa_cond(c, 0x##cc)); }                                                   \
+    ISA_HANDLER(set##cc##_r)                                                                                                       \
+    ISA_HANDLER(set##cc##_m)
+ISA_EACH_COND(SETCC)
+#define SET_ROW(cc) set##cc##_r, set##cc##_m, isa_h_bug, isa_h_bug, isa_h_bug, isa_h_bug, isa_h_bug, isa_h_bug,
+ISA_FAMILY_COND(setcc_e, SET_ROW);
 
 // A 16-bit BSWAP is undefined; recent processors clear the 16 bits.
 ISA_BODY(bswap16)

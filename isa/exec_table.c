@@ -26,7 +26,7 @@ int isa_h_bug(struct isa_cpu *c, const struct isa_insn *i)
 static isa_handler *const invalid[8] = ALL8(h_invalid);
 
 #define OP(id, map, opcode, prefix, ext, mnemonic, operands, family, props, cost, feature, text)                                   \
-    extern isa_handler *const isa_f_##family##_loop[8];
+    extern isa_handler *const isa_f_##family##_loop[];
 #include "isa/opcodes.def"
 #undef OP
 
@@ -39,7 +39,7 @@ isa_handler *const *const isa_run_loop[] = {
 
 #ifndef RINGSIDE_NO_TAIL
 #define OP(id, map, opcode, prefix, ext, mnemonic, operands, family, props, cost, feature, text)                                   \
-    extern isa_handler *const isa_f_##family##_tail[8];
+    extern isa_handler *const isa_f_##family##_tail[];
 #include "isa/opcodes.def"
 #undef OP
 

@@ -100,7 +100,7 @@ static inline void isa_set_rflags(struct isa_cpu *c, uint64_t fl)
 }
 
 // Condition code 0..15 of Jcc, SETcc, CMOVcc (manual, "EFLAGS Condition Codes").
-static inline bool isa_cond(const struct isa_cpu *c, unsigned cc)
+static inline __attribute__((always_inline)) bool isa_cond(const struct isa_cpu *c, unsigned cc)
 {
     bool r;
     switch (cc >> 1) {

@@ -231,8 +231,14 @@ ISA_OPSTACK(64)
 #define ISA_FAMILY6(name, s) ISA_FAMILY(name, isa_h_bug, isa_h_bug, s##16r, s##16m, s##32r, s##32m, s##64r, s##64m)
 #define ISA_FAMILY4(name, s)                                                                                                       \
     ISA_FAMILY(name, isa_h_bug, isa_h_bug, isa_h_bug, isa_h_bug, s##32r, s##32m, s##64r, s##64m) // 32 and 64 bits alone
+// A conditional family (ISA_F_COND) has eight handlers for each of the sixteen conditions; ROW(cc) gives eight, with a comma at the end.
+#define ISA_EACH_COND(M)                                                                                                           \
+    M(0)                                                                                                                           \
+    M(1)                                                                                                                           \
+    M(2) M(3) M(4) M(5) M(6) M(7) M(8) M(9) M(a) M(b) M(c) M(d) M(e) M(f)
+#define ISA_FAMILY_COND(name, ROW) isa_handler *const ISA_H(isa_f_##name)[16 * 8] = {ISA_EACH_COND(ROW)}
 // Families whose handlers depend on the size alone.
-#define ISA_FAMILY8S(name, s) ISA_FAMILY(name, s##8, s##8, s##16, s##16, s##32, s##32, s##64, s##64)
-#define ISA_FAMILY6S(name, s) ISA_FAMILY(name, isa_h_bug, isa_h_bug, s##16, s##16, s##32, s##32, s##64, s##64)
+#define ISA_FAMILY8S(name, s)      ISA_FAMILY(name, s##8, s##8, s##16, s##16, s##32, s##32, s##64, s##64)
+#define ISA_FAMILY6S(name, s)      ISA_FAMILY(name, isa_h_bug, isa_h_bug, s##16, s##16, s##32, s##32, s##64, s##64)
 
 #endif
