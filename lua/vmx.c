@@ -4,6 +4,7 @@
 
 #include "lua/api.h"
 #include "lua/state.h"
+#include "vmx-model/explain.h"
 #include "vmx-model/vmx.h"
 
 // --- VMCS fields: m.vmcs.GUEST_CR3, m.vmcs[0x6802]
@@ -72,7 +73,10 @@ static void push_failure(lua_State *L, const struct vmx_failure *f)
     lx_set_str(L, "title", f->title);
     lx_set_str(L, "field", f->field < VMCS_NFIELD ? vmcs_field_info[f->field].name : NULL);
     lx_set_u64(L, "value", f->value);
+    char names[200];
+    vmx_bits_text(f->field, f->bits, names, sizeof names);
     lx_set_u64(L, "bits", f->bits);
+    lx_set_str(L, "bit_names", names);
     lx_set_str(L, "rule", f->rule);
     lx_set_str(L, "manual", f->sdm);
     if (f->has_suggestion)

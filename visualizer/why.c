@@ -124,8 +124,11 @@ static void why_failure(FILE *f, struct vz *v, const struct vmx_failure *x)
     vmx_value_text(x->field, x->value, t, sizeof t);
     fprintf(f, "\n%s  %s\n", x->id, x->title ? x->title : "");
     fprintf(f, "  field    %s = %llx", vmcs_field_info[x->field].name, (ull)x->value);
-    if (x->bits)
-        fprintf(f, ", offending bits %llx", (ull)x->bits);
+    if (x->bits) {
+        char b[200];
+        vmx_bits_text(x->field, x->bits, b, sizeof b);
+        fprintf(f, ", offending: %s", b);
+    }
     if (t[0])
         fprintf(f, "\n           %s", t);
     fprintf(f, "\n  rule     %s\n  manual   \"%s\"\n", x->rule ? x->rule : "", vz_sdm_title(x->sdm));

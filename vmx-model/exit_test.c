@@ -476,6 +476,28 @@ static void test_double_fault_exit(void **state)
     tv_close();
 }
 
+// Hardware task switches always exit: JMP to a TSS, and an exception through a task gate.
+static void test_task_switch(void **state)
+{
+    tv_golden(TV_PAE);
+    tv_w64(0xe018, 0x0000890030000067ull);         // GDT: available 32-bit TSS
+    tv_w64(TV_IDT + 6 * 8, 0x0000850000180000ull); // #UD: task gate
+    tv_set(VF_GUEST_GDTR_BASE, 0xe000);
+    enter_guest();
+    isa_te_code(tv.t, TV_GUEST, "\xea\0\0\0\0\x18\0", 7); // jmp 18h:0
+    assert_int_equal(isa_te_run(tv.t, 1), ISA_R_VMEXIT);
+    assert_int_equal(tv.v.exit.reason, VMX_R_TASK_SWITCH);
+    assert_int_equal(tv.v.exit.qual, 2u << 30 | 0x18);
+    assert_int_equal(tv.v.exit.insn_len, 7);
+    isa_te_code(tv.t, TV_GUEST, "\x0f\x0b", 2);
+    assert_int_equal(isa_te_run(tv.t, 1), ISA_R_VMEXIT);
+    assert_int_equal(tv.v.exit.qual, 3u << 30 | 0x18);
+    assert_true(vmx_take_exit(tv.c, &tv.v));
+    assert_int_equal(tv_get(VF_IDT_VECTORING_INFO_FIELD), 0x80000306);
+    assert_int_equal(tv_get(VF_GUEST_RIP), TV_GUEST);
+    tv_close();
+}
+
 // --- interrupts and windows
 
 static void test_external_interrupt(void **state)
@@ -845,6 +867,7 @@ int main(void)
         cmocka_unit_test(test_injection),
         cmocka_unit_test(test_injection_exits),
         cmocka_unit_test(test_activity_and_debug),
+        cmocka_unit_test(test_task_switch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -404,3 +404,66 @@ unsigned vmx_value_text(enum vmcs_field f, uint64_t val, char *buf, unsigned siz
     }
     return t.len;
 }
+
+// --- bits of a field by name
+
+static const char *const cr0_bit[64] = {
+    "PE", "MP", "EM", "TS", "ET", "NE", [16] = "WP", [18] = "AM", [29] = "NW", [30] = "CD", [31] = "PG"};
+static const char *const cr4_bit[64] = {"VME",      "PVI",    "TSD",        "DE",   "PSE",  "PAE",  "MCE",  "PGE",
+                                        "PCE",      "OSFXSR", "OSXMMEXCPT", "UMIP", "LA57", "VMXE", "SMXE", NULL,
+                                        "FSGSBASE", "PCIDE",  "OSXSAVE",    NULL,   "SMEP", "SMAP", "PKE"};
+static const char *const efer_bit[64] = {"SCE", [8] = "LME", [10] = "LMA", [11] = "NXE"};
+static const char *const rflags_bit[64] = {"CF", [2] = "PF",  [4] = "AF",  [6] = "ZF", "SF", "TF",  "IF",  "DF",
+                                           "OF", [14] = "NT", [16] = "RF", "VM",       "AC", "VIF", "VIP", "ID"};
+static const char *const ar_bit[64] = {[4] = "S", [7] = "P", [12] = "AVL", [13] = "L", [14] = "D/B", [15] = "G", [16] = "unusable"};
+static const char *const blocking_bit[64] = {"blocking by STI", "blocking by MOV SS", "blocking by SMI", "blocking by NMI"};
+static const char *const pending_bit[64] = {"B0", "B1", "B2", "B3", [12] = "enabled breakpoint", [14] = "BS"};
+static const char *const none_bit[64];
+
+static const char *const *bit_names(enum vmcs_field f)
+{
+    switch (f) {
+    case VF_GUEST_CR0:
+    case VF_HOST_CR0: return cr0_bit;
+    case VF_GUEST_CR4:
+    case VF_HOST_CR4: return cr4_bit;
+    case VF_GUEST_IA32_EFER:
+    case VF_HOST_IA32_EFER: return efer_bit;
+    case VF_GUEST_RFLAGS: return rflags_bit;
+    case VF_GUEST_INTERRUPTIBILITY_INFO: return blocking_bit;
+    case VF_GUEST_PENDING_DBG_EXCEPTIONS: return pending_bit;
+    default: return f >= VF_GUEST_ES_AR_BYTES && f <= VF_GUEST_TR_AR_BYTES ? ar_bit : none_bit;
+    }
+}
+
+static const struct vmx_control *control_at(enum vmcs_field f, unsigned bit)
+{
+    for (unsigned w = 0; w < VMX_NWORD; w++)
+        if (vmx_word_field((enum vmx_ctl_word)w) == f)
+            return vmx_control((enum vmx_ctl_word)w, bit);
+    return NULL;
+}
+
+unsigned vmx_bits_text(enum vmcs_field f, uint64_t bits, char *buf, unsigned size)
+{
+    struct text t = begin(buf, size);
+    const char *const *name = bit_names(f);
+    for (unsigned b = 0; b < 64; b++) {
+        if (!(bits >> b & 1))
+            continue;
+        unsigned last = b;
+        const struct vmx_control *c = control_at(f, b);
+        const char *n = c ? c->name : name[b];
+        while (!n && last < 63 && (bits >> (last + 1) & 1) && !control_at(f, last + 1) && !name[last + 1])
+            last++; // bits without names, as a range
+        comma(&t);
+        if (n)
+            add(&t, "%s (bit %u%s)", n, b, c && !c->modelled ? ", not modelled" : "");
+        else if (last > b)
+            add(&t, "bits %u:%u", last, b);
+        else
+            add(&t, "bit %u", b);
+        b = last;
+    }
+    return t.len;
+}

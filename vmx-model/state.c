@@ -43,7 +43,7 @@ static uint64_t saved_rflags(const struct isa_cpu *c, const struct vmx_cpu *v)
 {
     uint64_t fl = isa_rflags(c);
     unsigned type = VMX_INTR_TYPE(v->exit.intr_info), vector = VMX_INTR_VECTOR(v->exit.intr_info);
-    bool db_trap = vector == ISA_X_DB && !(v->exit.qual & 0xf);
+    bool db_trap = vector == ISA_X_DB && (v->exit.qual & ISA_DR6_BS);
     switch (v->exit.reason) {
     case VMX_R_TRIPLE_FAULT: return fl | ISA_FL_RF;
     case VMX_R_EPT_VIOLATION:
@@ -84,13 +84,22 @@ static bool saves_pdptes(const struct isa_cpu *c, const struct vmx_cpu *v)
     return (vmx_proc2(v) & VMX_PROC2_ENABLE_EPT) && isa_pae_paging(c);
 }
 
+// A value that the guest changed is not the VMM's any more: no VMWRITE is to blame for it.
+static void save(struct vmx_cpu *v, enum vmcs_field f, uint64_t val)
+{
+    uint64_t old = vmx_get(v, f);
+    vmcs_put(&v->vmcs, f, val);
+    if (vmx_get(v, f) != old)
+        v->vmcs.writer[f].cycle = v->vmcs.writer[f].rip = 0;
+}
+
 static void save_seg(struct vmx_cpu *v, const struct isa_seg *s, enum vmcs_field sel)
 {
     unsigned n = (unsigned)sel - VF_GUEST_ES_SELECTOR; // the field table keeps the order of enum isa_sreg
-    vmcs_put(&v->vmcs, sel, s->sel);
-    vmcs_put(&v->vmcs, VF_GUEST_ES_LIMIT + n, s->limit);
-    vmcs_put(&v->vmcs, VF_GUEST_ES_AR_BYTES + n, s->ar);
-    vmcs_put(&v->vmcs, VF_GUEST_ES_BASE + n, s->base);
+    save(v, sel, s->sel);
+    save(v, VF_GUEST_ES_LIMIT + n, s->limit);
+    save(v, VF_GUEST_ES_AR_BYTES + n, s->ar);
+    save(v, VF_GUEST_ES_BASE + n, s->base);
 }
 
 static void load_seg(const struct vmx_cpu *v, struct isa_seg *s, enum vmcs_field sel)
@@ -107,7 +116,7 @@ void vmx_save_guest(struct isa_cpu *c, struct vmx_cpu *v)
     uint32_t x = (uint32_t)vmx_get(v, VF_VM_EXIT_CONTROLS);
 #define G(field, save_if, get, load_if, put)                                                                                       \
     if (save_if)                                                                                                                   \
-        vmcs_put(&v->vmcs, VF_##field, get);
+        save(v, VF_##field, get);
 #define SEG(name, s) save_seg(v, &c->seg[s], VF_GUEST_##name##_SELECTOR);
 #define H(field, load_if, put)
 #include "vmx-model/state_map.def"
