@@ -315,7 +315,7 @@ static int deliver(struct isa_cpu *c, struct isa_event e, bool intercept)
             return 0;
         }
         if (r != ISA_R_FAULT)
-            return vmexit(c, true);
+            return vmexit(c, true); // memory access or task switch that leaves the guest
         e = c->fault;
         intercept = true;
     }

@@ -237,7 +237,7 @@ static int via_system(struct isa_cpu *c, const struct isa_insn *i, struct isa_de
     bool call_gate_type = g.type == ISA_SYS_CALL32 || (g.type == ISA_SYS_CALL16 && !isa_long(c));
     bool tss = !isa_long(c) && (g.type == ISA_SYS_TSS16 || g.type == ISA_SYS_TSS32);
     bool task_gate = !isa_long(c) && g.type == ISA_SYS_TASK_GATE;
-    if (!call_gate_type && !tss && !task_gate)
+    if ((!call_gate_type && !tss && !task_gate) || (tss && (sel & 4))) // a TSS stands in the GDT only
         return isa_raise(c, ISA_X_GP, err, ISA_RULE_GP_FAR_TYPE);
     if (isa_long(c) && (d->hi >> 40 & 0x1f))
         return isa_raise(c, ISA_X_GP, err, ISA_RULE_GP_GATE_HIGH);

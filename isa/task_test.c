@@ -208,6 +208,12 @@ static void early_checks(void **state)
             assert_memory_equal(t->ram, before.ram, ST_RAM);
             assert_memory_equal(t->c.seg, before.c.seg, sizeof t->c.seg);
         }
+    // A TSS descriptor in the LDT
+    st_init(t, ST_P32, 0);
+    new_task(0);
+    st_desc(t, 8 | 4, ST_TSS2, 0x67, 0x89);
+    assert_int_equal(far(false, 8 | 4), ISA_R_FAULT);
+    assert_int_equal(t->c.fault.rule, ISA_RULE_GP_FAR_TYPE);
     // The new TSS lies in an absent page.
     st_init(t, ST_P32, 0);
     st_desc(t, ST_TSS2SEL, 0x6fe0, 0x67, 0x89);
