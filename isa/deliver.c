@@ -324,16 +324,7 @@ static int deliver(struct isa_cpu *c, struct isa_event e, bool intercept)
     }
 }
 
-int isa_deliver_fault(struct isa_cpu *c)
-{
-    struct isa_event e = c->fault;
-    const struct isa_insn *i = c->at;
-    if (e.rule == ISA_RULE_GP_CANONICAL && i && i->is_mem && i->seg == ISA_SS) {
-        e.vector = ISA_X_SS; // the memory access knew the address only, not the segment
-        e.rule = ISA_RULE_SS_CANONICAL;
-    }
-    return deliver(c, e, true);
-}
+int isa_deliver_fault(struct isa_cpu *c) { return deliver(c, c->fault, true); }
 
 int isa_deliver_event(struct isa_cpu *c, const struct isa_event *e) { return deliver(c, *e, false); }
 

@@ -437,11 +437,15 @@ static void canonical_stack(void **state)
     st_init(t, ST_L64, 0);
     idt(ISA_X_SS, ST_C64(0), HANDLER, ISA_SYS_INT32, 0, 1);
     st_put(t, ST_TSS + 36, 0x7000, 8);
-    struct isa_insn i = {.is_mem = true, .seg = ISA_SS};
-    isa_gp0(&t->c, ISA_RULE_GP_CANONICAL);
-    t->c.at = &i;
-    assert_int_equal(isa_deliver_fault(&t->c), 0);
+    t->c.gpr[ISA_RBP] = t->c.gpr[ISA_RBX] = 1ull << 63;
+    st_code(t, "\x8b\x45\x00", 3); // mov eax, [rbp]: through SS
+    assert_int_equal(st_step_deliver(t), 0);
     assert_int_equal(t->last.vector, ISA_X_SS);
+    assert_int_equal(stack(0, 8), 0);
+    t->c.rip = ST_CODE;
+    st_code(t, "\x8b\x03", 2); // mov eax, [rbx]: through DS
+    assert_int_equal(st_step(t), ISA_R_FAULT);
+    assert_int_equal(t->c.fault.vector, ISA_X_GP);
     // NMI blocks NMIs until IRET.
     st_init(t, ST_L64, 0);
     idt(2, ST_C64(0), HANDLER, ISA_SYS_INT32, 0, 0);

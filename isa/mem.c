@@ -8,7 +8,7 @@
 // Checking"); here it faults, as a real segment limit does.
 static int check_range(struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc)
 {
-    bool stack = acc & ISA_ACC_STACK;
+    bool stack = (acc & ISA_ACC_STACK) || (c->at && c->at->is_mem && c->at->seg == ISA_SS);
     if (c->mode == ISA_LONG64 || ((acc & ISA_ACC_SYS) && isa_long(c))) {
         if (isa_canonical(c, la) && isa_canonical(c, la + n - 1))
             return 0;
