@@ -17,7 +17,6 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ucontext.h>
@@ -152,8 +151,8 @@ static inline bool host_open(void)
     mprotect((char *)m + 0x3000, HOST_ARENA_N, PROT_READ | PROT_WRITE);
     mprotect((char *)m + 0x2000, 0x1000, PROT_NONE);
     mprotect((char *)m + 0x6000, 0x1000, PROT_NONE);
-    stack_t ss = {.ss_size = 1 << 16};
-    ss.ss_sp = malloc(ss.ss_size);
+    static uint8_t stack[1 << 16];
+    stack_t ss = {.ss_sp = stack, .ss_size = sizeof stack};
     struct sigaction sa = {.sa_sigaction = host_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
     sigaltstack(&ss, NULL);
     static const int sigs[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};
