@@ -1,0 +1,271 @@
+// sim/vmx_glue_test.c: a small VMM and its guests on the whole machine: events, counters, cycles and exact boundaries, alike under both
+// dispatchers and with and without the inline TLB.
+#include "vmx-model/testvm.h"
+
+#include "isa/flags.h"
+#include "sim/internal.h"
+#include "sim/loader.h"
+
+#define HOST    0x100000u
+#define HANDLER 0x110000u
+#define GUEST   0x140000u
+#define STACK   0x180000u
+#define MODES   4
+
+// Count the exit in R15; stop at HLT exits; else skip the instruction and resume.
+static const uint8_t handler[] = {
+    0x49, 0xff, 0xc7,             // inc r15
+    0xb9, 0x02, 0x44, 0x00, 0x00, // mov ecx, 4402h
+    0x0f, 0x78, 0xc8,             // vmread rax, rcx
+    0x83, 0xf8, 0x0c,             // cmp eax, 12
+    0x74, 0x19,                   // je done
+    0xb9, 0x0c, 0x44, 0x00, 0x00, // mov ecx, 440ch
+    0x0f, 0x78, 0xcb,             // vmread rbx, rcx
+    0xb9, 0x1e, 0x68, 0x00, 0x00, // mov ecx, 681eh
+    0x0f, 0x78, 0xca,             // vmread rdx, rcx
+    0x48, 0x01, 0xda,             // add rdx, rbx
+    0x0f, 0x79, 0xca,             // vmwrite rcx, rdx
+    0x0f, 0x01, 0xc3,             // vmresume
+    0xf4,                         // done: hlt
+};
+
+struct log {
+    unsigned n;
+    struct {
+        enum ev_kind kind;
+        unsigned reason, level;
+        uint64_t cycle, rip;
+    } e[64];
+    unsigned failures;
+    char first[16];
+    unsigned vmx_fails, last_error;
+};
+
+static void record(void *ctx, struct sim_machine *m, const struct ev *e)
+{
+    struct log *l = ctx;
+    if (e->kind == EV_VMX) {
+        l->vmx_fails += e->u.vmx.outcome != 0;
+        l->last_error = e->u.vmx.error ? e->u.vmx.error : l->last_error;
+        return;
+    }
+    if (e->kind == EV_VMENTRY_FAIL) {
+        l->failures = e->u.entry_fail.report->n;
+        strncpy(l->first, e->u.entry_fail.report->failure[0].id, sizeof l->first - 1);
+    }
+    if (l->n < 64) {
+        l->e[l->n].kind = e->kind;
+        l->e[l->n].reason = e->kind == EV_VMEXIT ? e->u.vmexit.reason : 0;
+        l->e[l->n].level = e->level;
+        l->e[l->n].cycle = e->cycle;
+        l->e[l->n].rip = e->rip;
+        l->n++;
+    }
+}
+
+static void put(struct sim_machine *m, uint64_t at, const void *p, uint64_t n)
+{
+    assert_int_equal(sim_poke(m, 0, SIM_HOST_PHYSICAL, at, p, n), n);
+}
+
+// A VMM in root operation with a valid current VMCS, about to execute VMLAUNCH; the guest shares its page tables.
+static struct sim_machine *boot(unsigned mode, const void *guest, unsigned n, struct log *log)
+{
+    static const uint8_t launch[] = {0x0f, 0x01, 0xc2, 0xf4}; // vmlaunch; hlt
+    struct sim_config cfg = {.ram_bytes = 8 << 20, .loop = mode & 1, .no_mirror = mode & 2};
+    struct sim_load load = {.image = SIM_IMAGE_FLAT, .start = SIM_START_LONG64, .addr = HOST};
+    struct sim_error err;
+    struct sim_machine *m = sim_create(&cfg, &err);
+    assert_non_null(m);
+    assert_int_equal(sim_load_bytes(m, "vmm", launch, sizeof launch, &load, NULL, &err), 0);
+    put(m, HANDLER, handler, sizeof handler);
+    put(m, GUEST, guest, n);
+    tv_golden(TV_64);
+    struct sim_cpu *cpu = m->cpu[0];
+    struct isa_cpu *c = &cpu->isa;
+    c->cr0 |= ISA_CR0_NE;
+    c->cr4 |= ISA_CR4_VMXE;
+    c->vmx = ISA_VMX_ROOT;
+    cpu->vmx.on = true;
+    cpu->vmx.vmxon_ptr = TV_VMXON;
+    cpu->vmx.vmcs_ptr = TV_VMCS;
+    cpu->vmx.vmcs = tv.v.vmcs;
+    tv_close();
+    const struct {
+        enum vmcs_field f;
+        uint64_t val;
+    } set[] = {
+        {VF_CPU_BASED_VM_EXEC_CONTROL, 0x04006172 | VMX_PROC_HLT_EXITING},
+        {VF_HOST_CR0, c->cr0},
+        {VF_HOST_CR3, c->cr3},
+        {VF_HOST_CR4, c->cr4},
+        {VF_HOST_RIP, HANDLER},
+        {VF_HOST_RSP, STACK},
+        {VF_GUEST_CR0, c->cr0},
+        {VF_GUEST_CR3, c->cr3},
+        {VF_GUEST_CR4, c->cr4},
+        {VF_GUEST_RIP, GUEST},
+        {VF_GUEST_RSP, STACK - 4096},
+    };
+    for (unsigned k = 0; k < sizeof set / sizeof *set; k++)
+        vmcs_put(&cpu->vmx.vmcs, set[k].f, set[k].val);
+    isa_update_mode(c);
+    sim_touch(m, 0);
+    memset(log, 0, sizeof *log);
+    ev_subscribe(m, EV_BIT(EV_VMENTRY) | EV_BIT(EV_VMEXIT) | EV_BIT(EV_VMENTRY_FAIL) | EV_BIT(EV_VMX), record, log);
+    return m;
+}
+
+static struct vmcs *vmcs(struct sim_machine *m) { return &m->cpu[0]->vmx.vmcs; }
+static void or_field(struct sim_machine *m, enum vmcs_field f, uint64_t bits) { vmcs_put(vmcs(m), f, vmcs_get(vmcs(m), f) | bits); }
+
+static struct sim_stop run(struct sim_machine *m)
+{
+    const struct sim_until u = {.max_insns = 100000};
+    return sim_run(m, &u);
+}
+
+static uint64_t stat(struct sim_machine *m, const char *name)
+{
+    uint64_t v = 0;
+    assert_true(sim_stat(m, 0, name, &v));
+    return v;
+}
+
+static void test_exits(void **state)
+{
+    static const uint8_t guest[] = {0x31, 0xc0, 0x0f, 0xa2, 0x31, 0xc0, 0x0f, 0xa2, 0xf4}; // xor eax, eax; cpuid; twice; hlt
+    uint64_t cycles[MODES], nonroot[MODES];
+    for (unsigned mode = 0; mode < MODES; mode++) {
+        struct log l;
+        struct sim_machine *m = boot(mode, guest, sizeof guest, &l);
+        struct sim_stop s = run(m);
+        assert_int_equal(s.kind, SIM_STOP_HALT);
+        static const unsigned reasons[] = {10, 10, 12};
+        assert_int_equal(l.n, 6);
+        for (unsigned n = 0; n < 3; n++) {
+            assert_int_equal(l.e[2 * n].kind, EV_VMENTRY);
+            assert_int_equal(l.e[2 * n + 1].kind, EV_VMEXIT);
+            assert_int_equal(l.e[2 * n + 1].reason, reasons[n]);
+            assert_int_equal(l.e[2 * n + 1].level, 1);
+            assert_true(l.e[2 * n + 1].cycle > l.e[2 * n].cycle);
+        }
+        assert_int_equal(l.e[0].rip, HOST);
+        assert_int_equal(l.e[1].rip, GUEST + 2);
+        assert_int_equal(l.e[5].rip, GUEST + 8);
+        assert_int_equal(l.vmx_fails, 0);
+        assert_int_equal(sim_cpu(m, 0)->gpr[ISA_R15], 3);
+        assert_int_equal(stat(m, "vmentries"), 3);
+        assert_int_equal(stat(m, "vmexits"), 3);
+        nonroot[mode] = stat(m, "cycles_nonroot");
+        cycles[mode] = sim_cpu(m, 0)->cycles;
+        assert_true(nonroot[mode] >= 3 * 500 && nonroot[mode] < cycles[mode]); // each exit is charged to the guest's time
+        assert_int_equal(cycles[mode], cycles[0]);
+        assert_int_equal(nonroot[mode], nonroot[0]);
+        sim_destroy(m);
+    }
+}
+
+static void test_failed_entry(void **state)
+{
+    for (unsigned mode = 0; mode < MODES; mode++) {
+        struct log l;
+        struct sim_machine *m = boot(mode, "\xf4", 1, &l);
+        vmcs_put(vmcs(m), VF_GUEST_ACTIVITY_STATE, 9);
+        assert_int_equal(run(m).kind, SIM_STOP_HALT); // the handler's VMRESUME fails too, and it falls through to HLT
+        assert_int_equal(l.n, 1);
+        assert_int_equal(l.e[0].kind, EV_VMENTRY_FAIL);
+        assert_int_equal(l.e[0].rip, HOST);
+        assert_int_equal(l.failures, 1);
+        assert_string_equal(l.first, "E-GS-100");
+        assert_int_equal(l.vmx_fails, 1);
+        assert_int_equal(l.last_error, 5);
+        assert_int_equal(vmcs_get(vmcs(m), VF_VM_EXIT_REASON), 0x80000021);
+        assert_int_equal(stat(m, "vmentries"), 0);
+        sim_destroy(m);
+        m = boot(mode, "\xf4", 1, &l);
+        or_field(m, VF_HOST_CS_SELECTOR, 3);
+        run(m);
+        assert_int_equal(l.e[0].kind, EV_VMENTRY_FAIL);
+        assert_int_equal(l.last_error, 8);
+        assert_int_equal(sim_cpu(m, 0)->rip, HOST + 4); // VMfailValid: the next instruction ran
+        sim_destroy(m);
+    }
+}
+
+// Exit after each instruction, wherever blocks would end.
+static void test_monitor_trap_flag(void **state)
+{
+    static const uint8_t guest[] = {0x90, 0xff, 0xc0, 0xeb, 0x00, 0x90, 0xf4}; // nop; inc eax; jmp +0; nop; hlt
+    static const uint64_t at[] = {GUEST + 1, GUEST + 3, GUEST + 5, GUEST + 6, GUEST + 6};
+    for (unsigned mode = 0; mode < MODES; mode++) {
+        struct log l;
+        struct sim_machine *m = boot(mode, guest, sizeof guest, &l);
+        or_field(m, VF_CPU_BASED_VM_EXEC_CONTROL, VMX_PROC_MONITOR_TRAP_FLAG);
+        run(m);
+        assert_int_equal(l.n, 10);
+        for (unsigned n = 0; n < 5; n++) {
+            assert_int_equal(l.e[2 * n + 1].reason, n < 4 ? 37 : 12);
+            assert_int_equal(l.e[2 * n + 1].rip, at[n]);
+        }
+        sim_destroy(m);
+    }
+}
+
+// STI blocks for one more instruction; then the window is open.
+static void test_interrupt_window(void **state)
+{
+    static const uint8_t guest[] = {0xfa, 0x90, 0xfb, 0x90, 0x90, 0xf4}; // cli; nop; sti; nop; nop; hlt
+    for (unsigned mode = 0; mode < MODES; mode++) {
+        struct log l;
+        struct sim_machine *m = boot(mode, guest, sizeof guest, &l);
+        or_field(m, VF_CPU_BASED_VM_EXEC_CONTROL, VMX_PROC_INT_WINDOW_EXITING);
+        const struct sim_until u = {.events = EV_BIT(EV_VMEXIT), .max_insns = 1000};
+        assert_int_equal(sim_run(m, &u).kind, SIM_STOP_UNTIL);
+        assert_int_equal(l.e[1].reason, 7);
+        assert_int_equal(vmcs_get(vmcs(m), VF_GUEST_RIP), GUEST + 4);
+        assert_int_equal(vmcs_get(vmcs(m), VF_GUEST_INTERRUPTIBILITY_INFO), 0);
+        sim_destroy(m);
+    }
+}
+
+// A triple fault in the guest is an exit; in the host it stops the machine.
+static void test_triple_fault(void **state)
+{
+    for (unsigned mode = 0; mode < MODES; mode++) {
+        struct log l;
+        struct sim_machine *m = boot(mode, "\x0f\x0b", 2, &l);
+        vmcs_put(vmcs(m), VF_GUEST_IDTR_LIMIT, 0);
+        const struct sim_until u = {.events = EV_BIT(EV_VMEXIT), .max_insns = 1000};
+        assert_int_equal(sim_run(m, &u).kind, SIM_STOP_UNTIL);
+        assert_int_equal(l.e[1].reason, 2);
+        assert_int_equal(sim_cpu(m, 0)->rip, HANDLER);
+        sim_destroy(m);
+    }
+}
+
+static void test_abort(void **state)
+{
+    struct log l;
+    struct sim_machine *m = boot(0, "\xf4", 1, &l);
+    vmcs_put(vmcs(m), VF_VM_EXIT_MSR_LOAD_COUNT, 1); // address 0: MSR 0, which does not exist
+    vmcs_put(vmcs(m), VF_VM_EXIT_MSR_LOAD_ADDR, 0x200000);
+    put(m, 0x200000, "\xad\xde\x01\0\0\0\0\0", 8);
+    struct sim_stop s = run(m);
+    assert_int_equal(s.kind, SIM_STOP_UNMODELLED);
+    assert_non_null(strstr(s.text, "VMX abort 4"));
+    sim_destroy(m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_exits),
+        cmocka_unit_test(test_failed_entry),
+        cmocka_unit_test(test_monitor_trap_flag),
+        cmocka_unit_test(test_interrupt_window),
+        cmocka_unit_test(test_triple_fault),
+        cmocka_unit_test(test_abort),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
