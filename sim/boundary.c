@@ -202,11 +202,14 @@ static bool halt(struct sim_cpu *cpu, struct sim_stop *stop)
         emit_halt(cpu, false);
         return false; // somebody may want to stop here
     }
-    uint64_t next = bus_next_deadline(cpu->m);
+    uint64_t next = bus_next_deadline(cpu->m), timer = vmx_deadline(c, &cpu->vmx);
+    if (timer < next)
+        next = timer;
     if (e->until_cycles < next)
         next = e->until_cycles;
+    bool can_wake = interrupts_can_come(cpu) || timer != UINT64_MAX;
     const char *why = c->activity == ISA_WAIT_SIPI ? "waits for a start-up interrupt, and there is no other processor"
-                      : !interrupts_can_come(cpu)  ? "halted with interrupts off (IF = 0), so nothing can wake it"
+                      : !can_wake                  ? "halted with interrupts off (IF = 0), so nothing can wake it"
                       : next == UINT64_MAX         ? "halted to wait for an interrupt, but no device will raise one"
                                                    : NULL;
     if (why) {
@@ -248,6 +251,8 @@ static void choose_budget(struct sim_cpu *cpu)
     if (e->precise)
         c->attention = 1;
     e->horizon = bus_next_deadline(cpu->m);
+    if (vmx_deadline(c, &cpu->vmx) < e->horizon)
+        e->horizon = vmx_deadline(c, &cpu->vmx);
     if (e->until_cycles < e->horizon)
         e->horizon = e->until_cycles;
     if (e->limit_cycles < e->horizon)
@@ -269,6 +274,8 @@ bool engine_boundary(struct sim_cpu *cpu, struct sim_stop *stop)
             return true;
         bool again = debug_trap(cpu);
         if (!again && c->vmx == ISA_VMX_NONROOT && vmx_window_exit(c, &cpu->vmx)) {
+            if (cpu->eng->halted)
+                emit_halt(cpu, true);
             engine_outcome(cpu, ISA_R_VMEXIT);
             again = true;
         }

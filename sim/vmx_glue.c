@@ -75,6 +75,7 @@ void glue_do_exit(struct sim_cpu *cpu)
     struct isa_cpu *c = &cpu->isa;
     struct vmx_cpu *v = &cpu->vmx;
     uint64_t rip = c->rip;
+    v->exit_cycle = engine_now(c);
     cpu->stat[SIM_STAT_VMEXITS]++;
     tell_exit(cpu, rip); // while the guest can still be inspected
     charge(c, ISA_COST_VMEXIT);
@@ -125,7 +126,7 @@ static int entered(struct sim_cpu *cpu, bool launch)
                            abort_text(v->vmcs.abort));
         return ISA_R_STOP;
     }
-    v->entry_cycle = engine_now(c);
+    vmx_start_clock(v, engine_now(c));
     mmu_vm_transition(cpu, true);
     tell_entry(cpu, launch);
     cpu->eng->deliver_rip = c->rip;

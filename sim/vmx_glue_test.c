@@ -229,6 +229,51 @@ static void test_interrupt_window(void **state)
     }
 }
 
+// A guest that never gives way exits at the first boundary at which its time is over; what is left is saved.
+static void test_preemption_timer(void **state)
+{
+    static const uint8_t spin[] = {0xff, 0xc0, 0xeb, 0xfc}; // inc eax; jmp back
+    uint64_t cycles[MODES], count[MODES];
+    for (unsigned mode = 0; mode < MODES; mode++) {
+        struct log l;
+        struct sim_machine *m = boot(mode, spin, sizeof spin, &l);
+        or_field(m, VF_PIN_BASED_VM_EXEC_CONTROL, VMX_PIN_PREEMPTION_TIMER);
+        or_field(m, VF_VM_EXIT_CONTROLS, VMX_EXIT_SAVE_PREEMPTION_TIMER);
+        vmcs_put(vmcs(m), VF_VMX_PREEMPTION_TIMER_VALUE, 100);
+        const struct sim_until u = {.events = EV_BIT(EV_VMEXIT), .max_insns = 100000};
+        assert_int_equal(sim_run(m, &u).kind, SIM_STOP_UNTIL);
+        assert_int_equal(l.e[1].reason, 52);
+        uint64_t ran = l.e[1].cycle - l.e[0].cycle;
+        assert_true(ran >= 3200 && ran < 3200 + 20);
+        assert_int_equal(vmcs_get(vmcs(m), VF_VMX_PREEMPTION_TIMER_VALUE), 0);
+        cycles[mode] = sim_cpu(m, 0)->cycles;
+        count[mode] = sim_cpu(m, 0)->gpr[ISA_RAX];
+        assert_true(count[mode] > 500);
+        assert_int_equal(cycles[mode], cycles[0]);
+        assert_int_equal(count[mode], count[0]);
+        sim_destroy(m);
+        m = boot(mode, "\x0f\xa2", 2, &l); // cpuid exits long before
+        or_field(m, VF_PIN_BASED_VM_EXEC_CONTROL, VMX_PIN_PREEMPTION_TIMER);
+        or_field(m, VF_VM_EXIT_CONTROLS, VMX_EXIT_SAVE_PREEMPTION_TIMER);
+        vmcs_put(vmcs(m), VF_VMX_PREEMPTION_TIMER_VALUE, 0xffffffff);
+        assert_int_equal(sim_run(m, &u).kind, SIM_STOP_UNTIL);
+        assert_int_equal(l.e[1].reason, 10);
+        uint64_t left = vmcs_get(vmcs(m), VF_VMX_PREEMPTION_TIMER_VALUE);
+        assert_true(left < 0xffffffff && left > 0xffffff00);
+        sim_destroy(m);
+        m = boot(mode, "\xf4", 1, &l); // halted, interrupts off: the timer still exits
+        vmcs_put(vmcs(m), VF_CPU_BASED_VM_EXEC_CONTROL, 0x04006172);
+        or_field(m, VF_PIN_BASED_VM_EXEC_CONTROL, VMX_PIN_PREEMPTION_TIMER);
+        vmcs_put(vmcs(m), VF_VMX_PREEMPTION_TIMER_VALUE, 100000);
+        assert_int_equal(sim_run(m, &u).kind, SIM_STOP_UNTIL);
+        assert_int_equal(l.e[1].reason, 52);
+        assert_int_equal(vmcs_get(vmcs(m), VF_GUEST_ACTIVITY_STATE), ISA_HLT);
+        assert_int_equal(l.e[1].cycle - l.e[0].cycle, 3200000);
+        assert_int_equal(vmcs_get(vmcs(m), VF_VMX_PREEMPTION_TIMER_VALUE), 100000); // not saved
+        sim_destroy(m);
+    }
+}
+
 // A triple fault in the guest is an exit; in the host it stops the machine.
 static void test_triple_fault(void **state)
 {
@@ -265,6 +310,7 @@ int main(void)
         cmocka_unit_test(test_monitor_trap_flag),
         cmocka_unit_test(test_interrupt_window),
         cmocka_unit_test(test_triple_fault),
+        cmocka_unit_test(test_preemption_timer),
         cmocka_unit_test(test_abort),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,10 +18,10 @@ struct vmx_caps {
 //   CR4_FIXED1   SMAP and UMIP may be set, SMX may not
 #define VMX_CAPS_TEACH                                                                                                             \
     {                                                                                                                              \
-        .basic = 0x00d8100000000012, .pin = 0x0000003f00000016, .proc = 0xffd9fffe0401e172, .exit = 0x003fefff00036dff,            \
+        .basic = 0x00d8100000000012, .pin = 0x0000007f00000016, .proc = 0xffd9fffe0401e172, .exit = 0x007fefff00036dff,            \
         .entry = 0x0000dfff000011ff, .misc = 0x200401e5, .cr0_fixed0 = 0x80000021, .cr0_fixed1 = 0xffffffff, .cr4_fixed0 = 0x2000, \
-        .cr4_fixed1 = 0x372fff, .vmcs_enum = 0x2a, .proc2 = 0x000118ee00000000, .ept_vpid = 0x00000f0106334141,                    \
-        .true_pin = 0x0000003f00000016, .true_proc = 0xffd9fffe04006172, .true_exit = 0x003fefff00036dfb,                          \
+        .cr4_fixed1 = 0x372fff, .vmcs_enum = 0x2e, .proc2 = 0x000118ee00000000, .ept_vpid = 0x00000f0106334141,                    \
+        .true_pin = 0x0000007f00000016, .true_proc = 0xffd9fffe04006172, .true_exit = 0x007fefff00036dfb,                          \
         .true_entry = 0x0000dfff000011fb, .vmfunc = 0,                                                                             \
     }
 extern const struct vmx_caps vmx_caps_teach;

@@ -82,7 +82,7 @@ struct test_case {
 static const struct test_case cases[] = {
     // --- execution controls
     T("E-CT-001", 64, NOTHING, A(X(PIN_BASED_VM_EXEC_CONTROL, 2)))
-        T("E-CT-002", 64, NOTHING, A(O(PIN_BASED_VM_EXEC_CONTROL, 1 << 6)))
+        T("E-CT-002", 64, NOTHING, A(O(PIN_BASED_VM_EXEC_CONTROL, VMX_PIN_POSTED_INTERRUPTS)))
             T("E-CT-002", 64, NOTHING, A(O(PIN_BASED_VM_EXEC_CONTROL, 1 << 30))) T("E-CT-003", 64, NOTHING,
                                                                                    A(X(CPU_BASED_VM_EXEC_CONTROL, 2)))
                 T("E-CT-004", 64, NOTHING, A(O(CPU_BASED_VM_EXEC_CONTROL, VMX_PROC_USE_TPR_SHADOW)))
@@ -110,6 +110,7 @@ static const struct test_case cases[] = {
             T("E-CT-034", 64, A(S(VM_EXIT_MSR_LOAD_COUNT, 1), S(VM_EXIT_MSR_LOAD_ADDR, TV_AREA)), A(O(VM_EXIT_MSR_LOAD_ADDR, 4)))
                 T("E-CT-035", 64, A(S(VM_EXIT_MSR_LOAD_COUNT, 1), S(VM_EXIT_MSR_LOAD_ADDR, TV_AREA)),
                   A(O(VM_EXIT_MSR_LOAD_ADDR, WIDE)))
+                    T("E-CT-036", 64, NOTHING, A(O(VM_EXIT_CONTROLS, VMX_EXIT_SAVE_PREEMPTION_TIMER)))
     // --- entry controls
     T("E-CT-050", 64, NOTHING, A(X(VM_ENTRY_CONTROLS, 1))) T("E-CT-051", 64, NOTHING,
                                                              A(O(VM_ENTRY_CONTROLS, VMX_ENTRY_LOAD_PERF_GLOBAL_CTRL)))

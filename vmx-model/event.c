@@ -78,10 +78,34 @@ static bool window_open(const struct isa_cpu *c, const struct vmx_cpu *v, uint32
     return false;
 }
 
+// The timer counts down by 1 when bit 0..4 of IA32_VMX_MISC of the time-stamp counter changes; whole steps from the VM entry here.
+static unsigned timer_shift(const struct vmx_cpu *v) { return v->caps->misc & 0x1f; }
+
+void vmx_start_clock(struct vmx_cpu *v, uint64_t cycle)
+{
+    v->entry_cycle = cycle;
+    v->timer_deadline = UINT64_MAX;
+    if (vmx_pin(v) & VMX_PIN_PREEMPTION_TIMER)
+        v->timer_deadline = cycle + (vmx_get(v, VF_VMX_PREEMPTION_TIMER_VALUE) << timer_shift(v));
+}
+
+uint64_t vmx_timer_left(const struct vmx_cpu *v)
+{
+    return v->exit_cycle < v->timer_deadline ? (v->timer_deadline - v->exit_cycle) >> timer_shift(v) : 0;
+}
+
+static bool timer_expired(const struct isa_cpu *c, const struct vmx_cpu *v, uint32_t *reason)
+{
+    if (c->cycles < v->timer_deadline || c->activity == ISA_WAIT_SIPI)
+        return false;
+    *reason = VMX_R_PREEMPTION_TIMER;
+    return true;
+}
+
 bool vmx_window_exit(struct isa_cpu *c, struct vmx_cpu *v)
 {
     uint32_t reason = VMX_R_MONITOR_TRAP_FLAG;
-    if (!v->mtf_pending && !window_open(c, v, &reason)) {
+    if (!v->mtf_pending && !timer_expired(c, v, &reason) && !window_open(c, v, &reason)) {
         v->mtf_pending = vmx_proc(v) & VMX_PROC_MONITOR_TRAP_FLAG; // the instruction that comes now will be followed by an exit
         return false;
     }

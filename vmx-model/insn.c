@@ -16,6 +16,7 @@ void vmx_init(struct vmx_cpu *v, const struct vmx_caps *caps, unsigned maxphyadd
     v->caps = caps;
     v->maxphyaddr = (uint8_t)maxphyaddr;
     v->vmxon_ptr = v->vmcs_ptr = VMX_NO_PTR;
+    v->timer_deadline = UINT64_MAX;
 }
 
 static int succeed(struct isa_cpu *c, struct vmx_done *done)

@@ -26,8 +26,8 @@ CODE(INVVPID, 0x66, 0x0f, 0x38, 0x81, 0x08);
     X(VMXON)                                                                                                                       \
     X(VMXOFF)                                                                                                                      \
     X(VMCLEAR)                                                                                                                     \
-    X(VMPTRLD) X(VMPTRST) X(VMCALL) X(VMLAUNCH) X(VMRESUME) X(VMREAD_REG) X(VMREAD_MEM) X(VMWRITE_REG) X(VMWRITE_MEM) X(INVEPT)    \
-        X(INVVPID)
+    X(VMPTRLD)                                                                                                                     \
+    X(VMPTRST) X(VMCALL) X(VMLAUNCH) X(VMRESUME) X(VMREAD_REG) X(VMREAD_MEM) X(VMWRITE_REG) X(VMWRITE_MEM) X(INVEPT) X(INVVPID)
 
 static unsigned ncases;
 

@@ -42,6 +42,8 @@ uint32_t vmx_operand_info(const struct isa_cpu *c, const struct isa_insn *i);
 // Displacement as the exit qualification reports it.
 uint64_t vmx_displacement(const struct isa_cpu *c, const struct isa_insn *i);
 
+uint64_t vmx_timer_left(const struct vmx_cpu *v); // VMX-preemption timer at the exit being taken
+
 // state.c: the loops over state_map.def.
 void vmx_save_guest(struct isa_cpu *c, struct vmx_cpu *v);
 void vmx_load_guest(struct isa_cpu *c, struct vmx_cpu *v);

@@ -52,6 +52,7 @@ static uint64_t saved_rflags(const struct isa_cpu *c, const struct vmx_cpu *v)
     case VMX_R_EXTERNAL_INTERRUPT:
     case VMX_R_INTERRUPT_WINDOW:
     case VMX_R_NMI_WINDOW:
+    case VMX_R_PREEMPTION_TIMER:
     case VMX_R_MONITOR_TRAP_FLAG: return fl;
     default: return fl & ~(uint64_t)ISA_FL_RF;
     }
@@ -77,6 +78,11 @@ static uint64_t pending_dbg_after_entry(const struct vmx_cpu *v, uint64_t val)
     unsigned type = VMX_INTR_TYPE(info);
     bool software = type == ISA_EV_SWINT || type == ISA_EV_SWEXC;
     return software && mov_ss ? val & (0xf | ISA_DR6_BS) : 0;
+}
+
+static bool saves_timer(const struct vmx_cpu *v, uint32_t x)
+{
+    return (x & VMX_EXIT_SAVE_PREEMPTION_TIMER) && (vmx_pin(v) & VMX_PIN_PREEMPTION_TIMER);
 }
 
 static bool saves_pdptes(const struct isa_cpu *c, const struct vmx_cpu *v)

@@ -62,8 +62,10 @@ struct vmx_cpu {
     struct vmx_exit exit;         // the exit being taken, or the last one taken
     struct vmx_entry_report report;
     bool has_report;
-    bool mtf_pending;     // monitor trap flag: exit at the next instruction boundary
-    uint64_t entry_cycle; // when non-root operation was entered
+    bool mtf_pending;        // monitor trap flag: exit at the next instruction boundary
+    uint64_t entry_cycle;    // when non-root operation was entered
+    uint64_t timer_deadline; // when the VMX-preemption timer reaches 0; UINT64_MAX: it does not run
+    uint64_t exit_cycle;     // when the exit that is being taken happened; for whom calls vmx_take_exit() to set
 };
 
 // After creation and after RESET of the processor. caps must outlive v.
@@ -91,6 +93,15 @@ void vmx_check_entry(struct isa_cpu *c, const struct vmx_cpu *v, struct vmx_entr
 // Inject the event of the VM-entry interruption-information field, after a VM entry. 0, FAULT or VMEXIT like isa_deliver_event().
 int vmx_inject(struct isa_cpu *c, struct vmx_cpu *v);
 
+// The guest starts to run at this cycle: starts the VMX-preemption timer. (vmx_insn() did so for the cycle of VMLAUNCH or VMRESUME;
+// the machine says it again if entering took time.)
+void vmx_start_clock(struct vmx_cpu *v, uint64_t cycle);
+// The cycle whose boundary must be watched for the VMX-preemption timer, or UINT64_MAX.
+static inline uint64_t vmx_deadline(const struct isa_cpu *c, const struct vmx_cpu *v)
+{
+    return c->vmx == ISA_VMX_NONROOT ? v->timer_deadline : UINT64_MAX;
+}
+
 // --- VM exits (vmx-model/intercept.c prepares the record, vmx-model/exit.c carries it out)
 int vmx_intercept(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_insn *i, enum isa_icpt point, uint64_t arg, uint64_t *val);
 int vmx_intercept_event(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_event *e);
@@ -102,8 +113,8 @@ int vmx_ept_misconfig(struct isa_cpu *c, struct vmx_cpu *v, struct gpa gpa);
 bool vmx_intercept_irq(struct isa_cpu *c, struct vmx_cpu *v, bool nmi, int vector);
 // Whether an exit for an external interrupt must acknowledge it ("acknowledge interrupt on exit").
 bool vmx_ack_on_exit(const struct vmx_cpu *v);
-// At an instruction boundary in non-root operation: true and a record if the monitor trap flag, an interrupt window or an NMI window
-// causes a VM exit. vmx_window_armed: the boundary must be watched.
+// At an instruction boundary in non-root operation: true and a record if the monitor trap flag, the VMX-preemption timer, an NMI window or
+// an interrupt window causes a VM exit. vmx_window_armed: each boundary must be watched (the timer's alone: vmx_deadline).
 bool vmx_window_exit(struct isa_cpu *c, struct vmx_cpu *v);
 bool vmx_window_armed(const struct isa_cpu *c, const struct vmx_cpu *v);
 // Take the VM exit of v->exit: save guest state, load host state. RIP must be exact. False: VMX abort (v->vmcs.abort says why).
