@@ -6,6 +6,7 @@
 #include "isa/cr.h"
 #include "isa/env.h"
 #include "isa/flags.h"
+#include "isa/fpu.h"
 
 void isa_reset(struct isa_cpu *c)
 {
@@ -25,6 +26,9 @@ void isa_reset(struct isa_cpu *c)
     c->dr[6] = ISA_DR6_INIT;
     c->dr[7] = ISA_DR7_INIT;
     c->xcr0 = 1;
+    c->x87.cw = 0x40; // all registers hold +0 and are valid; FNINIT makes it 37FH
+    c->x87.valid = 0xff;
+    c->mxcsr = ISA_MXCSR_INIT;
     c->pat = 0x0007040600070406ull;
     c->apic_base = 0xfee00900ull;  // enabled, bootstrap processor
     c->misc_enable = 1 | 3u << 11; // fast strings; branch trace store and PEBS unavailable

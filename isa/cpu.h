@@ -188,6 +188,35 @@ static inline unsigned isa_mirror_slot(uint64_t la)
     return (unsigned)((la >> 12) ^ (la >> 20) ^ (la >> 28)) & (ISA_MIRROR_SIZE - 1);
 }
 
+// An XMM register, as lanes of every width. (The halves above 128 bits would stand in an array of their own.)
+union isa_vec {
+    uint64_t q[2];
+    uint32_t d[4];
+    uint16_t w[8];
+    uint8_t b[16];
+    int64_t sq[2];
+    int32_t sd[4];
+    int16_t sw[8];
+    int8_t sb[16];
+};
+
+// The x87 unit. r[] holds the physical registers R0..R7; ST(k) is R((TOP + k) mod 8), MMk is the significand of Rk.
+//    sig   bit 63 integer bit, 62..0 fraction
+//    se    bit 15 sign, 14..0 exponent, biased by 16383
+// Instead of the tag word a bit for each physical register tells that it is not empty; the other tags follow from the contents.
+// fip is the offset of the last instruction that was not a control instruction; fop and fdp are kept for unmasked exceptions only,
+// and the selectors read 0, as on processors with CPUID.7.0:EBX[6] and [13].
+struct isa_f80 {
+    uint64_t sig;
+    uint16_t se;
+};
+struct isa_x87 {
+    struct isa_f80 r[8];
+    uint16_t cw, sw, fop;
+    uint8_t valid;
+    uint64_t fip, fdp;
+};
+
 struct isa_env;
 struct isa_insn;
 
@@ -240,6 +269,10 @@ struct isa_cpu {
     const struct isa_env *env;
     struct isa_mirror rd[ISA_MIRROR_SIZE];
     struct isa_mirror wr[ISA_MIRROR_SIZE];
+    // --- floating point and vectors (isa/fpu.h)
+    union isa_vec xmm[16] __attribute__((aligned(16)));
+    struct isa_x87 x87;
+    uint32_t mxcsr;
 };
 
 // Put the processor into the state after RESET (manual, "Processor State After Reset"): real mode, CS:RIP = F000:FFF0 with base

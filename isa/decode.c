@@ -184,7 +184,7 @@ static int named_sreg(const char *s)
 static bool is_named(const char *s)
 {
     return named_sreg(s) >= 0 || *s == '1' || *s == 'r' || *s == 'e' || !memcmp(s, "AL", 2) || !memcmp(s, "CL", 2) ||
-           !memcmp(s, "DX", 2);
+           !memcmp(s, "DX", 2) || *s == 'T';
 }
 
 static const char *next_operand(const char *s)
@@ -242,7 +242,7 @@ static void candidates(unsigned key, unsigned *first, unsigned *last)
 
 static bool row_has_modrm(unsigned row)
 {
-    return rows[row].ext == EXT_REG || rows[row].ext == EXT_RM || has_letter(info(row)->operands, "EGMSCDBR");
+    return rows[row].ext == EXT_REG || rows[row].ext == EXT_RM || has_letter(info(row)->operands, "EGMSCDBRVWUPQN");
 }
 
 static bool prefix_fits(const struct dec *d, uint8_t pfx)
@@ -417,7 +417,9 @@ static unsigned letter_size(const struct dec *d, const char *s)
     case 'b': return 1;
     case 'w': return 2;
     case 'd': return s[1] == 'q' ? 8 : 4;
-    case 'q': return 8;
+    case 'q':
+    case 't':
+    case 'x': return 8;
     case 'v':
     case 'p':
     case 's':
@@ -472,10 +474,12 @@ static unsigned named(struct dec *d, const char *s, bool reg_side)
     return size;
 }
 
-static enum isa_rule operand(struct dec *d, const char *s, const char *all, bool *sized)
+// *sized: the rank of the operand that gave i->osz so far.
+static enum isa_rule operand(struct dec *d, const char *s, const char *all, unsigned *sized)
 {
     struct isa_insn *i = d->i;
     unsigned size = 0;
+    unsigned rank = 3; // vector registers give the size only if nothing better does
     enum isa_rule rule = ISA_RULE_NONE;
     if (is_named(s))
         size = named(d, s, has_letter(all, "OZ"));
@@ -499,18 +503,32 @@ static enum isa_rule operand(struct dec *d, const char *s, const char *all, bool
             rule = special_reg(d, *s, s == all);
             size = letter_size(d, s + 1);
             break;
+        case 'P':
+        case 'V':
+        case 'U':
+        case 'N': rank = 1; goto vector;
+        case 'Q':
+        case 'W':
+            rank = 2;
+        vector:
+            if (*s == 'P') // REX does not reach MMX registers
+                i->reg &= 7;
+            else if (*s == 'Q' || *s == 'N')
+                i->rm &= 7;
+            size = letter_size(d, s + 1);
+            break;
         default: size = letter_size(d, s + 1); break;
         }
-    if (size && !*sized) {
+    if (size && rank > *sized) {
         i->osz = (uint8_t)size;
-        *sized = true;
+        *sized = rank;
     }
     return rule;
 }
 
 static enum isa_rule operands(struct dec *d, const char *all)
 {
-    bool sized = false;
+    unsigned sized = 0;
     enum isa_rule rule = ISA_RULE_NONE;
     for (const char *s = all; *s && !rule; s = next_operand(s))
         rule = operand(d, d->mem && s[0] && s[1] && s[2] == '/' ? s + 3 : s, all, &sized);

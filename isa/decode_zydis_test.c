@@ -88,7 +88,8 @@ static bool not_modelled(const ZydisDecodedInstruction *z)
     case ZYDIS_ISA_EXT_SMAP:
     case ZYDIS_ISA_EXT_SMX:
     case ZYDIS_ISA_EXT_VMFUNC:
-    case ZYDIS_ISA_EXT_VTX: return false;
+    case ZYDIS_ISA_EXT_VTX:
+    case ZYDIS_ISA_EXT_MMX: return false;
     default: return true;
     }
 }
@@ -114,7 +115,7 @@ static bool same_name(const struct isa_insn *i, const char *z)
     for (unsigned k = 0; k < sizeof alias / sizeof alias[0]; k++)
         if (!strcmp(m, alias[k][0]) && !strcmp(z, alias[k][1]))
             return true;
-    return !strcmp(m, z);
+    return !strncmp(m, z, n) && (!z[n] || !strcmp(z + n, "64")); // FXSAVE64 is FXSAVE with REX.W
 }
 
 static bool same_gpr(ZydisRegister r, unsigned ours)
@@ -201,7 +202,12 @@ static bool size_matters(const struct isa_insn *i)
     const struct isa_opinfo *op = &isa_opinfo[i->op];
     if (strstr(op->operands, "Mp") || strstr(op->operands, "Ms") || !strcmp(op->operands, "M") || !strcmp(op->operands, "Mdq"))
         return false;
+    if (i->is_mem ? !strcmp(op->operands, "M") : strpbrk(op->operands, "VWUPQNT") && !strpbrk(op->operands, "EGR"))
+        return false; // registers of one size, or an area
     switch (i->op) {
+    case ISA_OP_FNSTSW_AX:
+    case ISA_OP_MOVMSKPS_Gd_Ux:
+    case ISA_OP_MOVMSKPD_Gd_Ux:
     case ISA_OP_PREFETCHW:
     case ISA_OP_NOP_18:
     case ISA_OP_NOP_1E:
@@ -232,7 +238,7 @@ static unsigned zydis_osz(const ZydisDecodedInstruction *z, const ZydisDecodedOp
         bool gpr =
             cl == ZYDIS_REGCLASS_GPR8 || cl == ZYDIS_REGCLASS_GPR16 || cl == ZYDIS_REGCLASS_GPR32 || cl == ZYDIS_REGCLASS_GPR64;
         if (gpr || (o->type == ZYDIS_OPERAND_TYPE_MEMORY && o->mem.type == ZYDIS_MEMOP_TYPE_MEM))
-            return o->size / 8;
+            return o->size > 64 ? 8 : o->size / 8;
     }
     return z->operand_width / 8;
 }

@@ -1,5 +1,6 @@
 // isa/sys_misc.c: time stamps, CPUID, random numbers, HLT, caches and TLBs, FS and GS bases, and the rest.
 #include "isa/mem.h"
+#include "isa/fpu.h"
 #include "isa/sysop.h"
 
 static void set_edx_eax(struct isa_cpu *c, uint64_t v)
@@ -113,7 +114,7 @@ ISA_SYSOP(mwait)
 ISA_SYSOP(wait)
 {
     bool nm = (c->cr0 & ISA_CR0_MP) && (c->cr0 & ISA_CR0_TS);
-    return nm ? isa_raise(c, ISA_X_NM, 0, ISA_RULE_NM_WAIT) : 0;
+    return nm ? isa_raise(c, ISA_X_NM, 0, ISA_RULE_NM_WAIT) : isa_x87_pending(c);
 }
 
 ISA_SYSOP(rsm) { return isa_ud(c, ISA_RULE_UD_SMM); }

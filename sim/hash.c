@@ -48,7 +48,14 @@ static uint64_t hash_cpu(uint64_t h, const struct isa_cpu *c)
         h = hash_u64(h, c->dr[k]);
     for (unsigned k = 0; k < 4; k++)
         h = hash_u64(h, c->pdpte[k]);
-    return h;
+    const struct isa_x87 *x = &c->x87;
+    h = hash_u64(hash_u64(hash_u64(h, x->cw | (uint64_t)x->sw << 16 | (uint64_t)x->fop << 32 | (uint64_t)x->valid << 48), x->fip),
+                 x->fdp);
+    for (unsigned k = 0; k < 8; k++)
+        h = hash_u64(hash_u64(h, x->r[k].sig), x->r[k].se);
+    for (unsigned k = 0; k < 16; k++)
+        h = hash_u64(hash_u64(h, c->xmm[k].q[0]), c->xmm[k].q[1]);
+    return hash_u64(h, c->mxcsr);
 }
 
 static uint64_t hash_vmx(uint64_t h, const struct vmx_cpu *v)

@@ -7,9 +7,10 @@
 
 #include "isa/cr.h"
 #include "isa/flags.h"
+#include "isa/fpu.h"
 #include "sim/internal.h"
 
-enum how { RIP, RFLAGS, CPL, GPR, FIELD };
+enum how { RIP, RFLAGS, CPL, GPR, FIELD, ST_sig, ST_se };
 struct reg {
     const char *name;
     uint16_t where; // register number, or offset in struct isa_cpu
@@ -18,8 +19,10 @@ struct reg {
 static const struct reg regs[] = {
 #define G(nm, r, sh, n, text) {nm, r, GPR, sh, n},
 #define F(nm, field, text)    {nm, offsetof(struct isa_cpu, field), FIELD, 0, 8 * sizeof((struct isa_cpu *)0)->field},
+#define T(nm, k, part, text)  {nm, k, ST_##part, 0, 8 * sizeof((struct isa_f80 *)0)->part},
 #define S(nm, h, text)        {nm, 0, h, 0, 64},
 #include "isa/regs.def"
+#undef T
 #undef G
 #undef F
 #undef S
@@ -68,6 +71,8 @@ static uint64_t get(const struct isa_cpu *c, const struct reg *r)
     case RFLAGS: return isa_rflags(c);
     case CPL: return c->cpl;
     case GPR: return c->gpr[r->where] >> r->shift & mask_of(r->bits);
+    case ST_sig: return c->x87.r[isa_x87_phys(&c->x87, r->where)].sig;
+    case ST_se: return c->x87.r[isa_x87_phys(&c->x87, r->where)].se;
     default: memcpy(&v, (const char *)c + r->where, r->bits / 8); return v;
     }
 }
@@ -112,6 +117,8 @@ static void set(struct isa_cpu *c, const struct reg *r, uint64_t v)
             c->activity = ISA_ACTIVE;
         break;
     case RFLAGS: isa_set_rflags(c, v); break;
+    case ST_sig: c->x87.r[isa_x87_phys(&c->x87, r->where)].sig = v; break;
+    case ST_se: c->x87.r[isa_x87_phys(&c->x87, r->where)].se = (uint16_t)v; break;
     case GPR:
         if (r->bits == 32)
             c->gpr[r->where] = (uint32_t)v;

@@ -1,0 +1,19 @@
+// isa/exec_sse.c: handlers of the MMX and SSE operations of isa/vec.def. The work is in isa/sse.c and isa/vec_*.c.
+#include "isa/exec.h"
+#include "isa/vec.h"
+
+#define RUN(family, frame, fn, shape)                                                                                              \
+    static int h_##family(struct isa_cpu *c, const struct isa_insn *i)                                                             \
+    {                                                                                                                              \
+        int r = frame(c, i, isa_v_##fn, shape);                                                                                    \
+        if (r)                                                                                                                     \
+            ISA_ABORT(c, i, r);                                                                                                    \
+        ISA_NEXT(c, i);                                                                                                            \
+    }                                                                                                                              \
+    ISA_FAMILY1(family, h_##family);
+#define PV(name)        RUN(name##_p, isa_mmx, name, 8) RUN(name##_v, isa_sse, name, 16)
+#define P(name, shape)  RUN(name##_p, isa_mmx, name, shape)
+#define V(name, shape)  RUN(name##_v, isa_sse, name, shape)
+#define X(name, shape)  RUN(name, isa_sse, name, shape)
+#define XF(name, shape) RUN(name, isa_sse, name, shape)
+#include "isa/vec.def"
