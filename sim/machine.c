@@ -71,6 +71,9 @@ struct sim_machine *sim_create(const struct sim_config *cfg, struct sim_error *e
     }
     m->cfg = c;
     m->cfg.profile = profile->name;
+#ifdef RINGSIDE_NO_TAIL
+    m->cfg.loop = true; // this build has no other dispatcher
+#endif
     m->profile = profile;
     if (ram_create(&m->ram, c.ram_bytes, err) < 0 || create_cpus(m, err) < 0 || block_cache_create(m, err) < 0 ||
         bus_create(m, err) < 0) {
