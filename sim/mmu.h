@@ -59,6 +59,7 @@ struct mmu_state {
     struct mmu_mctx ctx[MMU_NCTX];
     uint8_t ctx_cur, ctx_next;
     struct mmu_fetch_mirror fx[MMU_FX_SIZE];
+    uint64_t slow_paths;                          // counted in debug builds
     uint64_t used[ISA_MIRROR_SIZE / 64], fx_used; // slots of rd, wr and of fx that may hold something
 };
 
@@ -181,7 +182,7 @@ void mmu_mirror_drop(struct sim_cpu *c, enum tlb_unit unit, uint64_t la, unsigne
 void mmu_mirror_clear_cpu(struct sim_cpu *c);
 void mmu_mirror_drop_writes(struct sim_machine *m, struct hpa pa); // no wr entry for this page any more
 void mmu_mirror_select(struct sim_cpu *c);                         // context number of the current context into isa.mctx
-// Assert the invariants; returns how many mirror entries are live. Debug builds call it after every slow path.
+// Assert the invariants; returns how many mirror entries are live. Debug builds call it after some of the slow paths.
 unsigned mmu_mirror_check(struct sim_cpu *c);
 
 // What an access of kind acc (ISA_ACC_*) needs of EPT: EPT_R, EPT_W, EPT_X.
