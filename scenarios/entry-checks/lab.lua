@@ -1,0 +1,90 @@
+-- Entry checks: VMLAUNCH fails, and hardware says "error 7". What exactly is wrong, all of it, who wrote it, and what would be right?
+--
+-- The hypervisor is the one of trap-and-emulate (vtx.asm). It is stopped just before its VMLAUNCH, and mistakes are planted into its VMCS.
+
+local say, check, equal, hex = ringside.say, ringside.check, ringside.expect_equal, ringside.hex
+
+-- A machine that stands before VMLAUNCH.
+local function before_launch()
+  local m = ringside.machine { ram = "4M" }
+  m:load("trap-and-emulate/vtx.bin", { at = 0x80000, start = "long64" })
+  m:add_symbol("monitor", 0x80000)
+  for _ = 1, 100000 do
+    if (m:disasm(m.cpu.rip) or ""):find("vmlaunch", 1, true) then return m end
+    m:step()
+  end
+  error("the hypervisor never came to its VMLAUNCH")
+end
+
+-- Plant mistakes, execute VMLAUNCH, give the report.
+local function launch(m, mistakes)
+  for field, value in pairs(mistakes) do m.vmcs[field] = value end
+  local at = m.cpu.rip
+  m:step()
+  return m:entry_report(), at
+end
+
+local function show(report)
+  for _, f in ipairs(report) do
+    say("    %s  %s\n      %s = %s%s\n      rule: %s\n      try:  %s", f.id, f.title, f.field, hex(f.value), f.bits ~= 0 and ", bits " .. hex(f.bits) or "",
+      f.rule, f.fix and hex(f.fix) or "(no single value is right)")
+  end
+end
+
+local function ids(report)
+  local list = {}
+  for i, f in ipairs(report) do list[i] = f.field end
+  return list
+end
+
+ringside.title("VMLAUNCH says: error 7")
+say([[A VM entry checks the VMCS before it enters the guest: first the controls, then the host state, then the guest state. The first group that
+fails decides what software hears: VM-instruction error 7 for controls, 8 for host state; for guest state the entry fails later, with exit reason 33.
+No group says which field, and the groups behind the first are not looked at. Here, all of them are.]])
+
+ringside.section("One mistake in each group")
+local planted = {
+  PIN_BASED_VM_EXEC_CONTROL = before_launch().vmcs.PIN_BASED_VM_EXEC_CONTROL & ~(1 << 1), -- a bit that must be 1
+  HOST_TR_SELECTOR = 0,                                                                   -- the TSS that nobody loaded
+  GUEST_ACTIVITY_STATE = 7,                                                               -- there are only four states
+}
+local m = before_launch()
+ringside.mark("before", { machine = m, text = "the hypervisor is about to execute VMLAUNCH; its VMCS is right" })
+local report, at = launch(m, planted)
+ringside.mark("refused", { machine = m, text = "VMLAUNCH has failed: three mistakes" })
+say("Hardware would say: %s %d, and nothing else. The report:", report.outcome == "fail-valid" and "VM-instruction error" or report.outcome, report.error)
+show(report)
+equal(ids(report), { "PIN_BASED_VM_EXEC_CONTROL", "HOST_TR_SELECTOR", "GUEST_ACTIVITY_STATE" }, "exactly the three planted mistakes are listed, in the order of the checks")
+equal(report.error, 7, "hardware reports the first group that fails: error 7, invalid control fields")
+check(report.checks > 50, "every check that applies was made: " .. report.checks)
+for _, f in ipairs(report) do
+  check(f.rule ~= "" and f.title ~= "" and f.id ~= "" and f.fix, f.id .. " has a title, a rule and a value to try")
+end
+
+ringside.section("Repair one by one")
+say([[Take the suggested values one after the other, as one would on hardware, and see what each VMLAUNCH says.]])
+local said = {}
+while report and report.outcome ~= "ok" and #said < 5 do
+  said[#said + 1] = ("%s %d"):format(report.outcome, report.error)
+  local fix = report[1]
+  m.vmcs[fix.field] = fix.fix
+  if m.level == "root" then m.cpu.rip = at else break end
+  local entries = m:stat("vmentries")
+  m:step()
+  report = m:entry_report()
+  if m:stat("vmentries") > entries then report = nil end
+end
+for i, s in ipairs(said) do say("    VMLAUNCH %d: %s", i, s) end
+equal(said[1], "fail-valid 7", "first: VM-instruction error 7 (controls)")
+equal(said[2], "fail-valid 8", "then: VM-instruction error 8 (host state)")
+equal(said[3], "fail-exit 33", "then: exit reason 33, at the hypervisor's exit handler (guest state)")
+
+ringside.section("Nothing wrong")
+local good = before_launch()
+launch(good, {})
+equal(good:stat("vmentries"), 1, "without mistakes the entry succeeds")
+equal(good.level, "non-root", "and the processor is in VMX non-root operation")
+
+ringside.section("To think about")
+say([[1. The manual allows a processor to make the checks of a group in any order. What does that mean for a program that reads the error number?]])
+say([[2. Why is a bad host state refused before the entry, and not at the next VM exit, when it is needed?]])
