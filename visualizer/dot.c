@@ -177,20 +177,27 @@ void dot_end(struct dot *d) { fputs("}\n", d->f); }
 
 // --- tables: title row, the caller's rows, caption row
 
-void dot_begin_table(FILE *f, const char *name, const char *title, const char *caption)
+static void head_row(FILE *f, const char *size, const char *ink, bool bold, const char *text)
+{
+    if (!*text)
+        return;
+    fprintf(f, "  <TR><TD ALIGN=\"LEFT\"><FONT POINT-SIZE=\"%s\" COLOR=\"%s\">%s", size, ink, bold ? "<B>" : "");
+    dot_text(f, text);
+    fprintf(f, "%s</FONT></TD></TR>\n", bold ? "</B>" : "");
+}
+
+void dot_begin_table(FILE *f, const char *name, const char *title, const char *subtitle, const char *facts)
 {
     fputs("// Render with: dot -Tsvg\ndigraph ", f);
     quoted(f, name);
-    fputs(" {\n  graph [pad=0.15, bgcolor=white, labelloc=t, labeljust=l, fontname=\"" DOT_SANS
-          "\",\n    label=<<TABLE BORDER=\"0\" CELLSPACING=\"0\" "
-          "CELLPADDING=\"3\"><TR><TD ALIGN=\"LEFT\"><FONT POINT-SIZE=\"24\" COLOR=\"" DOT_INK "\"><B>",
+    fputs(" {\n  graph [pad=0.15, bgcolor=white];\n  node [shape=plain, fontname=\"" DOT_SANS
+          "\", fontsize=14, fontcolor=\"" DOT_INK
+          "\"];\n  figure [label=<<TABLE BORDER=\"0\" CELLBORDER=\"0\" CELLSPACING=\"0\" CELLPADDING=\"4\">\n",
           f);
-    dot_text(f, title);
-    fputs("</B></FONT></TD></TR><TR><TD ALIGN=\"LEFT\"><FONT POINT-SIZE=\"14\" COLOR=\"" DOT_GREY "\">", f);
-    dot_text(f, caption);
-    fputs("</FONT></TD></TR></TABLE>>];\n  node [shape=plain, fontname=\"" DOT_SANS "\", fontsize=14, fontcolor=\"" DOT_INK
-          "\"];\n",
-          f);
+    head_row(f, "26", DOT_INK, true, title);
+    head_row(f, "15", DOT_GREY, false, subtitle);
+    head_row(f, "13", DOT_GREY, false, facts);
+    fputs("  <TR><TD ALIGN=\"LEFT\" VALIGN=\"TOP\">\n", f);
 }
 
-void dot_end_table(FILE *f) { fputs("}\n", f); }
+void dot_end_table(FILE *f) { fputs("  </TD></TR></TABLE>>];\n}\n", f); }

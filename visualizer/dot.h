@@ -43,7 +43,8 @@ struct dot_box {
 };
 
 void dot_begin(struct dot *d, FILE *f, const char *name, double w, double h); // fixed positions
-void dot_begin_table(FILE *f, const char *name, const char *title, const char *caption);
+// A figure of HTML-like tables: title, subtitle, facts, then tables.
+void dot_begin_table(FILE *f, const char *name, const char *title, const char *subtitle, const char *facts);
 void dot_end_table(FILE *f);
 // Open a node; between open and close write the HTML-like label (dot_text, dot_f). Returns its name in d->n ("n12").
 unsigned dot_open(struct dot *d, const struct dot_box *b);

@@ -48,12 +48,12 @@ static void rings(struct dot *d, struct panel *p)
     }
     if (p->cpl < 0 || p->cpl > 3)
         return;
-    // The marker: a dot in the ring, below the centre, with its label beside it.
-    double y = p->cpl ? p->cy + radius((unsigned)p->cpl) - STEP / 2.0 : p->cy + 6;
-    p->here = dot_plain(d, &(struct dot_box){.x = p->cx - 9,
-                                             .y = y - 9,
-                                             .w = 18,
-                                             .h = 18,
+    // The marker: a dot in the ring, below the centre, its label under it.
+    double top = p->cpl ? p->cy + radius((unsigned)p->cpl - 1) + 4 : p->cy - 4;
+    p->here = dot_plain(d, &(struct dot_box){.x = p->cx - 8,
+                                             .y = top,
+                                             .w = 16,
+                                             .h = 16,
                                              .shape = "circle",
                                              .style = "filled",
                                              .fill = p->now ? DOT_INK : "white",
@@ -61,7 +61,7 @@ static void rings(struct dot *d, struct panel *p)
                                              .pen = 2});
     char t[32];
     snprintf(t, sizeof t, p->now ? "here: CPL %d" : "waits: CPL %d", p->cpl);
-    dot_line(d, p->cx - 80, y + 10 - (p->cpl ? 2 : 0), 160, 13, "CENTER", p->now, NULL, t);
+    dot_line(d, p->cx - 60, top + 17, 120, 13, "CENTER", p->now, NULL, t);
 }
 
 static void list(struct dot *d, double x, double y, const struct vz_lines *l)

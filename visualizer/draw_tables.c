@@ -11,12 +11,11 @@
 enum { MAX_ROWS = 40 };
 typedef unsigned long long ull;
 
-static void table_open(FILE *f, const char *id)
+static void table_open(FILE *f)
 {
-    fprintf(f, "  %s [label=<<TABLE BORDER=\"1\" COLOR=\"" DOT_GREY "\" CELLBORDER=\"0\" CELLSPACING=\"0\" CELLPADDING=\"5\">\n",
-            id);
+    fputs("  <TABLE BORDER=\"1\" COLOR=\"" DOT_GREY "\" CELLBORDER=\"0\" CELLSPACING=\"0\" CELLPADDING=\"5\">\n", f);
 }
-static void table_close(FILE *f) { fputs("  </TABLE>>];\n", f); }
+static void table_close(FILE *f) { fputs("  </TABLE>\n", f); }
 
 // A row of n texts. style per cell: 'm' monospaced, 'M' the same and bold, 'b' bold, 't' plain.
 static void row(FILE *f, const char *fill, bool rule_below, const char *style, const char *const *text)
@@ -50,10 +49,9 @@ void draw_gdt(FILE *f, const struct vz_fig *fig)
     const struct isa_cpu *c = sim_cpu(fig->m, fig->cpu);
     unsigned slots = (c->gdtr.limit + 1u) / 8, shown = 0, nulls = 0, more = 0;
     char cap[300];
-    snprintf(cap, sizeof cap, "GDTR: base 0x%llx, limit 0x%x (%u entries of 8 bytes). %s", (ull)c->gdtr.base, c->gdtr.limit, slots,
-             mark_text(fig));
-    dot_begin_table(f, fig->mark->name ? fig->mark->name : "gdt", "Global descriptor table", cap);
-    table_open(f, "gdt");
+    snprintf(cap, sizeof cap, "GDTR: base 0x%llx, limit 0x%x (%u entries of 8 bytes)", (ull)c->gdtr.base, c->gdtr.limit, slots);
+    dot_begin_table(f, fig->mark->name ? fig->mark->name : "gdt", "Global descriptor table", mark_text(fig), cap);
+    table_open(f);
     ROW(f, DOT_HEAD_FILL, true, "bbbbbbb", "selector", "descriptor", "base", "limit", "DPL", "access rights", "held by");
     for (unsigned i = 0; i < slots; i++) {
         struct sim_desc d;
@@ -140,11 +138,11 @@ void draw_idt(FILE *f, const struct vz_fig *fig)
     const struct isa_cpu *c = sim_cpu(fig->m, fig->cpu);
     char cap[300];
     snprintf(cap, sizeof cap,
-             "IDTR: base 0x%llx, limit 0x%x. Software may use INT n only through gates whose DPL is at least its CPL. %s",
-             (ull)c->idtr.base, c->idtr.limit, mark_text(fig));
+             "IDTR: base 0x%llx, limit 0x%x. Software may use INT n only through gates whose DPL is at least its CPL.",
+             (ull)c->idtr.base, c->idtr.limit);
     dot_begin_table(f, fig->mark->name ? fig->mark->name : "idt",
-                    c->mode == ISA_REAL ? "Interrupt vector table" : "Interrupt descriptor table", cap);
-    table_open(f, "idt");
+                    c->mode == ISA_REAL ? "Interrupt vector table" : "Interrupt descriptor table", mark_text(fig), cap);
+    table_open(f);
     ROW(f, DOT_HEAD_FILL, true, "bbbbbbb", "vector", "name", "gate", "handler", "symbol", "DPL", "IST");
     unsigned shown = 0, v = 0;
     for (; v < 256 && shown < MAX_ROWS;) {
@@ -186,6 +184,28 @@ static void tss_io_row(FILE *f, const struct vz_fig *fig)
     wide_row(f, 4, t);
 }
 
+static void tss_open(FILE *f)
+{
+    table_open(f);
+    ROW(f, DOT_HEAD_FILL, true, "bbbb", "offset", "field", "value", "use");
+}
+
+static void tss_row(FILE *f, const struct vz_fig *fig, unsigned i, const struct vz_tss_field *t)
+{
+    const struct isa_seg *tr = &sim_cpu(fig->m, fig->cpu)->seg[ISA_TR];
+    uint64_t v = 0;
+    char off[16], val[32];
+    snprintf(off, sizeof off, "%u", t->off);
+    if ((uint64_t)t->off + t->size > (uint64_t)tr->limit + 1)
+        snprintf(val, sizeof val, "beyond the limit");
+    else if (sim_peek(fig->m, fig->cpu, SIM_LINEAR, tr->base + t->off, &v, t->size) != t->size)
+        snprintf(val, sizeof val, "unreadable");
+    else
+        snprintf(val, sizeof val, "%0*llx", t->size * 2, (ull)v);
+    bool stack = strstr(t->text, "stack") != NULL && v;
+    ROW(f, stack ? DOT_GUEST_FILL : i % 2 ? DOT_ROW_FILL : NULL, false, stack ? "mbMb" : "mtmt", off, t->name, val, t->text);
+}
+
 void draw_tss(FILE *f, const struct vz_fig *fig)
 {
     const struct isa_cpu *c = sim_cpu(fig->m, fig->cpu);
@@ -194,30 +214,25 @@ void draw_tss(FILE *f, const struct vz_fig *fig)
                                         "64-bit task-state segment"};
     enum vz_tss_kind k = vz_tss_kind(c);
     char cap[300];
-    snprintf(cap, sizeof cap, "TR: selector %04x, base 0x%llx, limit 0x%x. %s", tr->sel, (ull)tr->base, tr->limit, mark_text(fig));
-    dot_begin_table(f, fig->mark->name ? fig->mark->name : "tss", title[k], cap);
-    table_open(f, "tss");
-    ROW(f, DOT_HEAD_FILL, true, "bbbb", "offset", "field", "value", "use");
+    snprintf(cap, sizeof cap, "TR: selector %04x, base 0x%llx, limit 0x%x", tr->sel, (ull)tr->base, tr->limit);
+    dot_begin_table(f, fig->mark->name ? fig->mark->name : "tss", title[k], mark_text(fig), cap);
+    fputs("  <TABLE BORDER=\"0\" CELLBORDER=\"0\" CELLSPACING=\"0\" CELLPADDING=\"4\"><TR><TD VALIGN=\"TOP\">\n", f);
+    tss_open(f);
     const struct vz_tss_field *t;
     for (unsigned i = 0; (t = vz_tss_field(k, i)); i++) {
-        uint64_t v = 0;
-        char off[16], val[32];
-        snprintf(off, sizeof off, "%u", t->off);
-        bool inside = (uint32_t)t->off + t->size <= (uint64_t)tr->limit + 1;
-        if (!inside)
-            snprintf(val, sizeof val, "beyond the limit");
-        else if (sim_peek(fig->m, fig->cpu, SIM_LINEAR, tr->base + t->off, &v, t->size) != t->size)
-            snprintf(val, sizeof val, "unreadable");
-        else
-            snprintf(val, sizeof val, "%0*llx", t->size * 2, (ull)v);
-        bool stack = strstr(t->text, "stack") != NULL && v;
-        ROW(f, stack ? DOT_GUEST_FILL : i % 2 ? DOT_ROW_FILL : NULL, false, stack ? "mbMb" : "mtmt", off, t->name, val, t->text);
+        if (i == 14) { // a second column: the saved registers of a task
+            table_close(f);
+            fputs("  </TD><TD VALIGN=\"TOP\">\n", f);
+            tss_open(f);
+        }
+        tss_row(f, fig, i, t);
     }
     if (k == VZ_TSS_NONE)
         wide_row(f, 4, "TR holds no usable TSS: a change to an inner ring would fail.");
     else if (k != VZ_TSS_16)
         tss_io_row(f, fig);
     table_close(f);
+    fputs("  </TD></TR></TABLE>\n", f);
     dot_end_table(f);
 }
 
@@ -263,8 +278,7 @@ static void vmcs_columns(FILE *f, const struct vmcs *v)
 {
     static const uint8_t rest[2][3] = {{VMCS_G_HOST, VMCS_G_INFO, VMCS_NGROUP}, {VMCS_G_EXEC, VMCS_G_EXIT, VMCS_G_ENTRY}};
     unsigned guest = count(v, VMCS_G_GUEST, false), half = (guest + 2) / 2;
-    fputs("  vmcs [label=<<TABLE BORDER=\"0\" CELLBORDER=\"0\" CELLSPACING=\"8\" CELLPADDING=\"0\"><TR>\n  <TD VALIGN=\"TOP\">\n",
-          f);
+    fputs("  <TABLE BORDER=\"0\" CELLBORDER=\"0\" CELLSPACING=\"8\" CELLPADDING=\"0\"><TR>\n  <TD VALIGN=\"TOP\">\n", f);
     vmcs_group(f, v, VMCS_G_GUEST, 0, half, "");
     if (guest > half) {
         fputs("  </TD><TD VALIGN=\"TOP\">\n", f);
@@ -279,7 +293,7 @@ static void vmcs_columns(FILE *f, const struct vmcs *v)
         }
         fputs("  </TABLE>\n", f);
     }
-    fputs("  </TD></TR></TABLE>>];\n", f);
+    fputs("  </TD></TR></TABLE>\n", f);
 }
 
 void draw_vmcs(FILE *f, const struct vz_fig *fig)
@@ -288,8 +302,8 @@ void draw_vmcs(FILE *f, const struct vz_fig *fig)
     const char *name = fig->mark->name ? fig->mark->name : "vmcs";
     char cap[300];
     if (!v) {
-        dot_begin_table(f, name, "No current VMCS", mark_text(fig));
-        table_open(f, "none");
+        dot_begin_table(f, name, "No current VMCS", mark_text(fig), "");
+        table_open(f);
         wide_row(f, 1, "VMPTRLD makes a VMCS current; there is none here.");
         table_close(f);
         dot_end_table(f);
@@ -297,7 +311,7 @@ void draw_vmcs(FILE *f, const struct vz_fig *fig)
     }
     snprintf(cap, sizeof cap, "current VMCS at 0x%llx, %s. %s", (ull)sim_vmcs_ptr(fig->m, fig->cpu),
              v->launched ? "launched" : "clear", mark_text(fig));
-    dot_begin_table(f, name, "Virtual-machine control structure", cap);
+    dot_begin_table(f, name, "Virtual-machine control structure", mark_text(fig), cap);
     vmcs_columns(f, v);
     dot_end_table(f);
 }

@@ -18,29 +18,36 @@ static void say(struct vz_lines *l, const char *fmt, ...)
     va_end(ap);
 }
 
+// The ring that a gate leads to: the DPL of its code segment.
+static unsigned target_ring(struct sim_machine *m, unsigned cpu, const struct sim_desc *gate)
+{
+    struct sim_desc code;
+    sim_descriptor(m, cpu, gate->gate_sel, &code);
+    return code.valid ? code.dpl & 3u : 0;
+}
+
 static void idt_lines(struct vz_lines *l, struct sim_machine *m, unsigned cpu)
 {
-    unsigned gates = 0, user = 0, first_user[4];
+    unsigned to[4] = {0}, user = 0;
     for (unsigned v = 0; v < 256; v++) {
         struct sim_desc d;
         sim_idt_gate(m, cpu, v, &d);
-        if (!d.valid || !d.present || !d.gate)
-            continue;
-        gates++;
-        if (d.dpl == 3 && user++ < 4)
-            first_user[user - 1] = v;
+        if (d.valid && d.present && d.gate)
+            to[target_ring(m, cpu, &d)]++;
     }
-    if (!gates) {
+    if (!(to[0] + to[1] + to[2] + to[3]))
         say(l, "IDT: no present gate");
-        return;
-    }
-    say(l, "IDT: %u gate%s; exceptions and interrupts", gates, gates == 1 ? "" : "s");
-    for (unsigned i = 0; i < user && i < 4; i++) {
+    for (unsigned r = 0; r < 4; r++)
+        if (to[r])
+            say(l, "IDT: %u gate%s to ring %u", to[r], to[r] == 1 ? "" : "s", r);
+    for (unsigned v = 0; v < 256; v++) {
         struct sim_desc d;
         char sym[48];
-        sim_idt_gate(m, cpu, first_user[i], &d);
+        sim_idt_gate(m, cpu, v, &d);
+        if (!d.valid || !d.present || !d.gate || d.dpl != 3 || ++user > 4)
+            continue;
         sim_symbol(m, d.gate_off, sym, sizeof sym);
-        say(l, "INT %u from ring 3 \u2192 %s", first_user[i], sym[0] ? sym : "its handler");
+        say(l, "INT %u, ring 3 \u2192 ring %u %s", v, target_ring(m, cpu, &d), sym);
     }
     if (user > 4)
         say(l, "and %u more gates with DPL 3", user - 4);

@@ -97,12 +97,10 @@ static void why_shutdown(FILE *f, struct vz *v, const struct ev *e)
 
 static void why_exit(FILE *f, struct vz *v, const struct ev *e)
 {
-    const char *name = vmx_exit_name(e->u.vmexit.reason), *text = vmx_exit_text(e->u.vmexit.reason);
+    const char *name = vmx_exit_name(e->u.vmexit.reason);
     char q[300] = "", i[200] = "";
     fprintf(f, "VM EXIT %u %s  ", e->u.vmexit.reason, name ? name : "");
     place(f, v, e->rip, e->cycle);
-    if (text)
-        fprintf(f, "  reason   %s\n", text);
     vmx_qual_text(e->u.vmexit.reason, e->u.vmexit.qual, q, sizeof q);
     fprintf(f, "  qualif.  %llx%s%s\n", (ull)e->u.vmexit.qual, q[0] ? ": " : "", q);
     if (e->u.vmexit.reason == 48 || e->u.vmexit.reason == 49)
