@@ -113,7 +113,7 @@ unsigned dot_line(struct dot *d, double x, double y, double w, double size, cons
             "<TABLE BORDER=\"0\" CELLBORDER=\"0\" CELLSPACING=\"0\" CELLPADDING=\"0\"><TR><TD FIXEDSIZE=\"TRUE\" WIDTH=\"%.0f\" "
             "HEIGHT=\"%.0f\" ALIGN=\"%s\"><FONT POINT-SIZE=\"%g\" COLOR=\"%s\">%s",
             w, h, align, size, ink ? ink : DOT_INK, bold ? "<B>" : "");
-    dot_text(d->f, text);
+    dot_text(d->f, *text ? text : " "); // Graphviz takes an empty FONT for a mistake
     fprintf(d->f, "%s</FONT></TD></TR></TABLE>", bold ? "</B>" : "");
     dot_close(d);
     return id;
