@@ -1,7 +1,10 @@
 // syscall: SYSCALL and SYSRET between ring 3 and ring 0.
 extern char syscall_entry[];
 extern void user_calls(unsigned n);
-static void wrmsr(unsigned msr, unsigned long v) { __asm__ volatile("wrmsr" : : "c"(msr), "a"((unsigned)v), "d"((unsigned)(v >> 32))); }
+static void wrmsr(unsigned msr, unsigned long v)
+{
+    __asm__ volatile("wrmsr" : : "c"(msr), "a"((unsigned)v), "d"((unsigned)(v >> 32)));
+}
 void bench(void)
 {
     wrmsr(0xc0000081, 0x1bul << 48 | 8ul << 32); // STAR: user segments from 1BH, kernel from 08H

@@ -1,0 +1,513 @@
+---@meta
+-- Scenario API of Ringside, generated from lua/api.def. Not to be run: it is for editors.
+
+---Whose addresses: linear (default), guest-physical or host-physical.
+---@alias ringside.Space "linear"|"guest"|"host"
+
+---The scenario's own arguments, from the command line.
+---@type string[]
+arg = {}
+
+---The scenario's way to everything: machines, narrative, checks, marks.
+---@class ringside
+---@field version string Version of the API: "1".
+ringside = {}
+
+---Build a machine: one PC with RAM, a processor with VT-x and devices.
+---@param config? ringside.Config
+---@return ringside.Machine
+function ringside.machine(config) end
+
+---Assemble text with NASM or GNU as: the bytes, and the addresses of its labels.
+---@param source string
+---@param how? ringside.Assembly
+---@return string
+---@return table<string, integer>
+function ringside.assemble(source, how) end
+
+---Name the scenario; printed as the first heading.
+---@param text string
+function ringside.title(text) end
+
+---Begin a section of the narrative.
+---@param title string
+function ringside.section(title) end
+
+---Tell the reader something: a paragraph, wrapped at 80 columns; indented lines stay as they are.
+---With more arguments, text is a format as for string.format.
+---@param text string
+---@param ... any
+function ringside.say(text, ...) end
+
+---Print rows as an aligned table. Numbers are set to the right.
+---@param rows any[][]
+---@param header? string[]
+function ringside.table(rows, header) end
+
+---Check a claim. A failed check is reported and counted, and the script goes on; the exit status is
+---1 in the end.
+---@param condition any
+---@param message string
+---@param detail? string
+---@return boolean
+function ringside.check(condition, message, detail) end
+
+---Check that two values are equal; a failure shows both. Tables are compared by their contents.
+---@param got any
+---@param want any
+---@param message string
+---@return boolean
+function ringside.expect_equal(got, want, message) end
+
+---Declare a named point: the debugger can stop there, and `ringside draw --at NAME` draws the
+---machine as it is now.
+---@param name string
+---@param point ringside.Mark
+function ringside.mark(name, point) end
+
+---A number as unsigned hexadecimal, 0x1f; digits pads with zeros.
+---@param value integer
+---@param digits? integer
+---@return string
+function ringside.hex(value, digits) end
+
+---Print what the API offers, or what one class or function does: ringside.help("Machine.run").
+---@param name? string
+function ringside.help(name) end
+
+---What a machine is built from.
+---@class ringside.Config
+---@field ram? string|integer Size of RAM: bytes, or "64M", "2G". Default 64M.
+---@field profile? string Micro-architecture: costs, TLB geometry, features. Default "teach", whose costs are round numbers.
+---@field seed? integer Seed of RDRAND and of random policies. Default 0.
+
+---How a guest image is loaded and started.
+---@class ringside.Load
+---@field at? integer Load address of a flat image. Default 0x7c00, where a PC's BIOS puts a boot sector. 0x1000 to 0x7fff are taken by the tables of "long64".
+---@field start? "auto"|"real"|"prot32"|"long64"|"keep" State in which the processor starts; "keep" only puts the bytes there. "auto": by the image; flat images start in real mode.
+---@field entry? integer Where to start. Default: by the image; the load address for flat ones.
+---@field format? "auto"|"flat"|"elf"|"multiboot" What the image is. Default: found out from its first bytes.
+---@field cmdline? string Command line for a Multiboot kernel.
+
+---Where an image came to lie.
+---@class ringside.Loaded
+---@field format string "flat", "elf" or "multiboot".
+---@field lo integer Lowest address.
+---@field hi integer Address after the highest byte.
+---@field entry integer Where it starts.
+---@field path? string The file.
+
+---How text is assembled; for Machine:assemble() also how it is loaded and started.
+---@class ringside.Assembly: ringside.Load
+---@field bits? integer 16, 32 or 64. Default 64.
+---@field syntax? "nasm"|"gas" Assembler: NASM (default), or GNU as (AT&T, unless the text says .intel_syntax noprefix).
+
+---A point worth a picture.
+---@class ringside.Mark
+---@field machine ringside.Machine The machine as it stands now.
+---@field la? integer|string A linear address (or symbol) whose translation is of interest.
+---@field access? "r"|"w"|"x" Kind of access for the walk. Default "r".
+---@field text? string One line that says what is to be seen.
+
+---A machine. Everything that looks has no side effects on the guest: no time passes, no TLB entry
+---moves, no accessed flag is set.
+---@class ringside.Machine
+---@field cpu ringside.Registers The processor's registers by name, to read and to write.
+---@field vmcs ringside.Vmcs The fields of the current VMCS by name or encoding, to read and to write.
+---@field cycles integer Model cycles since reset.
+---@field insns integer Instructions retired since reset.
+---@field mode string Processor mode: "real", "protected-32", "64-bit" ...
+---@field level string "off" outside VMX operation, else "root" or "non-root".
+---@field ram integer Bytes of RAM.
+---@field profile string Name of the micro-architecture.
+local Machine = {}
+
+---Load a guest program: flat binary, ELF or Multiboot. Names are sought among the built guests,
+---then beside the script.
+---@param file string
+---@param how? ringside.Load
+---@return ringside.Loaded
+function Machine:load(file, how) end
+
+---Assemble text, put it at how.at (default 0x8000) and make the processor ready to run it; its
+---labels become symbols.
+---@param source string
+---@param how? ringside.Assembly
+---@return ringside.Loaded
+function Machine:assemble(source, how) end
+
+---Bring the processor into a documented start state at an entry point.
+---@param entry integer|string
+---@param mode "real"|"prot32"|"long64"
+function Machine:start(entry, mode) end
+
+---Reset processor and devices; RAM keeps its contents.
+function Machine:reset() end
+
+---Give the machine back before the script ends.
+function Machine:close() end
+
+---Run until a condition comes true, the guest ends the run or waits for ever. A shutdown, a limit
+---or something unmodelled raises an error, unless allowed.
+---@param how? ringside.Until
+---@return ringside.Stop
+function Machine:run(how) end
+
+---Execute instructions: one, or count.
+---@param count? integer
+---@return ringside.Stop
+function Machine:step(count) end
+
+---Step by memory reference: if none is left from before, execute the next instruction and note its
+---references in order ("ref" for paging structures, "mem" for its own); then hand out one. Its
+---field left tells how many remain. nil if the instruction made none.
+---@return ringside.Event?
+function Machine:step_ref() end
+
+---Run until the instruction at a linear address or symbol is next. A machine that stands there
+---already does not run: step() first to come by again.
+---@param address integer|string
+---@param how? ringside.Until
+---@return ringside.Stop
+function Machine:run_to(address, how) end
+
+---Run to the first instruction boundary at or after a cycle.
+---@param cycle integer
+---@param how? ringside.Until
+---@return ringside.Stop
+function Machine:run_to_cycle(cycle, how) end
+
+---Run to the boundary after the first event of a kind (that the filter accepts). nil and the stop
+---if the run ends before.
+---@param kind string|string[]
+---@param filter? (fun(e: ringside.Event): any)
+---@param how? ringside.Until
+---@return ringside.Event?
+---@return ringside.Stop
+function Machine:run_until_event(kind, filter, how) end
+
+---To be called by an event handler: stop at the next instruction boundary.
+function Machine:stop() end
+
+---Call a function at every event of a kind. It may look at the machine and stop it, not drive or
+---change it.
+---@param kind string|string[]
+---@param handler fun(e: ringside.Event)
+---@return ringside.Handle
+function Machine:on(kind, handler) end
+
+---Bytes of memory.
+---@param address integer|string
+---@param count integer
+---@param space? ringside.Space
+---@return string
+function Machine:read(address, count, space) end
+
+---Put bytes into memory, whatever its permissions.
+---@param address integer|string
+---@param bytes string
+---@param space? ringside.Space
+function Machine:write(address, bytes, space) end
+
+---A byte of memory.
+---@param address integer|string
+---@param space? ringside.Space
+---@return integer
+function Machine:u8(address, space) end
+
+---16 bits of memory, little-endian.
+---@param address integer|string
+---@param space? ringside.Space
+---@return integer
+function Machine:u16(address, space) end
+
+---32 bits of memory, little-endian.
+---@param address integer|string
+---@param space? ringside.Space
+---@return integer
+function Machine:u32(address, space) end
+
+---64 bits of memory, little-endian. Lua's integers are signed: print them with ringside.hex().
+---@param address integer|string
+---@param space? ringside.Space
+---@return integer
+function Machine:u64(address, space) end
+
+---Write a byte.
+---@param address integer|string
+---@param value integer
+---@param space? ringside.Space
+function Machine:write_u8(address, value, space) end
+
+---Write 16 bits.
+---@param address integer|string
+---@param value integer
+---@param space? ringside.Space
+function Machine:write_u16(address, value, space) end
+
+---Write 32 bits.
+---@param address integer|string
+---@param value integer
+---@param space? ringside.Space
+function Machine:write_u32(address, value, space) end
+
+---Write 64 bits.
+---@param address integer|string
+---@param value integer
+---@param space? ringside.Space
+function Machine:write_u64(address, value, space) end
+
+---The NUL-terminated string at an address, at most max (default 4096) bytes.
+---@param address integer|string
+---@param max? integer
+---@param space? ringside.Space
+---@return string
+function Machine:string(address, max, space) end
+
+---Decode the descriptor of a selector (GDT or LDT). nil if it lies outside the table.
+---@param selector integer
+---@return ringside.Descriptor?
+function Machine:descriptor(selector) end
+
+---Decode a gate of the IDT. nil if it lies outside the table or in real mode.
+---@param vector integer
+---@return ringside.Descriptor?
+function Machine:gate(vector) end
+
+---Translate a linear address as the processor would without any cache, and give every reference on
+---the way.
+---@param la integer|string
+---@param how? ringside.Access
+---@return ringside.Walk
+function Machine:translate(la, how) end
+
+---Translate a guest-physical address by the current EPT alone.
+---@param gpa integer
+---@param how? ringside.Access
+---@return ringside.Walk
+function Machine:translate_gpa(gpa, how) end
+
+---The entries of the TLB and of the paging-structure caches with their tags; only those that cover
+---la if it is given.
+---@param la? integer|string
+---@return ringside.TlbEntry[]
+function Machine:tlb(la) end
+
+---A counter of the machine: "walks", "walk_refs", "tlb_hits", "vmexits" ...
+---@param name string
+---@return integer
+function Machine:stat(name) end
+
+---Every check that the last failed VM entry broke; nil if none failed so far.
+---@return ringside.EntryReport?
+function Machine:entry_report() end
+
+---The instruction at a linear address, and its length. nil if nothing is mapped there.
+---@param address integer|string
+---@param syntax? "intel"|"att"
+---@return string?
+---@return integer?
+function Machine:disasm(address, syntax) end
+
+---Address of a symbol, or nil; given an address, "name+0x12", or nil if no symbol is near.
+---@param name string|integer
+---@return integer|string|nil
+function Machine:symbol(name) end
+
+---Name an address.
+---@param name string
+---@param address integer
+function Machine:add_symbol(name, address) end
+
+---What the guest wrote to its serial port and to port E9H so far.
+---@return string
+function Machine:output() end
+
+---Bytes that are to arrive at the guest's serial port.
+---@param bytes string
+function Machine:input(bytes) end
+
+---A hash of the whole state: two machines with equal hashes are in the same state.
+---@return string
+function Machine:hash() end
+
+---rax eax ax al ..., rip, rflags, cs, cr0, dr7, efer, ["cs.base"], ["gdtr.limit"], ["msr.NAME"] ...
+---A name that does not exist raises an error that suggests one.
+---@class ringside.Registers
+---@field [string] integer A register by name.
+
+---Fields of the current VMCS: m.vmcs.GUEST_CR3, m.vmcs[0x6802]. Writing goes past VMWRITE's rules.
+---@class ringside.Vmcs
+---@field [string|integer] integer A field by name or encoding.
+
+---When to stop. The first condition that comes true wins.
+---@class ringside.Until
+---@field to? integer|string Before the instruction at this linear address or symbol.
+---@field event? string|string[] At the boundary after an event of these kinds.
+---@field cycle? integer At the first boundary at or after this cycle.
+---@field insns? integer After this many instructions.
+---@field max_cycles? integer Limit: so many cycles from now. Reaching it is an error of kind "limit".
+---@field max_insns? integer Limit: so many instructions from now.
+---@field allow? string[] Kinds of stop that are no error here: "shutdown", "limit", "unmodelled".
+
+---Why a run ended. Prints as its text.
+---@class ringside.Stop
+---@field kind "until"|"request"|"limit"|"halt"|"shutdown"|"exit"|"unmodelled" until: a condition came true; request: a handler called stop(); halt: HLT that nothing can end; exit: the guest wrote the debug-exit port.
+---@field condition? "insns"|"cycle"|"event"|"to" Which condition, for kind "until".
+---@field code? integer Exit status for kind "exit": (value << 1) | 1.
+---@field text string One line for people.
+---@field cycle integer When.
+---@field rip integer Where.
+
+---A subscription made by Machine:on().
+---@class ringside.Handle
+local Handle = {}
+
+---Stop calling the handler.
+function Handle:off() end
+
+---What kind of access to translate for.
+---@class ringside.Access
+---@field access? "r"|"w"|"x" Read (default), write or instruction fetch.
+---@field user? boolean As user-mode code. Default: by the current privilege level.
+
+---A translation, reference by reference.
+---@class ringside.Walk
+---@field ok boolean There is a translation.
+---@field outcome "ok"|"page-fault"|"ept-violation"|"ept-misconfiguration"|"no-paging" How it ended.
+---@field la integer The linear address.
+---@field gpa? integer The guest-physical address.
+---@field hpa? integer The host-physical address.
+---@field page_size? integer Bytes that the translation covers: the smaller of guest page and host page.
+---@field refs integer How many references it took.
+---@field guest_levels integer Levels of the guest's paging, 0 if off.
+---@field ept_levels integer Levels of the EPT, 0 if off.
+---@field error? integer Error code of the page fault.
+---@field steps ringside.WalkStep[] The references in order.
+
+---One reference of a walk.
+---@class ringside.WalkStep
+---@field number integer From 1.
+---@field table "guest"|"ept" Whose entry is read.
+---@field entry_name string PML4E, PDPTE, PDE or PTE, with EPT before it where it is one.
+---@field for_name string What is being looked for: the guest's PML4E ..., or data.
+---@field glevel integer Guest level whose entry is wanted, 0 for the final address.
+---@field elevel integer EPT level, 0 for a guest entry.
+---@field index integer Index in the table.
+---@field gpa integer Guest-physical address: of the guest entry, or the one the EPT translates.
+---@field at integer Host-physical address of the entry.
+---@field entry integer Its value.
+---@field leaf boolean It maps a page.
+---@field failed boolean The walk ends here with a fault.
+---@field why? string Why it failed.
+
+---One cached translation.
+---@class ringside.TlbEntry
+---@field unit string Which structure holds it: data TLB, instruction TLB, paging-structure cache ...
+---@field mapping string linear, guest-physical or combined.
+---@field la integer Page that it translates (guest-physical mappings: a guest-physical address).
+---@field gpa integer Guest-physical page (combined mappings).
+---@field frame integer Host-physical page, or next table for paging-structure caches.
+---@field page_size integer Bytes.
+---@field perms string Letters of r w x u, - where missing.
+---@field vpid integer Tag: virtual processor.
+---@field pcid integer Tag: process context.
+---@field eptrta integer Tag: EPT root table address.
+---@field global boolean Global page.
+---@field dirty boolean A write went through it.
+---@field stale boolean The page tables say otherwise by now.
+---@field stale_cycle? integer Cycle of the write that made it stale.
+---@field stale_rip? integer Instruction that made it stale.
+---@field filled_cycle integer Cycle of the walk that made it.
+---@field filled_rip integer Instruction that caused the walk.
+
+---A decoded segment descriptor or gate.
+---@class ringside.Descriptor
+---@field kind string "64-bit code", "32-bit interrupt gate" ...
+---@field raw integer Its first 8 bytes.
+---@field raw_high? integer Its second 8 bytes, if it has 16.
+---@field present boolean P flag.
+---@field system boolean System segment or gate (S = 0).
+---@field type integer Type field.
+---@field dpl integer Descriptor privilege level.
+---@field base? integer Segments: base address.
+---@field limit? integer Segments: limit in bytes.
+---@field ar? integer Segments: access rights in the layout of the VMCS.
+---@field selector? integer Gates: target selector.
+---@field offset? integer Gates: target offset.
+---@field ist? integer Gates: IST index.
+
+---A failed VM entry: the array part lists every failing check.
+---@class ringside.EntryReport
+---@field outcome string "fail-invalid", "fail-valid" or "fail-exit".
+---@field error integer VM-instruction error number, or exit reason.
+---@field qualification integer Exit qualification.
+---@field checks integer How many checks were made.
+---@field cycle integer When.
+---@field rip integer Where.
+---@field [integer] ringside.EntryFailure A failing check. Hardware would report the first.
+
+---One failing check of a VM entry.
+---@class ringside.EntryFailure
+---@field id string "E-GS-041"; `ringside explain` knows more about it.
+---@field title string What is checked.
+---@field field string The VMCS field to look at first.
+---@field value integer Its value.
+---@field bits integer The offending bits, 0 for the whole value.
+---@field rule string The rule in one sentence.
+---@field manual string Key of the manual's section.
+---@field fix? integer The nearest legal value.
+---@field writer_cycle? integer When the field was written last.
+---@field writer_rip? integer By which instruction.
+
+---Something that happened. Which fields there are depends on the kind.
+---@class ringside.Event
+---@field kind string "vmexit", "ref", "tlb-fill" ... (sim/events.def)
+---@field cycle integer When.
+---@field insn integer Instructions retired before.
+---@field rip integer Where.
+---@field level integer 0 in root operation or without VMX, 1 in a guest.
+---@field la? integer mem, walk, ref, tlb-flush, tlb-stale: linear address.
+---@field gpa? integer walk, ref, vmexit: guest-physical address.
+---@field pa? integer mem: host-physical address.
+---@field hpa? integer walk: host-physical address.
+---@field at? integer ref: host-physical address of the entry.
+---@field entry? integer|ringside.TlbEntry ref: the entry's value; tlb-fill, tlb-evict, tlb-stale: the TLB entry.
+---@field table? "guest"|"ept" ref: whose entry is read.
+---@field number? integer ref: counts from 1 inside a walk.
+---@field glevel? integer ref: guest level whose entry is wanted, 0 for the final address.
+---@field elevel? integer ref: EPT level, 0 for a guest entry.
+---@field cached? boolean ref: served by a paging-structure cache.
+---@field set_ad? boolean ref: accessed or dirty flag was set.
+---@field access? string mem, walk: "r", "w", "x" or "rw".
+---@field size? integer mem, io: bytes. walk: bytes of the page.
+---@field value? integer mem, msr, io: the value.
+---@field done? boolean walk: false at its start, true at its end.
+---@field outcome? string walk: as in ringside.Walk; vmx: "ok", "fail-invalid" or "fail-valid".
+---@field refs? integer walk: references so far.
+---@field error? integer walk, exception: error code; vmx: VM-instruction error.
+---@field cause? string tlb-flush: the instruction or transition.
+---@field dropped? integer tlb-flush: entries dropped.
+---@field now? integer tlb-stale: the page that the tables name now.
+---@field vector? integer exception, irq: vector.
+---@field name? string exception: "#GP"; vmexit: the exit reason in words; cr: "CR3"; vmx: the instruction.
+---@field rule? string exception: the rule that was broken.
+---@field from? integer ring: CPL before.
+---@field to? integer ring: CPL after.
+---@field old? integer cr: value before.
+---@field new? integer cr: value after.
+---@field msr? integer msr: its number.
+---@field write? boolean msr, io: written rather than read.
+---@field port? integer|string io: port number; output: name of the port.
+---@field register? string seg: segment register.
+---@field selector? integer seg: its selector.
+---@field reason? integer vmexit: basic exit reason.
+---@field qualification? integer vmexit: exit qualification.
+---@field length? integer insn, vmexit: instruction length.
+---@field vpid? integer vmentry: virtual-processor identifier.
+---@field eptp? integer vmentry: EPT pointer.
+---@field launch? boolean vmentry: VMLAUNCH rather than VMRESUME.
+---@field report? ringside.EntryReport vmentry-fail: what was wrong.
+---@field char? string output: the byte as a string.
+---@field left? integer From Machine:step_ref(): references that remain.
+
