@@ -152,6 +152,7 @@ enum sim_status lx_run(const struct lx_options *opt, const struct lx_hooks *hook
     err = err ? err : &ignored;
     *err = (struct sim_error){0};
     lx.max_cycles = opt->max_cycles ? opt->max_cycles : LX_MAX_CYCLES;
+    lx.max_memory = opt->max_memory ? opt->max_memory : LX_MAX_MEMORY;
     lx.max_steps = opt->max_steps ? opt->max_steps : LX_MAX_STEPS;
     lx.dir = folder(opt->file);
     if (!lx.dir)

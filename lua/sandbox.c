@@ -19,7 +19,7 @@ static void *alloc(void *ud, void *ptr, size_t osize, size_t nsize)
         free(ptr);
         return NULL;
     }
-    if (nsize > old && lx->mem_used - old + nsize > LX_MAX_MEMORY)
+    if (nsize > old && lx->mem_used - old + nsize > lx->max_memory)
         return NULL;
     void *p = realloc(ptr, nsize);
     if (p)

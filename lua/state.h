@@ -26,7 +26,7 @@ struct lx {
     struct lx_hooks hooks;
     char *dir; // folder of the script, "." if none was given
     struct lx_report rep;
-    size_t mem_used;
+    size_t mem_used, max_memory;
     uint64_t steps, max_steps, cycles_used, max_cycles;
     // The script is ending and nothing may catch it: a limit was crossed, the user quit, the caller has its mark.
     bool fatal;
