@@ -82,8 +82,8 @@ static enum sim_status failure(struct lx *lx, lua_State *L, int code, struct sim
         status = lx->fatal_status;
         snprintf(err->what, sizeof err->what, "%s", lx->fatal_text);
     } else if (code == LUA_ERRMEM) {
-        snprintf(err->what, sizeof err->what, "%s: the script needs more memory than the %u MiB that a scenario may use",
-                 lx->opt->file, LX_MAX_MEMORY >> 20);
+        snprintf(err->what, sizeof err->what, "%s: the script needs more memory than the %zu MiB that a scenario may use",
+                 lx->opt->file, lx->max_memory >> 20);
     } else {
         lua_pushcfunction(L, error_text);
         lua_insert(L, -2);

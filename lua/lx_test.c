@@ -64,7 +64,7 @@ static struct result run_with(const char *text, size_t n, struct lx_options opt,
     opt.guests = dir;
     opt.out = open_memstream(&r.out, &size);
     opt.max_steps = opt.max_steps ? opt.max_steps : 5000000;
-    opt.max_memory = 48 << 20;
+    opt.max_memory = 128 << 20;
     r.status = lx_run(&opt, hooks, &r.err);
     fclose(opt.out);
     // The script's path differs from run to run: cut it out of messages.
@@ -349,8 +349,8 @@ static void limits_end_a_script(void **state)
     fails("while true do coroutine.resume(coroutine.create(function() while true do end end)) end", SIM_LIMIT, loop);
     fails("local t <close> = setmetatable({}, {__close = function() while true do end end}) error('x')", SIM_LIMIT, loop);
     fails("setmetatable(_G, {__index = function(t, k) while true do end end}) x()", SIM_LIMIT, loop);
-    fails("local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1 << 20) .. i end", SIM_LIMIT, "more memory than the 48 MiB");
-    fails("local s = ('x'):rep(1 << 24) return s .. s .. s", SIM_LIMIT, "memory");
+    fails("local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1 << 20) .. i end", SIM_LIMIT, "more memory than the 128 MiB");
+    fails("local s = ('x'):rep(1 << 26) return s .. s .. s", SIM_LIMIT, "memory");
     fails("local m = {} for i = 1, 100 do m[i] = ringside.machine{ram = '1M'} end", SIM_LIMIT, "there are 64 machines already");
     holds("for i = 1, 200 do ringside.machine{ram = '1M'} end ringside.check(true, 'garbage goes away')");
     holds("for i = 1, 200 do ringside.machine{ram = '1M'}:close() end ringside.check(true, 'and so do closed ones')");
