@@ -1,5 +1,6 @@
 // sim/bus.c: ports, memory-mapped ranges, deadlines and interrupt controllers: what connects devices to the machine.
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -315,12 +316,20 @@ void dev_output(struct dev *d, const char *port, uint8_t byte)
     }
 }
 
-void dev_exit(struct dev *d, uint64_t code)
+static void request_stop(struct sim_machine *m, struct sim_stop stop)
 {
-    struct sim_machine *m = d->m;
     if (m->has_pending_stop)
         return;
-    m->pending_stop = (struct sim_stop){.kind = SIM_STOP_EXIT, .code = code};
+    m->pending_stop = stop;
     m->has_pending_stop = true;
     engine_kick(m);
+}
+
+void dev_exit(struct dev *d, uint64_t code) { request_stop(d->m, (struct sim_stop){.kind = SIM_STOP_EXIT, .code = code}); }
+
+void dev_request_reset(struct dev *d, const char *by)
+{
+    struct sim_stop s = {.kind = SIM_STOP_RESET};
+    snprintf(s.text, sizeof s.text, "the guest asked for a reset through %s", by);
+    request_stop(d->m, s);
 }

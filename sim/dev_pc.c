@@ -5,7 +5,10 @@ int dev_pc_attach(struct sim_machine *m, struct dev **serial, struct dev **pic)
 {
     *pic = dev_pic_attach(m);
     *serial = dev_uart_attach(m, 0x3f8, 4);
-    return *pic && *serial && dev_pit_attach(m) && dev_debug_attach(m) ? 0 : -1;
+    return *pic && *serial && dev_pit_attach(m) && dev_debug_attach(m) && dev_uart_attach(m, 0x2f8, 3) && dev_rtc_attach(m) &&
+                   dev_8042_attach(m) && dev_chipset_attach(m)
+               ? 0
+               : -1;
 }
 
 uint64_t dev_hash_bytes(uint64_t h, const void *p, uint64_t n)

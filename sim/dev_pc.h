@@ -1,4 +1,4 @@
-// sim/dev_pc.h: the devices of the PC, for the bus: one 8259 pair, one 8254, a 16550 at 3F8H, debug ports.
+// sim/dev_pc.h: the devices of the PC, for the bus: 8259 pair, 8254, clock, 16550s at 3F8H and 2F8H, debug ports.
 #ifndef SIM_DEV_PC_H
 #define SIM_DEV_PC_H
 
@@ -12,6 +12,10 @@ struct dev *dev_pic_attach(struct sim_machine *m); // dev_pic.c: 8259A pair, por
 struct dev *dev_pit_attach(struct sim_machine *m); // dev_pit.c: 8254, ports 40H..43H, speaker and gate port 61H
 struct dev *dev_uart_attach(struct sim_machine *m, uint16_t port, unsigned irq); // dev_uart.c: 16550A
 struct dev *dev_debug_attach(struct sim_machine *m);                             // dev_debug.c: exit port F4H, output port E9H
+
+struct dev *dev_rtc_attach(struct sim_machine *m);     // dev_rtc.c: clock and CMOS memory, 70H, 71H
+struct dev *dev_8042_attach(struct sim_machine *m);    // dev_8042.c: keyboard controller, 60H, 64H
+struct dev *dev_chipset_attach(struct sim_machine *m); // dev_chipset.c: 80H, 92H, CF9H
 
 // Drive an interrupt line of the 8259 pair; true if its level changed.
 bool dev_pic_line(struct dev *pic, unsigned line, bool level);

@@ -46,5 +46,7 @@ void dev_intc_changed(struct sim_machine *m); // pending() may have changed
 // A byte of guest output, and a guest-requested exit.
 void dev_output(struct dev *d, const char *port, uint8_t byte);
 void dev_exit(struct dev *d, uint64_t code);
+// The guest asked for a reset through `by`: the run ends with SIM_STOP_RESET at the next instruction boundary.
+void dev_request_reset(struct dev *d, const char *by);
 
 #endif

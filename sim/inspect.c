@@ -163,7 +163,7 @@ const char *sim_stop_name(enum sim_stop_kind k)
         [SIM_STOP_UNTIL] = "until",           [SIM_STOP_REQUEST] = "request",
         [SIM_STOP_LIMIT] = "limit",           [SIM_STOP_HALT] = "halt",
         [SIM_STOP_SHUTDOWN] = "shutdown",     [SIM_STOP_EXIT] = "exit",
-        [SIM_STOP_UNMODELLED] = "unmodelled",
+        [SIM_STOP_UNMODELLED] = "unmodelled", [SIM_STOP_RESET] = "reset",
     };
     return (unsigned)k < sizeof name / sizeof *name ? name[k] : "?";
 }

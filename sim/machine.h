@@ -17,6 +17,7 @@ struct sim_config {
     unsigned cpus;       // 0: 1
     const char *profile; // NULL: "teach"
     uint64_t seed;       // of RDRAND and of seeded policies
+    uint64_t rtc_start;  // seconds since 1970 that the real-time clock shows at cycle 0; 0: 2024-01-01 00:00:00
     bool no_mirror;      // test switch: no inline TLB
     bool loop;           // test switch: plain dispatcher even when nobody observes
 };
@@ -36,6 +37,7 @@ enum sim_stop_kind {
     SIM_STOP_HALT,       // HLT with nothing that could ever wake it
     SIM_STOP_SHUTDOWN,   // triple fault; the machine stands before the reset
     SIM_STOP_EXIT,       // the guest wrote the debug-exit port; code = (v << 1) | 1
+    SIM_STOP_RESET,      // the guest asked for a reset; text says how. The machine stands before it
     SIM_STOP_UNMODELLED, // the guest used something that is not modelled; text names it
 };
 struct sim_stop {
