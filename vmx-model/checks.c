@@ -267,6 +267,7 @@ static void add_failure(struct vmx_entry_report *r, const struct vmx_check *k, c
     const struct vmcs *m = &w->v->vmcs;
     struct vmx_failure *f = &r->failure[r->n++];
     *f = (struct vmx_failure){
+        .row = k,
         .id = k->info.id,
         .title = k->info.title,
         .field = field,

@@ -22,13 +22,6 @@ uint64_t vmx_eptp_bad_bits(const struct vmx_cpu *v, uint64_t eptp)
     return bad | (eptp & 0xf80) | (eptp >> v->maxphyaddr << v->maxphyaddr);
 }
 
-// Exit-qualification values of VM-entry failures (manual, "VM-Entry Failures During or After Loading Guest State").
-static uint64_t failure_qual(const struct vmx_entry_report *r)
-{
-    const struct vmx_check *k = vmx_check_of(r->failure[0].id);
-    return k ? k->qual : 0;
-}
-
 // Which VM-instruction error, or exit, the first failing check in hardware's order leads to.
 static void conclude(struct vmx_entry_report *r)
 {
@@ -37,7 +30,8 @@ static void conclude(struct vmx_entry_report *r)
     r->qualification = 0;
     if (!r->n)
         return;
-    switch (vmx_check_of(r->failure[0].id)->group) {
+    const struct vmx_check *first = r->failure[0].row;
+    switch (first->group) {
     case VMX_CHECK_CT:
         r->outcome = VMX_ENTRY_FAIL_VALID;
         r->error = VMX_E_BAD_CONTROL_FIELDS;
@@ -49,7 +43,7 @@ static void conclude(struct vmx_entry_report *r)
     default:
         r->outcome = VMX_ENTRY_FAIL_EXIT;
         r->error = VMX_R_ENTRY_INVALID_GUEST_STATE;
-        r->qualification = failure_qual(r);
+        r->qualification = first->qual; // manual, "VM-Entry Failures During or After Loading Guest State"
         break;
     }
 }

@@ -690,6 +690,21 @@ static void test_modes(void **state)
     }
 }
 
+// CD, NW, ET and reserved bits of CR0 are neither loaded by entries nor by exits.
+static void test_cr0_bits(void **state)
+{
+    start();
+    tv.c->cr0 |= ISA_CR0_CD;
+    tv_set(VF_GUEST_CR0, tv_get(VF_GUEST_CR0) | ISA_CR0_NW | 1 << 6 | ISA_CR0_WP);
+    tv_set(VF_HOST_CR0, tv_get(VF_HOST_CR0) & ~(uint64_t)ISA_CR0_ET);
+    enter_guest();
+    assert_int_equal(tv.c->cr0, ISA_CR0_PE | ISA_CR0_ET | ISA_CR0_NE | ISA_CR0_PG | ISA_CR0_CD | ISA_CR0_WP);
+    vmx_exit_record(&tv.v, VMX_R_EXTERNAL_INTERRUPT, 0, NULL);
+    assert_true(vmx_take_exit(tv.c, &tv.v));
+    assert_int_equal(tv.c->cr0, ISA_CR0_PE | ISA_CR0_ET | ISA_CR0_NE | ISA_CR0_PG | ISA_CR0_CD);
+    tv_close();
+}
+
 // A guest in IA-32e mode cannot exit to a 32-bit host: VMX abort.
 static void test_abort(void **state)
 {
@@ -862,6 +877,7 @@ int main(void)
         cmocka_unit_test(test_host32),
         cmocka_unit_test(test_modes),
         cmocka_unit_test(test_abort),
+        cmocka_unit_test(test_cr0_bits),
         cmocka_unit_test(test_msr_areas),
         cmocka_unit_test(test_msr_load_failure),
         cmocka_unit_test(test_injection),

@@ -6,10 +6,11 @@
 #include "isa/msr.h"
 #include "vmx-model/internal.h"
 
-// CR0 bits that no transition changes: CD, NW and ET.
-#define CR0_KEPT ((uint64_t)(ISA_CR0_CD | ISA_CR0_NW | ISA_CR0_ET))
+// CR0 bits that transitions load; CD, NW, ET and the reserved ones stay as they are.
+#define CR0_LOADED                                                                                                                 \
+    ((uint64_t)(ISA_CR0_PE | ISA_CR0_MP | ISA_CR0_EM | ISA_CR0_TS | ISA_CR0_NE | ISA_CR0_WP | ISA_CR0_AM | ISA_CR0_PG))
 
-static uint64_t keep_cr0(uint64_t old, uint64_t val) { return (old & CR0_KEPT) | (val & ~CR0_KEPT); }
+static uint64_t keep_cr0(uint64_t old, uint64_t val) { return (old & ~CR0_LOADED) | (val & CR0_LOADED); }
 // Bits 12, 14 and 15 are cleared, bit 10 is set.
 static uint64_t fix_dr7(uint64_t val) { return (val & ~0xd000ull) | ISA_DR7_INIT; }
 

@@ -12,6 +12,8 @@
 
 #define VMX_NO_PTR UINT64_MAX
 
+struct vmx_check; // vmx-model/checks.h
+
 // One failing check of a VM entry (row of entry_checks.def, with what was found).
 struct vmx_failure {
     const char *id;        // "E-GS-041"
@@ -24,6 +26,7 @@ struct vmx_failure {
     bool has_suggestion;
     uint64_t suggestion;               // the nearest legal value of field
     uint64_t writer_cycle, writer_rip; // who wrote it (0: never written)
+    const struct vmx_check *row;
 };
 #define VMX_MAX_FAILURES 96
 enum vmx_entry_outcome {
