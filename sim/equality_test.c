@@ -260,7 +260,15 @@ static void user_mode(struct asm_ *a)
 
 static void system_mix(struct asm_ *a)
 {
-    switch (below(&a->r, 14)) {
+    switch (below(&a->r, 15)) {
+    case 13: // rep insb or outsb
+        mov_imm(a, 1, below(&a->r, 30));
+        mov_imm(a, 2, 0xe9);
+        mov_imm(a, 6, window_address(a));
+        mov_imm(a, 7, window_address(a));
+        byte(a, 0xf3);
+        byte(a, chance(&a->r, 2) ? 0x6c : 0x6e);
+        break;
     case 0: CODE_BYTES(a, "\x0f\x31\x48\x01\xc3"); break;          // rdtsc; add rbx, rax
     case 1: CODE_BYTES(a, "\x31\xc0\x0f\xa2"); break;              // cpuid
     case 2: CODE_BYTES(a, "\x0f\xc7\xf0"); break;                  // rdrand eax
@@ -478,13 +486,16 @@ static void enter_guest(struct sim_machine *m, uint64_t seed)
                           .host_rip = HOST,
                           .host_rsp = HOST + 0x1000,
                           .eptp = EPT | 0x1e | (chance(&r, 2) ? 0x40 : 0)};
-    s.pin = chance(&r, 2) ? 1 : 0; // external interrupts exit
+    bool timer = chance(&r, 3);
+    s.pin = (chance(&r, 2) ? 1 : 0) | (timer ? 1u << 6 : 0); // external interrupts exit
     s.proc = (rnd(&r) & (1u << 7 | 1u << 9 | 1u << 12 | 1u << 15 | 1u << 24)) | (chance(&r, 6) ? 1u << 27 : 0); // HLT ... I/O; MTF
     s.proc2 = (chance(&r, 6) ? 0 : 2) | (chance(&r, 2) ? 0x20 : 0) | 8 | 0x1000; // EPT, VPID, RDTSCP, INVPCID
     s.vpid = s.proc2 & 0x20 ? 3 : 0;
     struct sim_error err;
     if (vmx_setup(m, &s, &err) < 0)
         fail_msg("%s", err.what);
+    if (timer)
+        assert_true(sim_vmcs_write(m, 0, vmcs_field_info[VF_VMX_PREEMPTION_TIMER_VALUE].encoding, 1 + below(&r, 60)));
 }
 
 struct result {
