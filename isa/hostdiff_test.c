@@ -19,7 +19,10 @@
 #include "isa/testenv.h"
 
 #if defined(__x86_64__) && !defined(__ILP32__)
+#include <asm/prctl.h>
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "isa/hostrun.h"
 
@@ -311,7 +314,7 @@ static void legacy_prefixes(struct enc *e, const struct row *r, bool *p66, bool 
     if (r->props & ISA_F_VEX)
         *p66 = false;
     if (percent(5))
-        put(e, percent(50) ? 0x65 : percent(50) ? 0x3e : 0x36, 1); // GS has base 0 in this process; the others are ignored
+        put(e, percent(50) ? 0x65 : percent(50) ? 0x3e : 0x36, 1); // GS; the others are ignored
     if (*p67)
         put(e, 0x67, 1);
     if (*p66)
@@ -477,6 +480,10 @@ static void branch_target(const struct row *r, const struct enc *e, struct host_
     }
 }
 
+// GS has this base here and in the host process, if that lets us; 0 if not.
+static uint64_t gs_base;
+static uint64_t segment_base(const struct enc *e) { return e->i.seg == ISA_GS ? gs_base : 0; }
+
 static uint64_t set_memory_operand(const struct row *r, const struct enc *e, struct host_state *s)
 {
     const struct isa_insn *i = &e->i;
@@ -484,11 +491,11 @@ static uint64_t set_memory_operand(const struct row *r, const struct enc *e, str
         s->gpr[i->index] = below(16) | upper_junk(e);
     if (i->base == ISA_REG_ZERO || i->base == ISA_REG_RIP) {
         uint64_t x = i->index != ISA_REG_ZERO ? (s->gpr[i->index] & 15) << i->scale : 0;
-        return (i->base == ISA_REG_RIP ? HOST_INSN + e->n : 0) + i->disp + x;
+        return (i->base == ISA_REG_RIP ? HOST_INSN + e->n : 0) + i->disp + x + segment_base(e);
     }
     uint64_t target = target_address(r, e, true);
     uint64_t x = i->index != ISA_REG_ZERO ? s->gpr[i->index] << i->scale : 0;
-    s->gpr[i->base] = target - x - i->disp;
+    s->gpr[i->base] = target - x - i->disp - segment_base(e);
     if (i->asz == 4)
         s->gpr[i->base] = (uint32_t)s->gpr[i->base] | upper_junk(e);
     return target;
@@ -703,6 +710,8 @@ static void open_host(void)
     env = isa_te_create(HOST_BASE, HOST_SIZE);
     assert_non_null(env);
     isa_te_mode(env, ISA_LONG64, 3);
+    gs_base = syscall(SYS_arch_prctl, ARCH_SET_GS, 0x40) == 0 ? 0x40 : 0;
+    env->cpu.seg[ISA_GS].base = gs_base;
     isa_te_protect(env, HOST_BASE + 0x1000, 0x2000, ISA_TE_NO_READ);
     isa_te_protect(env, HOST_RO, 0x1000, ISA_TE_NO_WRITE);
     isa_te_protect(env, HOST_RO + 0x1000, 0x1000, ISA_TE_NO_READ);

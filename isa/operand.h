@@ -79,14 +79,28 @@ struct isa_place {
     void *host;
 };
 
+// Linear address without a fault: flat segments, and FS and GS in 64-bit mode. An address that is not canonical hits no inline TLB.
+ISA_INLINE bool isa_fast_la(const struct isa_cpu *c, const struct isa_insn *i, uint64_t *la)
+{
+    *la = isa_ea(c, i);
+    if (ISA_RARE(i->segchk)) {
+        if (c->mode != ISA_LONG64)
+            return false;
+        *la += c->seg[i->seg].base;
+    }
+    return true;
+}
+
 #define ISA_OPMEM(bits)                                                                                                            \
     /* Read. */                                                                                                                    \
     ISA_INLINE int isa_opld##bits(struct isa_cpu *c, const struct isa_insn *i, bool fast, uint##bits##_t *v)                       \
     {                                                                                                                              \
         if (fast) {                                                                                                                \
-            uint64_t la = isa_ea(c, i);                                                                                            \
+            uint64_t la;                                                                                                           \
+            if (!isa_fast_la(c, i, &la))                                                                                           \
+                return ISA_GO_SLOW;                                                                                                \
             const struct isa_mirror *e = isa_hit(c->rd, c, la, bits / 8);                                                          \
-            if (ISA_RARE(i->segchk) || !e)                                                                                         \
+            if (!e)                                                                                                                \
                 return ISA_GO_SLOW;                                                                                                \
             memcpy(v, (const void *)(uintptr_t)(e->addend + la), bits / 8);                                                        \
             return 0;                                                                                                              \
@@ -99,9 +113,11 @@ struct isa_place {
     ISA_INLINE int isa_opst##bits(struct isa_cpu *c, const struct isa_insn *i, bool fast, uint##bits##_t v)                        \
     {                                                                                                                              \
         if (fast) {                                                                                                                \
-            uint64_t la = isa_ea(c, i);                                                                                            \
+            uint64_t la;                                                                                                           \
+            if (!isa_fast_la(c, i, &la))                                                                                           \
+                return ISA_GO_SLOW;                                                                                                \
             const struct isa_mirror *e = isa_hit(c->wr, c, la, bits / 8);                                                          \
-            if (ISA_RARE(i->segchk) || !e)                                                                                         \
+            if (!e)                                                                                                                \
                 return ISA_GO_SLOW;                                                                                                \
             memcpy((void *)(uintptr_t)(e->addend + la), &v, bits / 8);                                                             \
             return 0;                                                                                                              \
@@ -126,9 +142,8 @@ struct isa_place {
     ISA_INLINE int isa_oprdw##bits(struct isa_cpu *c, const struct isa_insn *i, bool fast, struct isa_place *p, uint##bits##_t *v) \
     {                                                                                                                              \
         if (fast) {                                                                                                                \
-            if (ISA_RARE(i->segchk))                                                                                               \
+            if (!isa_fast_la(c, i, &p->la))                                                                                        \
                 return ISA_GO_SLOW;                                                                                                \
-            p->la = isa_ea(c, i);                                                                                                  \
         } else {                                                                                                                   \
             int r = isa_operand_la(c, i, bits / 8, ISA_ACC_W, &p->la);                                                             \
             if (r)                                                                                                                 \
