@@ -222,16 +222,6 @@ static int run_single(struct sim_cpu *cpu, struct block *b)
     return r;
 }
 
-// Builds without sibling calls (-O0, sanitizers) have the loop dispatcher alone.
-static bool loops(const struct sim_machine *m)
-{
-#ifdef RINGSIDE_NO_TAIL
-    return true;
-#else
-    return m->cfg.loop;
-#endif
-}
-
 static void step(struct sim_cpu *cpu)
 {
     struct isa_cpu *c = &cpu->isa;
@@ -255,7 +245,7 @@ static void step(struct sim_cpu *cpu)
     c->at = b->insn;
     if (single)
         r = run_single(cpu, b);
-    else if (loops(cpu->m))
+    else if (cpu->m->cfg.loop)
         r = engine_dispatch_loop(c, b);
     else
         r = b->insn[0].run(c, b->insn);

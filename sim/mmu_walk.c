@@ -331,68 +331,86 @@ struct leaf {
     bool dirty, global;
 };
 
+// What one guest entry says: the rule it breaks or NONE, whether it maps the page, and which of A and D must be set in it.
+struct verdict {
+    enum isa_rule rule;
+    bool leaf;
+    uint64_t set;
+};
+static struct verdict judge(const struct walk *w, struct place *p, uint64_t e)
+{
+    const struct isa_pg *pg = &w->s->pg;
+    const struct isa_cpu *isa = &w->c->isa;
+    struct verdict v = {.rule = ISA_RULE_NONE};
+    if (!(e & ISA_PTE_P)) {
+        v.rule = ISA_RULE_PF_NOT_PRESENT;
+        return v;
+    }
+    if (e & isa_pg_reserved(pg, p->level, e)) {
+        v.rule = ISA_RULE_PF_RSVD;
+        return v;
+    }
+    p->rights &= isa_pg_rights(e);
+    v.leaf = isa_pg_leaf(pg, p->level, e);
+    if (v.leaf)
+        v.rule = isa_pg_check(pg, p->rights, isa_pg_user(isa, w->acc), w->acc, isa->rflags_sys & ISA_FL_AC);
+    if (v.rule == ISA_RULE_NONE)
+        v.set = (ISA_PTE_A | (v.leaf && (w->acc & (ISA_ACC_W | ISA_ACC_RMW)) ? ISA_PTE_D : 0)) & ~e;
+    return v;
+}
+
+// Find the table of p in host memory. src, val: the entry that referred to it (src 0: the root).
+static int locate_table(struct walk *w, struct place *p, uint64_t off, uint64_t src, uint64_t val)
+{
+    const unsigned acc = w->s->ept_on && w->s->ept.ad ? ISA_ACC_RMW : ISA_ACC_R;
+    struct located l;
+    int r = locate(w, p->gpa + off, acc, p->level, &l);
+    if (r)
+        return r;
+    p->hpa = l.hpa & ~0xfffull;
+    p->eperms = l.perms;
+    if (src)
+        fill_structure_cache(w, p, &l, src, val);
+    return 0;
+}
+
 static int guest_walk(struct walk *w, struct leaf *leaf)
 {
-    struct sim_cpu *c = w->c;
     const struct isa_pg *pg = &w->s->pg;
     const unsigned size = isa_pg_entry_size(pg->mode);
-    const unsigned structure = w->s->ept_on && w->s->ept.ad ? ISA_ACC_RMW : ISA_ACC_R;
     struct place p;
-    uint64_t src = 0, src_val = 0;
+    uint64_t at = 0, e = 0; // the entry read last
     int r;
     w->from_cache = from_cache(w, &p);
     if (!w->from_cache && (r = root(w, &p)))
         return r;
     for (;; p.level--, p.located = false) {
-        const unsigned level = p.level;
-        const uint64_t off = (uint64_t)size * isa_pg_index(pg->mode, level, w->la);
-        if (!p.located) {
-            struct located l;
-            if ((r = locate(w, p.gpa + off, structure, level, &l)))
-                return r;
-            p.hpa = l.hpa & ~0xfffull;
-            p.eperms = l.perms;
-            if (src)
-                fill_structure_cache(w, &p, &l, src, src_val);
-        }
-        const uint64_t at = p.hpa + off, gpa = p.gpa + off;
-        uint64_t e = load(c, at, size), set = 0;
-        enum isa_rule rule = ISA_RULE_NONE;
-        bool is_leaf = false;
-        if (!(e & ISA_PTE_P))
-            rule = ISA_RULE_PF_NOT_PRESENT;
-        else if (e & isa_pg_reserved(pg, level, e))
-            rule = ISA_RULE_PF_RSVD;
-        else {
-            p.rights &= isa_pg_rights(e);
-            is_leaf = isa_pg_leaf(pg, level, e);
-            if (is_leaf)
-                rule = isa_pg_check(pg, p.rights, isa_pg_user(&c->isa, w->acc), w->acc, c->isa.rflags_sys & ISA_FL_AC);
-            if (rule == ISA_RULE_NONE)
-                set = (ISA_PTE_A | (is_leaf && (w->acc & (ISA_ACC_W | ISA_ACC_RMW)) ? ISA_PTE_D : 0)) & ~e;
-        }
-        bool forbidden = set && !(p.eperms & EPT_W); // by EPT: the processor may not set A or D
-        if (set && !forbidden)
-            store(c, at, e |= set, size);
-        reference(w, EV_DIM_GUEST, level, 0, gpa, at, e, set && !forbidden);
-        if (rule != ISA_RULE_NONE)
-            return page_fault(w, rule);
+        const uint64_t off = (uint64_t)size * isa_pg_index(pg->mode, p.level, w->la), gpa = p.gpa + off;
+        if (!p.located && (r = locate_table(w, &p, off, at, e)))
+            return r;
+        at = p.hpa + off;
+        e = load(w->c, at, size);
+        struct verdict v = judge(w, &p, e);
+        bool forbidden = v.set && !(p.eperms & EPT_W); // by EPT: the processor may not set A or D
+        if (v.set && !forbidden)
+            store(w->c, at, e |= v.set, size);
+        reference(w, EV_DIM_GUEST, p.level, 0, gpa, at, e, v.set && !forbidden);
+        if (v.rule != ISA_RULE_NONE)
+            return page_fault(w, v.rule);
         if (forbidden)
             return violation(w, gpa, false, ISA_ACC_W, p.eperms);
-        src = at;
-        src_val = e;
-        p.gpa = isa_pg_frame(pg, level, e, is_leaf);
-        if (is_leaf) {
-            leaf->shift = isa_pg_shift(pg->mode, level);
-            leaf->gpa = p.gpa | (w->la & ((1ull << leaf->shift) - 1));
-            leaf->at = src;
-            leaf->val = e;
-            leaf->rights = p.rights;
-            leaf->dirty = e & ISA_PTE_D;
-            leaf->global = pg->pge && (e & ISA_PTE_G);
-            return 0;
-        }
+        p.gpa = isa_pg_frame(pg, p.level, e, v.leaf);
+        if (v.leaf)
+            break;
     }
+    leaf->shift = isa_pg_shift(pg->mode, p.level);
+    leaf->gpa = p.gpa | (w->la & ((1ull << leaf->shift) - 1));
+    leaf->at = at;
+    leaf->val = e;
+    leaf->rights = p.rights;
+    leaf->dirty = e & ISA_PTE_D;
+    leaf->global = pg->pge && (e & ISA_PTE_G);
+    return 0;
 }
 
 int mmu_walk(struct sim_cpu *c, uint64_t la, unsigned acc, struct tlb_entry *e)
