@@ -89,7 +89,9 @@ static bool not_modelled(const ZydisDecodedInstruction *z)
     case ZYDIS_ISA_EXT_SMX:
     case ZYDIS_ISA_EXT_VMFUNC:
     case ZYDIS_ISA_EXT_VTX:
-    case ZYDIS_ISA_EXT_MMX: return false;
+    case ZYDIS_ISA_EXT_MMX:
+    case ZYDIS_ISA_EXT_SSE:
+    case ZYDIS_ISA_EXT_SSE2: return false;
     default: return true;
     }
 }

@@ -170,7 +170,10 @@ ISA_FAMILY(movd_e_v, isa_h_bug, isa_h_bug, isa_h_bug, isa_h_bug, movd_r_v, store
 #define MMXLD(bytes)                                                                                                               \
     ISA_TRY(load(c, i, fast, &x->r[i->reg].sig, bytes, true));                                                                     \
     isa_mmx_write(x, i->reg, bytes == 4 ? (uint32_t)x->r[i->reg].sig : x->r[i->reg].sig)
-#define MMXST(bytes) ISA_TRY(store(c, i, fast, &x->r[i->reg].sig, bytes, true))
+// A store that faults leaves the x87 state as MMX has it, as on Intel processors.
+#define MMXST(bytes)                                                                                                               \
+    isa_mmx_enter(x);                                                                                                              \
+    ISA_TRY(store(c, i, fast, &x->r[i->reg].sig, bytes, true))
 MMX(mmx_r, isa_mmx_write(x, i->reg, x->r[i->rm].sig))
 MMX(mmx_rs, isa_mmx_write(x, i->rm, x->r[i->reg].sig))
 MMX(mmx_load4, MMXLD(4))

@@ -51,6 +51,9 @@ void isa_fx_put_x87(const struct isa_cpu *c, uint8_t *a, bool wide)
     }
 }
 
+// The instruction pointer has 57 bits.
+static uint64_t canonical(uint64_t v) { return (uint64_t)((int64_t)(v << 7) >> 7); }
+
 void isa_fx_get_x87(struct isa_cpu *c, const uint8_t *a, bool wide)
 {
     struct isa_x87 *x = &c->x87;
@@ -58,7 +61,7 @@ void isa_fx_get_x87(struct isa_cpu *c, const uint8_t *a, bool wide)
     x->sw = (uint16_t)get(a + 2, 2);
     x->valid = a[4];
     x->fop = (uint16_t)(get(a + 6, 2) & 0x7ff);
-    x->fip = get(a + 8, wide ? 8 : 4);
+    x->fip = wide ? canonical(get(a + 8, 8)) : get(a + 8, 4);
     x->fdp = get(a + 16, wide ? 8 : 4);
     for (unsigned k = 0; k < 8; k++) {
         struct isa_f80 *r = &x->r[isa_x87_phys(x, k)];

@@ -9,12 +9,13 @@
 //               +5000  a page that can only be read
 //               +6000  no access
 // EXCEPTIONS a signal handler on its own stack copies the registers from the signal frame and resumes at the exit.
-// GROWTH     the state page has room behind struct host_state for an XSAVE image, and entry and exit for loading and storing it.
+// VECTORS    with host_fp set before host_open(), entry and exit also load and store x87, MMX and SSE state (FXSAVE images).
 #ifndef ISA_HOSTRUN_H
 #define ISA_HOSTRUN_H
 
 #include <assert.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -45,7 +46,10 @@ struct host_page {
     int64_t trap;    // exception vector, -1 for none
     uint64_t err, cr2;
     uint64_t stack[64];
+    uint8_t fx_in[512] __attribute__((aligned(16))), fx_out[512] __attribute__((aligned(16)));
+    uint32_t mxcsr; // the one to leave with
 };
+static bool host_fp;
 #define HOST_PAGE ((struct host_page *)(uintptr_t)(HOST_BASE + 0x1000))
 
 // Code emission into the code page.
@@ -75,6 +79,14 @@ static inline void host_jmp(struct host_emit *e, uint64_t target)
     host_b(e, 0xe9);
     host_d(e, (uint32_t)(target - (e->at + 4)));
 }
+// FXSAVE64, FXRSTOR64 (/0, /1), LDMXCSR (/2).
+static inline void host_state_op(struct host_emit *e, unsigned digit, const void *field)
+{
+    if (digit < 2)
+        host_b(e, 0x48);
+    host_b(e, 0x0f), host_b(e, 0xae), host_b(e, 5 | digit << 3);
+    host_rel(e, field, 0);
+}
 // Landing place: note where we are, and leave.
 static inline void host_land(struct host_emit *e)
 {
@@ -95,6 +107,8 @@ static inline void host_emit_frame(void)
         host_b(&e, pushes[k]);
     host_mov(&e, 0x89, 4, &p->saved_rsp);
     host_mov(&e, 0x8d, 4, &p->stack[64]);
+    if (host_fp)
+        host_state_op(&e, 1, p->fx_in);
     host_b(&e, 0xff), host_b(&e, 0x35), host_rel(&e, &p->in.rflags, 0); // push [in.rflags]; popf
     host_b(&e, 0x9d);
     for (unsigned r = 0; r < 16; r++)
@@ -102,6 +116,8 @@ static inline void host_emit_frame(void)
     host_jmp(&e, HOST_INSN);
     assert(e.at < HOST_PAD(0));
     e.at = HOST_EXIT;
+    if (host_fp)
+        host_state_op(&e, 0, p->fx_out);
     for (unsigned r = 0; r < 16; r++)
         host_mov(&e, 0x89, r, &p->out.gpr[r]);
     host_mov(&e, 0x8d, 4, &p->stack[64]);
@@ -110,12 +126,33 @@ static inline void host_emit_frame(void)
     e.at = HOST_RETURN;
     host_mov(&e, 0x8b, 4, &p->saved_rsp);
     host_b(&e, 0xfc); // cld
+    if (host_fp) {
+        host_b(&e, 0xdb), host_b(&e, 0xe3); // fninit
+        host_state_op(&e, 2, &p->mxcsr);
+    }
     for (unsigned k = 0; k < sizeof pops; k++)
         host_b(&e, pops[k]);
     for (unsigned n = 0; n < 2; n++) {
         e.at = HOST_PAD(n);
         host_land(&e);
     }
+}
+
+// The frame is an XSAVE image, where a component in its initial state may be left out (XSTATE_BV at 512).
+static void host_signal_fp(struct host_page *p, const uint8_t *fx)
+{
+    memcpy(p->fx_out, fx, 512);
+    uint32_t magic;
+    memcpy(&magic, fx + 464, 4);
+    if (magic != 0x46505853) // no extended image
+        return;
+    if (!(fx[512] & 1)) {
+        memset(p->fx_out, 0, 24);
+        memset(p->fx_out + 32, 0, 128);
+        p->fx_out[0] = 0x7f, p->fx_out[1] = 3;
+    }
+    if (!(fx[512] & 2))
+        memset(p->fx_out + 160, 0, 256);
 }
 
 static void host_signal(int sig, siginfo_t *info, void *ctx)
@@ -131,6 +168,8 @@ static void host_signal(int sig, siginfo_t *info, void *ctx)
     }
     for (unsigned r = 0; r < 16; r++)
         p->out.gpr[r] = (uint64_t)g[map[r]];
+    if (host_fp)
+        host_signal_fp(p, (const uint8_t *)u->uc_mcontext.fpregs);
     p->out.rflags = (uint64_t)g[REG_EFL];
     p->out.rip = (uint64_t)g[REG_RIP];
     p->trap = g[REG_TRAPNO];
@@ -178,6 +217,7 @@ static inline void host_run(void)
     uintptr_t a = HOST_BASE;
     memcpy(&entry, &a, sizeof entry);
     p->trap = -1;
+    p->mxcsr = 0x1f80;
     p->active = 1;
     __asm__ volatile("" ::: "memory");
     entry();

@@ -99,13 +99,15 @@ int isa_sse(struct isa_cpu *c, const struct isa_insn *i, isa_vfn *fn, unsigned s
         r = isa_x87_pending(c);
     if (!r && !(shape & (ISA_VS_STORE | ISA_VS_GSTORE | ISA_VS_RMDST)))
         r = source(c, i, &s, shape);
-    if (r || (r = fn(c, i, &d, &s, 16)))
+    if (r)
+        return r;
+    if (mmx)
+        isa_mmx_enter(&c->x87); // also if it faults now
+    if ((r = fn(c, i, &d, &s, 16)))
         return r;
     if (shape & (ISA_VS_STORE | ISA_VS_GSTORE))
         return put_operand(c, i, &d, shape);
     put_register(c, i, &d, shape);
-    if (mmx)
-        isa_mmx_enter(&c->x87);
     return 0;
 }
 
