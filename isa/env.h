@@ -37,6 +37,7 @@ enum isa_icpt {
     ISA_ICPT_INVLPG,  // arg = linear address
     ISA_ICPT_INVPCID, // arg = linear address of the descriptor
     ISA_ICPT_RDTSC,
+    ISA_ICPT_RDPID,  // never exits, but #UD unless the VMM enables it
     ISA_ICPT_RDTSCP, // *val: TSC value in and out (offset applied)
     ISA_ICPT_RDPMC,
     ISA_ICPT_RDRAND,

@@ -49,6 +49,9 @@ ISA_SYSOP(rdpmc)
 
 ISA_SYSOP(rdpid)
 {
+    int r = isa_icpt(c, i, ISA_ICPT_RDPID, 0, NULL);
+    if (r)
+        return r;
     c->gpr[i->rm] = (uint32_t)c->tsc_aux;
     return 0;
 }

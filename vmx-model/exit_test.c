@@ -72,6 +72,8 @@ static const struct matrix matrix[] = {
     {"rdtscp", {0x0f, 0x01, 0xf9}, 3, .proc = VMX_PROC_RDTSC_EXITING, .reason = VMX_R_RDTSCP},
     {"rdtscp", {0x0f, 0x01, 0xf9}, 3, .reason = NO_EXIT},
     {"rdtscp not enabled", {0x0f, 0x01, 0xf9}, 3, .set = {{PROC2, VMX_PROC2_ENABLE_EPT}}, .reason = FAULT_UD},
+    {"rdpid rax", {0xf3, 0x0f, 0xc7, 0xf8}, 4, .proc = VMX_PROC_RDTSC_EXITING, .reason = NO_EXIT},
+    {"rdpid not enabled", {0xf3, 0x0f, 0xc7, 0xf8}, 4, .set = {{PROC2, VMX_PROC2_ENABLE_EPT}}, .reason = FAULT_UD},
     {"rdpmc", {0x0f, 0x33}, 2, .proc = VMX_PROC_RDPMC_EXITING, .reason = VMX_R_RDPMC},
     {"invlpg", {0x0f, 0x01, 0x38}, 3, .proc = VMX_PROC_INVLPG_EXITING, .reason = VMX_R_INVLPG, .qual = TV_DATA},
     {"invlpg", {0x0f, 0x01, 0x38}, 3, .reason = NO_EXIT},

@@ -63,9 +63,9 @@ static const struct {
 
 static const struct {
     uint8_t reason;
-    const char *text;
+    const char *point, *text;
 } exit_cause[] = {
-#define I(point, reason, word, control, info, text) {VMX_R_##reason, text},
+#define I(point, reason, word, control, info, text) {VMX_R_##reason, #point, text},
 #include "vmx-model/intercepts.def"
 #undef I
 };
@@ -234,7 +234,7 @@ unsigned vmx_explain_exit(uint32_t reason, char *buf, unsigned size)
     add(&t, "exit reason %u, %s: %s.", exit_info[x].number, exit_info[x].name, exit_info[x].text);
     for (unsigned n = 0; n < NCAUSE; n++)
         if (exit_cause[n].reason == exit_info[x].number)
-            add(&t, "\n  exits: %s", exit_cause[n].text);
+            add(&t, "\n  %s exits: %s", exit_cause[n].point, exit_cause[n].text);
     for (unsigned n = 0; n < NQUAL; n++)
         if (exit_info[x].layout && qual_field[n].layout == exit_info[x].layout) {
             const char *v = qual_field[n].values;

@@ -225,6 +225,7 @@ static int by_function(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_in
     switch (point) {
     case ISA_ICPT_RDTSC: return rdtsc(c, v, i, false, val);
     case ISA_ICPT_RDTSCP: return rdtsc(c, v, i, true, val);
+    case ISA_ICPT_RDPID: return vmx_proc2(v) & VMX_PROC2_ENABLE_RDTSCP ? 0 : isa_ud(c, ISA_RULE_UD_VMX_CONTROL);
     case ISA_ICPT_INVPCID: return invpcid(c, v, i);
     case ISA_ICPT_RDMSR: return msr_access(c, v, i, (uint32_t)arg, false, val);
     case ISA_ICPT_WRMSR: return msr_access(c, v, i, (uint32_t)arg, true, val);
