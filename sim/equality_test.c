@@ -52,6 +52,7 @@ struct asm_ {
     uint8_t b[NSLOTS * SLOT];
     unsigned n;
     unsigned end; // of the slot
+    bool wide;    // for 64-bit mode, else for 32-bit protected mode
     struct rnd r;
 };
 static unsigned room(const struct asm_ *a) { return a->end - a->n; }
@@ -194,10 +195,15 @@ static void page_tables(struct asm_ *a)
     unsigned page = below(&a->r, WIN_PAGES);
     if (room(a) < 32)
         return;
-    CODE_BYTES(a, "\x48\xb8"); // mov rax, entry
-    le(a, random_pte(&a->r), 8);
-    CODE_BYTES(a, "\x48\xa3"); // mov [PT + 8 * page], rax
-    le(a, PT + page * 8, 8);
+    unsigned size = a->wide ? 8 : 4;
+    if (a->wide)
+        byte(a, 0x48);
+    byte(a, 0xb8); // mov rax, entry
+    le(a, random_pte(&a->r), size);
+    if (a->wide)
+        byte(a, 0x48);
+    byte(a, 0xa3); // mov [entry of the page], rax
+    le(a, a->wide ? PT + page * 8 : PT + 0x800 + page * 4, size);
     if (chance(&a->r, 2)) {
         CODE_BYTES(a, "\x0f\x01\x3c\x25"); // invlpg [page]
         le(a, WINDOW + page * 4096, 4);
@@ -250,8 +256,13 @@ static void self_modify(struct asm_ *a)
 
 static void user_mode(struct asm_ *a)
 {
-    // push 0x2b; push STACK_TOP; pushf; push 0x33; lea rax, [rip+3]; push rax; iretq
-    CODE_BYTES(a, "\x6a\x2b\x68\x00\x00\x1b\x00\x9c\x6a\x33\x48\x8d\x05\x03\x00\x00\x00\x50\x48\xcf");
+    if (room(a) < 24)
+        return;
+    CODE_BYTES(a, "\x6a\x2b\x68\x00\x00\x1b\x00\x9c\x6a\x33\x68"); // push 0x2b; push STACK_TOP; pushf; push 0x33; push next
+    le(a, CODE + a->n + 4 + (a->wide ? 2 : 1), 4);
+    if (a->wide)
+        byte(a, 0x48);
+    byte(a, 0xcf); // iret
     if (chance(&a->r, 2))
         memory_mix(a);
     if (!chance(&a->r, 3))
@@ -326,9 +337,10 @@ static void slot(struct asm_ *a)
         byte(a, 0x90);
 }
 
-static void program(struct asm_ *a, uint64_t seed)
+static void program(struct asm_ *a, uint64_t seed, bool wide)
 {
     memset(a, 0, sizeof *a);
+    a->wide = wide;
     a->r.s = seed * 0x9e3779b97f4a7c15ull + 1;
     for (unsigned k = 0; k < 4; k++)
         rnd(&a->r);
@@ -418,16 +430,50 @@ static void set_tables(struct sim_machine *m, struct rnd *r)
     }
 }
 
+static void set_gate32(struct sim_machine *m, unsigned vector, uint32_t handler, unsigned dpl)
+{
+    uint64_t g = (handler & 0xffff) | 8u << 16 | (uint64_t)(0x8e + dpl * 0x20) << 40 | (uint64_t)(handler >> 16) << 48;
+    poke(m, IDT + vector * 8, &g, 8);
+}
+
+// 32-bit paging: the first 4 MiB by a page table, the rest by 4 MiB pages. No IST: a wild stack pointer ends in a shutdown.
+static void set_tables32(struct sim_machine *m, struct rnd *r)
+{
+    static const uint64_t gdt[] = {0, 0x00cf9b000000ffff, 0x00cf93000000ffff, 0, 0, 0x00cff3000000ffff, 0x00cffb000000ffff};
+    static const char handlers[] = "\x83\xc4\x04\x90\x90\x90\x90\x90"                 // +0: with an error code: add esp, 4
+                                   "\x83\x24\x24\xc0\x83\x04\x24\x40\xcf\x90\x90\x90" // +8: to the next slot; iretd
+                                   "\xff\x05\x08\x00\x1c\x00\xcf\x90\x90\x90\x90\x90" // +20: inc dword [COUNTER + 8]; iretd
+                                   "\x58\xbc\x00\x00\x1b\x00\xff\xe0"; // +32: to ring 0: pop eax; mov esp, STACK_TOP; jmp eax
+    poke(m, GDT, gdt, sizeof gdt);
+    poke(m, HANDLERS, handlers, sizeof handlers);
+    for (unsigned v = 0; v < 32; v++)
+        set_gate32(m, v, HANDLERS + (v == 1 || v == 3 ? 20 : isa_vector_info(v)->has_error ? 0 : 8), v == 3 ? 3 : 0);
+    for (unsigned v = 32; v < 256; v++)
+        set_gate32(m, v, HANDLERS + (v == 0x31 ? 32 : 20), 3);
+    uint32_t tss[26] = {[1] = IST_TOP, [2] = 0x10};
+    poke(m, TSS, tss, sizeof tss);
+    for (unsigned k = 0; k < 1024; k++) {
+        uint32_t e = k ? k << 22 | 0x87 : PT | 7;
+        poke(m, EPT + k * 4, &e, 4);
+        e = k < 512 || k >= 512 + WIN_PAGES ? k << 12 | 7 : (uint32_t)random_pte(r);
+        poke(m, PT + k * 4, &e, 4);
+    }
+    for (unsigned k = 0; k < WIN_PAGES * 512; k++) {
+        uint64_t v = (uint64_t)rnd(r) << 32 | rnd(r);
+        poke(m, WINDOW + k * 8, &v, 8);
+    }
+}
+
 static struct sim_machine *boot(const struct asm_ *a, uint64_t seed, unsigned mode)
 {
     struct sim_config cfg = {.ram_bytes = 4 << 20, .loop = mode & 1, .no_mirror = mode & 2};
     struct sim_error err;
     struct sim_machine *m = sim_create(&cfg, &err);
     assert_non_null(m);
-    struct sim_load l = {.image = SIM_IMAGE_FLAT, .start = SIM_START_LONG64, .addr = CODE};
+    struct sim_load l = {.image = SIM_IMAGE_FLAT, .start = a->wide ? SIM_START_LONG64 : SIM_START_PROT32, .addr = CODE};
     assert_int_equal(sim_load_bytes(m, "random", a->b, a->n, &l, NULL, &err), 0);
     struct rnd r = {seed};
-    set_tables(m, &r);
+    (a->wide ? set_tables : set_tables32)(m, &r);
     struct ticker *t = calloc(1, sizeof *t);
     t->d.ops = &ops;
     dev_attach(m, &t->d);
@@ -442,6 +488,12 @@ static struct sim_machine *boot(const struct asm_ *a, uint64_t seed, unsigned mo
     c->idtr = (struct isa_dtr){IDT, 0xfff};
     c->seg[ISA_TR] = (struct isa_seg){.sel = 0x20, .base = TSS, .limit = 0x67, .ar = 0x8b};
     c->gpr[ISA_RSP] = STACK_TOP;
+    if (!a->wide) {
+        c->seg[ISA_DS] = c->seg[ISA_ES] = (struct isa_seg){.sel = 0x2b, .limit = 0xffffffff, .ar = 0xc0f3}; // good in all rings
+        c->cr3 = EPT;
+        c->cr4 |= ISA_CR4_PSE;
+        c->cr0 |= ISA_CR0_PG | ISA_CR0_WP;
+    }
     sim_touch(m, 0);
     return m;
 }
@@ -505,7 +557,7 @@ struct result {
 
 static void ignore(void *ctx, struct sim_machine *m, const struct ev *e) { ++*(uint64_t *)ctx; }
 
-enum { LOOP = 1, NO_MIRROR = 2, OBSERVED = 4, PIECES = 8, NMODES = 16, GUEST = 16 };
+enum { LOOP = 1, NO_MIRROR = 2, OBSERVED = 4, PIECES = 8, NMODES = 16, GUEST = 16, NARROW = 32 };
 
 static struct result run(const struct asm_ *a, uint64_t seed, unsigned mode)
 {
@@ -557,7 +609,7 @@ static void compare(uint64_t seed, unsigned mode, const struct result *want, con
 #ifdef RINGSIDE_NO_TAIL // sanitized builds: one dispatcher, and slow
 #define SEEDS 3
 #else
-#define SEEDS 16
+#define SEEDS 10
 #endif
 
 // Modes that tell nothing new: observers never meet the inline TLB; without a tail dispatcher all runs are LOOP.
@@ -577,7 +629,7 @@ static void random_programs(const char *what, unsigned flags)
     unsigned stops[8] = {0};
     struct asm_ *a = malloc(sizeof *a);
     for (uint64_t seed = first; seed < first + n; seed++) {
-        program(a, seed);
+        program(a, seed, !(flags & NARROW));
         struct result want = {0};
         for (unsigned mode = 0; mode < NMODES; mode++) {
             if (redundant(mode))
@@ -599,10 +651,12 @@ static void random_programs(const char *what, unsigned flags)
 }
 
 static void test_random_programs(void **state) { random_programs("native programs", 0); }
+static void test_random_programs32(void **state) { random_programs("32-bit programs", NARROW); }
 static void test_random_guests(void **state) { random_programs("VMX guests", GUEST); }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random_programs), cmocka_unit_test(test_random_guests)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random_programs), cmocka_unit_test(test_random_programs32),
+                                       cmocka_unit_test(test_random_guests)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
