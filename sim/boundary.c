@@ -151,6 +151,16 @@ static void emit_accept(struct sim_cpu *cpu, int vector)
     ev_emit(cpu, &e);
 }
 
+static bool nmi(struct sim_cpu *cpu)
+{
+    const struct isa_event e = {.type = ISA_EV_NMI, .vector = ISA_X_NMI};
+    if (!cpu->nmi || (cpu->isa.blocking & (ISA_BLOCK_NMI | BLOCK_ONE)))
+        return false;
+    cpu->nmi = false;
+    deliver(cpu, &e, true);
+    return true;
+}
+
 static bool interrupt(struct sim_cpu *cpu)
 {
     struct isa_cpu *c = &cpu->isa;
@@ -279,7 +289,7 @@ bool engine_boundary(struct sim_cpu *cpu, struct sim_stop *stop)
             engine_outcome(cpu, ISA_R_VMEXIT);
             again = true;
         }
-        if (!again && !interrupt(cpu)) {
+        if (!again && !nmi(cpu) && !interrupt(cpu)) {
             if (c->activity == ISA_ACTIVE) {
                 if (!insn_breakpoint(cpu))
                     break;

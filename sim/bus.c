@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "isa/msr.h"
+#include "sim/dev_lapic.h"
 #include "sim/dev_pc.h"
 #include "sim/internal.h"
 
@@ -29,7 +31,8 @@ struct sim_bus {
     struct bus_intc intc[4];
     unsigned nintc;
     uint64_t next_deadline;
-    struct dev *serial, *pic;
+    uint64_t mmio_lo; // no device below
+    struct dev_pc pc;
 };
 
 int bus_create(struct sim_machine *m, struct sim_error *err)
@@ -37,8 +40,8 @@ int bus_create(struct sim_machine *m, struct sim_error *err)
     m->bus = calloc(1, sizeof *m->bus);
     if (!m->bus)
         return sim_fail(err, SIM_INTERNAL, "machine: out of memory for the device bus");
-    m->bus->next_deadline = UINT64_MAX;
-    if (dev_pc_attach(m, &m->bus->serial, &m->bus->pic) < 0) {
+    m->bus->next_deadline = m->bus->mmio_lo = UINT64_MAX;
+    if (dev_pc_attach(m, &m->bus->pc) < 0) {
         bus_destroy(m);
         return sim_fail(err, SIM_INTERNAL, "machine: out of memory for the devices");
     }
@@ -77,7 +80,7 @@ uint64_t bus_hash(const struct sim_machine *m, uint64_t h)
     return h;
 }
 
-void bus_input(struct sim_machine *m, const void *bytes, uint64_t n) { dev_uart_input(m->bus->serial, bytes, n); }
+void bus_input(struct sim_machine *m, const void *bytes, uint64_t n) { dev_uart_input(m->bus->pc.serial, bytes, n); }
 
 // --- attaching
 
@@ -97,11 +100,22 @@ void dev_map_port(struct dev *d, unsigned range, uint16_t port, unsigned n)
     memset(&b->port[port], (int)b->nport_range, n);
 }
 
+static void mmio_changed(struct sim_machine *m)
+{
+    struct sim_bus *b = m->bus;
+    b->mmio_lo = UINT64_MAX;
+    for (unsigned i = 0; i < b->nmmio; i++)
+        if ((b->mmio[i].base & ~0xfffull) < b->mmio_lo)
+            b->mmio_lo = b->mmio[i].base & ~0xfffull;
+    mmu_mirror_clear(m);
+}
+
 void dev_map_mmio(struct dev *d, unsigned range, struct hpa base, uint64_t n)
 {
     struct sim_bus *b = d->m->bus;
     assert(b->nmmio < BUS_MAX_RANGES);
     b->mmio[b->nmmio++] = (struct bus_range){d, range, base.v, n};
+    mmio_changed(d->m);
 }
 
 void dev_unmap_mmio(struct dev *d, unsigned range)
@@ -111,6 +125,7 @@ void dev_unmap_mmio(struct dev *d, unsigned range)
         if (b->mmio[i].d == d && b->mmio[i].range == range) {
             memmove(&b->mmio[i], &b->mmio[i + 1], (b->nmmio - i - 1) * sizeof b->mmio[0]);
             b->nmmio--;
+            mmio_changed(d->m);
             return;
         }
 }
@@ -188,6 +203,8 @@ bool bus_mmio_at(const struct sim_machine *m, struct hpa pa)
 {
     uint64_t page = pa.v & ~0xfffull;
     const struct sim_bus *b = m->bus;
+    if (page < b->mmio_lo)
+        return false;
     for (unsigned i = 0; i < b->nmmio; i++)
         if (page < b->mmio[i].base + b->mmio[i].n && page + 0x1000 > b->mmio[i].base)
             return true;
@@ -253,7 +270,11 @@ uint64_t dev_ns_to_cycles(const struct dev *d, uint64_t ns)
 void dev_irq(struct dev *d, unsigned line, bool level)
 {
     struct sim_machine *m = d->m;
-    if (dev_pic_line(m->bus->pic, line, level) && ev_wanted(m, EV_IRQ)) {
+    const struct dev_pc *pc = &m->bus->pc;
+    bool changed = dev_pic_line(pc->pic, line, level);
+    if (changed && pc->ioapic && line != 2)
+        dev_ioapic_line(pc->ioapic, line ? line : 2, level);
+    if (changed && ev_wanted(m, EV_IRQ)) {
         struct ev e = {.kind = EV_IRQ};
         e.u.irq.line = (uint8_t)line;
         e.u.irq.what = level;
@@ -289,6 +310,22 @@ int bus_irq_ack(struct sim_machine *m)
             return n->ops->ack(n->d);
     }
     return -1;
+}
+
+// --- MSRs of devices
+
+bool bus_rdmsr(struct sim_machine *m, unsigned cpu, uint32_t msr, uint64_t *val)
+{
+    return dev_lapic_rdmsr(m->bus->pc.lapic, cpu, msr, val);
+}
+bool bus_wrmsr(struct sim_machine *m, unsigned cpu, uint32_t msr, uint64_t val)
+{
+    return dev_lapic_wrmsr(m->bus->pc.lapic, cpu, msr, val);
+}
+void bus_msr_changed(struct sim_machine *m, unsigned cpu, uint32_t msr)
+{
+    if (msr == ISA_MSR_APIC_BASE || msr == ISA_MSR_TSC || msr == 0x3b)
+        dev_lapic_msr_changed(m->bus->pc.lapic, cpu, msr);
 }
 
 // --- output and exit

@@ -84,4 +84,6 @@ void sim_cpuid(struct isa_cpu *c, uint32_t leaf, uint32_t sub, uint32_t out[4])
     case 0x80000008: out[0] = p->maxphyaddr | 48u << 8; break;
     }
     add_features(p, leaf, leaf == 7 ? sub : 0, out);
+    if (leaf == 1 && !(c->apic_base >> 11 & 1))
+        out[3] &= ~(1u << 9); // disabled by IA32_APIC_BASE
 }

@@ -1,12 +1,16 @@
 // sim/dev_pc.c: the set of devices that every machine has.
 #include "sim/dev_pc.h"
 
-int dev_pc_attach(struct sim_machine *m, struct dev **serial, struct dev **pic)
+#include "sim/dev_lapic.h"
+
+int dev_pc_attach(struct sim_machine *m, struct dev_pc *pc)
 {
-    *pic = dev_pic_attach(m);
-    *serial = dev_uart_attach(m, 0x3f8, 4);
-    return *pic && *serial && dev_pit_attach(m) && dev_debug_attach(m) && dev_uart_attach(m, 0x2f8, 3) && dev_rtc_attach(m) &&
-                   dev_8042_attach(m) && dev_chipset_attach(m)
+    pc->pic = dev_pic_attach(m);
+    pc->serial = dev_uart_attach(m, 0x3f8, 4);
+    if (!pc->pic || !pc->serial || !(pc->lapic = dev_lapic_attach(m, pc->pic)) || !(pc->ioapic = dev_ioapic_attach(m, pc->lapic)))
+        return -1;
+    return dev_pit_attach(m) && dev_debug_attach(m) && dev_uart_attach(m, 0x2f8, 3) && dev_rtc_attach(m) && dev_8042_attach(m) &&
+                   dev_chipset_attach(m)
                ? 0
                : -1;
 }

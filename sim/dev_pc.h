@@ -4,8 +4,12 @@
 
 #include "sim/device.h"
 
-// Attach all; 0, or -1 when out of memory. *serial and *pic are the ones that input and interrupt lines go to.
-int dev_pc_attach(struct sim_machine *m, struct dev **serial, struct dev **pic);
+// The devices that the bus itself talks to: input, interrupt lines, MSRs.
+struct dev_pc {
+    struct dev *serial, *pic, *lapic, *ioapic;
+};
+// Attach all; 0, or -1 when out of memory.
+int dev_pc_attach(struct sim_machine *m, struct dev_pc *pc);
 
 // Each attaches one device; NULL when out of memory.
 struct dev *dev_pic_attach(struct sim_machine *m); // dev_pic.c: 8259A pair, ports 20H, A0H, 4D0H
@@ -17,6 +21,8 @@ struct dev *dev_rtc_attach(struct sim_machine *m);     // dev_rtc.c: clock and C
 struct dev *dev_8042_attach(struct sim_machine *m);    // dev_8042.c: keyboard controller, 60H, 64H
 struct dev *dev_chipset_attach(struct sim_machine *m); // dev_chipset.c: 80H, 92H, CF9H
 
+// INTR of the 8259 pair reaches the processor, or a local APIC keeps it out.
+void dev_pic_gate(struct dev *pic, bool open);
 // Drive an interrupt line of the 8259 pair; true if its level changed.
 bool dev_pic_line(struct dev *pic, unsigned line, bool level);
 // Bytes that arrive at a serial port.

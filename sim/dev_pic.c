@@ -23,6 +23,7 @@ struct chip {
 struct pic {
     struct dev d;
     struct chip c[2];
+    bool gate; // INTR reaches the processor
 };
 
 static uint8_t level_mask(const struct chip *k) { return k->ltim ? 0xff : k->elcr; }
@@ -111,7 +112,13 @@ static unsigned chip_ack(struct chip *k, bool master, bool *spurious)
     return (unsigned)line;
 }
 
-static bool pic_pending(struct dev *d) { return chip_request(&((struct pic *)d)->c[0], true) >= 0; }
+static bool pic_pending(struct dev *d)
+{
+    const struct pic *p = (const struct pic *)d;
+    return p->gate && chip_request(&p->c[0], true) >= 0;
+}
+
+void dev_pic_gate(struct dev *d, bool open) { ((struct pic *)d)->gate = open; }
 
 static int pic_ack(struct dev *d)
 {

@@ -63,9 +63,21 @@ static void env_on_cr(struct isa_cpu *c, unsigned cr, uint64_t old, uint64_t now
     ev_emit(cpu, &ev);
 }
 
+static bool env_rdmsr(struct isa_cpu *c, uint32_t msr, uint64_t *val)
+{
+    return glue_rdmsr(c, msr, val) || bus_rdmsr(sim_cpu_of(c)->m, sim_cpu_of(c)->n, msr, val);
+}
+
+static bool env_wrmsr(struct isa_cpu *c, uint32_t msr, uint64_t val)
+{
+    return glue_wrmsr(c, msr, val) || bus_wrmsr(sim_cpu_of(c)->m, sim_cpu_of(c)->n, msr, val);
+}
+
 static void env_on_msr(struct isa_cpu *c, uint32_t msr, uint64_t val, bool write)
 {
     struct sim_cpu *cpu = sim_cpu_of(c);
+    if (write)
+        bus_msr_changed(cpu->m, cpu->n, msr);
     if (!ev_wanted(cpu->m, EV_MSR))
         return;
     struct ev ev = {.kind = EV_MSR};
@@ -106,8 +118,8 @@ const struct isa_env sim_env = {
     .write_phys = mmu_write_phys,
     .in = env_in,
     .out = env_out,
-    .rdmsr = glue_rdmsr,
-    .wrmsr = glue_wrmsr,
+    .rdmsr = env_rdmsr,
+    .wrmsr = env_wrmsr,
     .cpuid = sim_cpuid,
     .tsc = env_tsc,
     .random = env_random,

@@ -24,6 +24,7 @@ struct sim_cpu {
     struct vmx_cpu vmx;
     struct sim_machine *m;
     unsigned n;
+    bool nmi; // a non-maskable interrupt waits
     struct tlb *tlb;
     struct mmu_state mmu;
     uint64_t stat[SIM_NSTAT];
@@ -47,6 +48,7 @@ struct sim_machine {
     struct sim_ram ram;
     struct sim_cpu *cpu[SIM_MAX_CPUS];
     unsigned ncpus;
+    unsigned running; // the processor whose turn it is
     // event bus (sim/event.c)
     uint64_t ev_mask;  // union of all subscriptions and needs below; tested before an event is even built
     uint64_t ev_until; // kinds that end the run under way
@@ -193,6 +195,10 @@ uint64_t bus_mmio_read(struct sim_machine *m, struct hpa pa, unsigned size);
 void bus_mmio_write(struct sim_machine *m, struct hpa pa, unsigned size, uint64_t val);
 uint64_t bus_next_deadline(const struct sim_machine *m);
 void bus_run_deadlines(struct sim_machine *m, uint64_t now);
+// MSRs that devices hold: those of the local APIC. The third: the processor wrote one of its own that they must know of.
+bool bus_rdmsr(struct sim_machine *m, unsigned cpu, uint32_t msr, uint64_t *val);
+bool bus_wrmsr(struct sim_machine *m, unsigned cpu, uint32_t msr, uint64_t val);
+void bus_msr_changed(struct sim_machine *m, unsigned cpu, uint32_t msr);
 bool bus_irq_pending(const struct sim_machine *m);
 int bus_irq_ack(struct sim_machine *m);
 

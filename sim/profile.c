@@ -11,7 +11,7 @@ static const uint32_t cost_teach[ISA_COST_NUM] = {
 
 // No profile offers a feature that isa/ does not implement whole (docs/quirks.md).
 #define UNOFFERED(f)                                                                                                               \
-    ((f) == ISA_FEAT_APIC || (f) == ISA_FEAT_X2APIC || (f) == ISA_FEAT_XSAVE || (f) == ISA_FEAT_LA57 || (f) == ISA_FEAT_SSSE3 ||   \
+    ((f) == ISA_FEAT_XSAVE || (f) == ISA_FEAT_LA57 || (f) == ISA_FEAT_SSSE3 ||   \
      (f) == ISA_FEAT_SSE41 || (f) == ISA_FEAT_AES || (f) == ISA_FEAT_PCLMUL || (f) == ISA_FEAT_XSAVEOPT ||                         \
      (f) == ISA_FEAT_XSAVEC || (f) == ISA_FEAT_XGETBV1 || (f) == ISA_FEAT_XSAVES || (f) == ISA_FEAT_FDP_EXCEPTIONS ||              \
      (f) == ISA_FEAT_NO_FCS_FDS)
