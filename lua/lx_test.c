@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -578,6 +579,29 @@ static void translations(void **state)
         "ringside.check(not pcall(m.u8, m, 1 << 39), 'unmapped')");
 }
 
+static void vmx_by_name(void **state)
+{
+    holds(
+        "local m = ringside.machine() m:assemble([[\n"
+        "mov rax, cr4\nor eax, 1 << 13\nmov cr4, rax\nmov rax, cr0\nor eax, 0x20\nmov cr0, rax\nmov ecx, 0x3a\nrdmsr\nor eax, "
+        "5\nwrmsr\n"
+        "mov ecx, 0x480\nrdmsr\nmov [0x10000], eax\nmov [0x11000], eax\nmov qword [p], 0x10000\nvmxon [p]\nmov qword [p], 0x11000\n"
+        "vmclear [p]\nvmptrld [p]\nloaded: mov eax, 0x6802\nmov ebx, 0x5000\nvmwrite rax, rbx\nready: vmlaunch\nhlt\np: dq 0]])\n"
+        "local names = {} m:on('vmx', function(e) names[#names+1] = e.name .. ' ' .. e.outcome end)\n"
+        "m:run_to('loaded') ringside.expect_equal(names, {'vmxon ok', 'vmclear ok', 'vmptrld ok'}, 'events')\n"
+        "ringside.expect_equal(m.level, 'root', 'level') m:run_to('ready')\n"
+        "ringside.expect_equal({m.vmcs.GUEST_CR3, m.vmcs.guest_cr3, m.vmcs[0x6802]}, {0x5000, 0x5000, 0x5000}, 'a field, three "
+        "ways')\n"
+        "m.vmcs.GUEST_CR3 = 0x6000 ringside.expect_equal(m.vmcs[0x6802], 0x6000, 'written') ringside.check(m:entry_report() == "
+        "nil, 'no report yet')\n"
+        "local e = m:run_until_event('vmentry-fail') local r = m:entry_report()\n"
+        "ringside.expect_equal({r.outcome, r.error, #r == #e.report, #r > 0}, {'fail-valid', 7, true, true}, 'error 7')\n"
+        "for _, f in ipairs(r) do ringside.check(f.id:find('^E%-') and #f.field > 3 and #f.rule > 10 and math.type(f.value) == "
+        "'integer' and "
+        "math.type(f.bits) == 'integer', f.id) end\n"
+        "ringside.expect_equal(r.checks >= #r, true, 'checks') ringside.expect_equal(m:run().kind, 'halt', 'goes on')");
+}
+
 static void unknown_names_suggest(void **state)
 {
     static const struct {
@@ -641,6 +665,25 @@ static void assembling_leaves_nothing(void **state)
     char path[128];
     snprintf(path, sizeof path, "%s/sub", dir); // remove_dir() fails at the end if anything is left
     rmdir(path);
+}
+
+// Where the kernel has Landlock, even a directive in disguise cannot read outside the temporary folder.
+static void assembler_is_confined(void **state)
+{
+    char text[512];
+#ifdef SYS_landlock_create_ruleset
+    bool landlock = syscall(SYS_landlock_create_ruleset, NULL, 0, 1) > 0; // asks for the version
+#else
+    bool landlock = false;
+#endif
+    if (!landlock)
+        skip();
+    put("guest.bin", "secret", 6);
+    snprintf(text, sizeof text,
+             "local ok, e = pcall(ringside.assemble, '%%define x inc\\n%%[x]bin \"%s/guest.bin\"\\n')\n"
+             "ringside.check(not ok and tostring(e):find('unable to open'), 'refused', tostring(e))",
+             dir);
+    holds(text);
 }
 
 // --- hooks
@@ -788,9 +831,11 @@ int main(void)
         cmocka_unit_test(event_handlers_look_only),
         cmocka_unit_test(stepping_by_reference),
         cmocka_unit_test(translations),
+        cmocka_unit_test(vmx_by_name),
         cmocka_unit_test(unknown_names_suggest),
         cmocka_unit_test(missing_assembler_is_named),
         cmocka_unit_test(assembling_leaves_nothing),
+        cmocka_unit_test(assembler_is_confined),
         cmocka_unit_test(hooks_take_over),
         cmocka_unit_test(annotations_hold_every_row),
         cmocka_unit_test(help_prints),
