@@ -75,7 +75,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         isa_update_mode(c);
     }
     isa_te_code(t, CODE, code, (unsigned)len);
-    isa_te_run(t, 300);
+    t->one_chunk = true; // long repetitions get their turns among these, no more
+    for (unsigned k = 0, r = ISA_R_STOP; k < 60 && r == ISA_R_STOP; k++)
+        r = (unsigned)isa_te_run(t, 5 + k % 3 * 10);
     check_state(c);
     isa_te_destroy(t);
     return 0;
