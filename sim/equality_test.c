@@ -172,6 +172,25 @@ static void string_op(struct asm_ *a)
     byte(a, 0xfc); // cld
 }
 
+// Vector and x87 operands: 16 bytes, unaligned, across pages.
+static void vector_mix(struct asm_ *a)
+{
+    static const struct {
+        uint8_t n;
+        char b[4];
+    } op[] = {{3, "\x0f\x28\x43"},     {3, "\x0f\x29\x4b"},     {3, "\x0f\x10\x53"}, {3, "\x0f\x11\x43"}, {4, "\x66\x0f\xfe\x4b"},
+              {4, "\xf3\x0f\x6f\x53"}, {4, "\xf3\x0f\x7f\x4b"}, {2, "\xdd\x43"},     {2, "\xdd\x5b"},     {4, "\x66\x0f\xef\x43"},
+              {4, "\xf2\x0f\x58\x43"}, {3, "\x0f\xae\x43"},     {3, "\x0f\xae\x4b"}};
+    mov_imm(a, 3, window_address(a));
+    for (unsigned n = 2 + below(&a->r, 5); n--;) {
+        unsigned k = below(&a->r, sizeof op / sizeof *op);
+        if (room(a) < 5)
+            return;
+        bytes(a, op[k].b, op[k].n);
+        byte(a, below(&a->r, 256));
+    }
+}
+
 static uint64_t random_pte(struct rnd *r)
 {
     uint64_t e = WINDOW + below(r, WIN_PAGES) * 4096 + 7;
@@ -308,7 +327,8 @@ static void slot(struct asm_ *a)
     a->end = start + SLOT - 1; // the last byte stays a NOP, for self_modify()
     if (chance(&a->r, 3))
         mov_imm(a, 4, STACK_TOP - 8 * below(&a->r, 64)); // rsp
-    switch (below(&a->r, 16)) {
+    switch (below(&a->r, 17)) {
+    case 16: vector_mix(a); break;
     case 0:
     case 1:
     case 2:
@@ -488,6 +508,7 @@ static struct sim_machine *boot(const struct asm_ *a, uint64_t seed, unsigned mo
     c->idtr = (struct isa_dtr){IDT, 0xfff};
     c->seg[ISA_TR] = (struct isa_seg){.sel = 0x20, .base = TSS, .limit = 0x67, .ar = 0x8b};
     c->gpr[ISA_RSP] = STACK_TOP;
+    c->cr4 |= ISA_CR4_OSFXSR;
     if (!a->wide) {
         c->seg[ISA_DS] = c->seg[ISA_ES] = (struct isa_seg){.sel = 0x2b, .limit = 0xffffffff, .ar = 0xc0f3}; // good in all rings
         c->cr3 = EPT;
