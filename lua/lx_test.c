@@ -513,6 +513,10 @@ static void events(void **state)
           "local e, s = m:run_until_event('vmexit') ringside.expect_equal({e == nil, s.kind}, {true, 'halt'}, 'never')\n"
           "ringside.expect_equal(m:run{event = 'output', insns = 3}.kind, 'halt', 'stays halted')");
     holds("local m = ringside.machine() m:assemble('a: inc eax\\njmp a')\n"
+          "local name m:on('mark', function(e) name = e.name end) ringside.mark('here', {machine = m}) ringside.expect_equal(name, "
+          "'here', 'mark')\n"
+          "local h = m:on('mark', function(e) error('x', 0) end) local ok, e = pcall(ringside.mark, 'there', {machine = m})\n"
+          "ringside.expect_equal({ok, e}, {false, 'x'}, 'its handler fails') h:off()\n"
           "m:on('insn', function(e) if m.cpu.eax == 5 then m:stop() end end)\n"
           "ringside.expect_equal(m:run().kind, 'request', 'stop') ringside.check(m.cpu.eax <= 6, 'at once')");
 }

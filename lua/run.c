@@ -52,6 +52,23 @@ void lx_drive_raise(lua_State *L, struct lx_machine *lm)
     lua_error(L);
 }
 
+void lx_emit_mark(lua_State *L, struct lx_machine *lm, const char *name)
+{
+    bool inside = lm->running; // declared by an event handler: whoever drives the machine raises its errors
+    lua_State *outer = lm->lx->running;
+    if (!inside)
+        lm->handler_failed = false;
+    lm->lx->running = L;
+    lm->running = true;
+    ev_mark(lm->m, 0, name);
+    lm->running = inside;
+    lm->lx->running = outer;
+    if (inside || !lm->handler_failed)
+        return;
+    lm->pending = LX_HANDLER_FAILED;
+    lx_drive_raise(L, lm);
+}
+
 void lx_push_stop(lua_State *L, struct lx_machine *lm, const struct sim_stop *stop)
 {
     lua_newtable(L);

@@ -291,6 +291,7 @@ int lx_s_mark(lua_State *L)
     if ((word = lx_opt_string(L, 2, "access")) != NULL)
         mark.acc = acc[lx_word(L, "access", word, access)];
     rep_mark(&lx->rep, &mark);
+    lx_emit_mark(L, lm, mark.name);
     if (lx->hooks.mark && lx->hooks.mark(lx->hooks.ctx, &mark))
         return lx_fatal(L, SIM_OK, "the caller has what it wanted");
     return told(L);

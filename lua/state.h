@@ -102,6 +102,8 @@ const char *lx_guest_path(lua_State *L, const char *name);
 // Drive the machine. False if something must be raised: clean up, then call lx_drive_raise(), which does not return.
 bool lx_drive_try(lua_State *L, struct lx_machine *lm, struct sim_until *until, struct sim_stop *stop);
 void lx_drive_raise(lua_State *L, struct lx_machine *lm);
+// Tell the machine's observers of a mark; raises what a handler of it raised.
+void lx_emit_mark(lua_State *L, struct lx_machine *lm, const char *name);
 void lx_push_stop(lua_State *L, struct lx_machine *lm, const struct sim_stop *stop);
 int lx_stop_tostring(lua_State *L);
 

@@ -166,6 +166,13 @@ void ev_emit_at(struct sim_cpu *c, struct ev *e, uint64_t rip)
         remove_dead(m);
 }
 
+void ev_mark(struct sim_machine *m, unsigned cpu, const char *name)
+{
+    struct ev e = {.kind = EV_MARK, .u.mark = {name}};
+    if (ev_wanted(m, EV_MARK))
+        ev_emit(m->cpu[cpu], &e);
+}
+
 void sim_event_hash_enable(struct sim_machine *m)
 {
     m->hash_events = true;

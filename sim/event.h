@@ -152,5 +152,7 @@ typedef void ev_fn(void *ctx, struct sim_machine *m, const struct ev *e);
 // Subscribe fn to the kinds in mask. Returns a handle > 0. Unsubscribing inside a callback is allowed.
 int ev_subscribe(struct sim_machine *m, uint64_t mask, ev_fn *fn, void *ctx);
 void ev_unsubscribe(struct sim_machine *m, int handle);
+// The scenario declares a mark here. The name need not outlive the call.
+void ev_mark(struct sim_machine *m, unsigned cpu, const char *name);
 
 #endif
