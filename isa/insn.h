@@ -12,11 +12,10 @@
 
 // What a handler returns. In the tail-calling build NEXT is never seen: the handler calls its successor.
 enum isa_result {
-    ISA_R_NEXT,    // go on with the next instruction of the block
-    ISA_R_STOP,    // the block ends; c->rip is set
-    ISA_R_FAULT,   // c->fault is set; nothing was committed; c->at is the instruction
-    ISA_R_VMEXIT,  // the machine holds a VM-exit record; nothing was committed unless the exit is trap-like; c->at is set
-    ISA_R_RESTART, // nothing was committed: run this one instruction again alone, precisely (self-modifying code, budget)
+    ISA_R_NEXT,   // go on with the next instruction of the block
+    ISA_R_STOP,   // the block ends; c->rip is set
+    ISA_R_FAULT,  // c->fault is set; nothing was committed; c->at is the instruction
+    ISA_R_VMEXIT, // the machine holds a VM-exit record; nothing was committed unless the exit is trap-like; c->at is set
 };
 
 struct isa_insn;

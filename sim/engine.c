@@ -252,10 +252,7 @@ static void step(struct sim_cpu *cpu)
     if (r == ISA_R_STOP)
         return;
     leave(cpu, r);
-    if (r == ISA_R_RESTART) // nothing was committed: once more, alone
-        cpu->eng->precise = true;
-    else
-        engine_outcome(cpu, r);
+    engine_outcome(cpu, r);
 }
 
 static uint64_t saturating(uint64_t a, uint64_t b) { return a + b < a ? UINT64_MAX : a + b; }
