@@ -97,7 +97,7 @@ static int refuse_foreign(const char *name, const uint8_t *b, uint64_t n, struct
         unsigned off, len;
         const char *what;
     } known[] = {
-        {"HdrS", 0x202, 4, "a Linux bzImage; Linux boot is not part of this version: link your kernel as Multiboot or flat binary"},
+        {"HdrS", 0x202, 4, "a Linux bzImage; boot it: ringside boot linux --kernel FILE"},
         {"\x1f\x8b", 0, 2, "gzip-compressed; unpack it first: gunzip FILE"},
         {"\xfd"
          "7zXZ",

@@ -7,6 +7,7 @@
 
 #include "lua/lx.h"
 #include "sim/bench.h"
+#include "sim/boot.h"
 #include "sim/cli.h"
 #include "sim/info.h"
 #include "sim/inspect.h"
@@ -305,6 +306,25 @@ static enum sim_status verb_bench(const struct cli *c)
     return sim_bench(stdout, c->opt[OPT_JSON] != NULL, &e) < 0 ? complain(&e) : SIM_OK;
 }
 
+static enum sim_status verb_boot(const struct cli *c)
+{
+    struct sim_error e = {0};
+    struct boot_options o = {.kernel = c->opt[OPT_KERNEL],
+                             .initrd = c->opt[OPT_INITRD],
+                             .append = c->opt[OPT_APPEND],
+                             .disk = c->opt[OPT_DISK],
+                             .profile = c->opt[OPT_PROFILE],
+                             .marker = c->opt[OPT_UNTIL]};
+    if (c->nargs != 1 || strcmp(c->args[0], "linux")) {
+        sim_fail(&e, SIM_USAGE, "boot knows one system: ringside boot linux");
+        return complain(&e);
+    }
+    if (cli_number(c, OPT_MEMORY, 0, &o.ram_bytes, &e) < 0 || cli_number(c, OPT_LIMIT, 0, &o.max_cycles, &e) < 0)
+        return complain(&e);
+    enum sim_status s = sim_boot_linux(&o, &e);
+    return e.status ? complain(&e) : s;
+}
+
 static enum sim_status verb_help(const struct cli *c)
 {
     char *argv[] = {(char *)"ringside", c->nargs ? c->args[0] : NULL, NULL};
@@ -320,8 +340,8 @@ static enum sim_status verb_help(const struct cli *c)
 int main(int argc, char **argv)
 {
     static enum sim_status (*const verb[CLI_NVERB])(const struct cli *) = {
-        [CLI_RUN] = verb_run,   [CLI_DEBUG] = verb_debug, [CLI_DRAW] = verb_draw, [CLI_EXPLAIN] = verb_explain,
-        [CLI_INFO] = verb_info, [CLI_BENCH] = verb_bench, [CLI_HELP] = verb_help};
+        [CLI_RUN] = verb_run,   [CLI_DEBUG] = verb_debug, [CLI_DRAW] = verb_draw,   [CLI_EXPLAIN] = verb_explain,
+        [CLI_INFO] = verb_info, [CLI_BOOT] = verb_boot,   [CLI_BENCH] = verb_bench, [CLI_HELP] = verb_help};
     struct sim_error e = {0};
     struct cli c;
     setlocale(LC_CTYPE, ""); // for the terminal's character set only: numbers and texts stay in the C locale

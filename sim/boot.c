@@ -1,0 +1,241 @@
+// sim/boot.c: see sim/boot.h. The host's clock is used here only to tell the speed and to keep an idle guest from racing ahead of its user.
+#include "sim/boot.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sim/inspect.h"
+#include "sim/linux.h"
+#include "sim/machine.h"
+
+#define APPEND "console=ttyS0 earlyprintk=serial cryptomgr.notests=1 nokaslr"
+#define RAM    (256ull << 20)
+#define SLICE  5000000u // cycles between two looks at the keyboard
+#define CTRL_A 1
+
+extern char **environ;
+static volatile sig_atomic_t interrupted; // a signal came: leave in an orderly way
+
+struct console {
+    struct sim_machine *m;
+    struct termios saved;
+    bool raw, prefix, leave, printed, progress;
+    const char *marker;
+    size_t matched; // of marker
+    bool reached;
+    double start;
+};
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+// --- the terminal
+
+static void on_signal(int n) { interrupted = n; }
+
+static void console_open(struct console *c)
+{
+    struct sigaction sa = {.sa_handler = on_signal};
+    sigaction(SIGTERM, &sa, NULL);
+    sigaction(SIGHUP, &sa, NULL);
+    sigaction(SIGINT, &sa, NULL);
+    c->progress = isatty(STDERR_FILENO);
+    c->start = seconds();
+    if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &c->saved) < 0)
+        return;
+    struct termios t = c->saved;
+    cfmakeraw(&t);
+    c->raw = tcsetattr(STDIN_FILENO, TCSANOW, &t) == 0;
+}
+
+static void console_close(struct console *c)
+{
+    if (c->raw)
+        tcsetattr(STDIN_FILENO, TCSANOW, &c->saved);
+    c->raw = false;
+    fflush(stdout);
+}
+
+static void clear_progress(struct console *c)
+{
+    if (c->progress && !c->printed)
+        fprintf(stderr, "\r%60s\r", "");
+    c->printed = true;
+}
+
+static void on_output(void *ctx, struct sim_machine *m, const struct ev *e)
+{
+    struct console *c = ctx;
+    char b = (char)e->u.output.byte;
+    clear_progress(c);
+    putchar(b);
+    if (!c->marker)
+        return;
+    c->matched = b == c->marker[c->matched] ? c->matched + 1 : b == c->marker[0];
+    if (!c->marker[c->matched]) {
+        c->reached = true;
+        sim_request_stop(m);
+        c->matched = 0;
+    }
+}
+
+static void key(struct console *c, char b)
+{
+    if (c->prefix) {
+        c->prefix = false;
+        if (b == 'x' || b == 'X')
+            c->leave = true;
+        if (b != CTRL_A)
+            return;
+    } else if (b == CTRL_A) {
+        c->prefix = true;
+        return;
+    }
+    sim_input(c->m, &b, 1);
+}
+
+// What was typed; waits for at most `ms` milliseconds.
+static void keys(struct console *c, int ms)
+{
+    struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
+    char buf[64];
+    if (!c->raw || poll(&p, 1, ms) <= 0)
+        return;
+    ssize_t n = read(STDIN_FILENO, buf, sizeof buf);
+    for (ssize_t k = 0; k < n; k++)
+        key(c, buf[k]);
+    if (n <= 0)
+        c->leave = true;
+}
+
+// --- running
+
+static struct sim_stop run(struct console *c, uint64_t max_cycles)
+{
+    const struct isa_cpu *cpu = sim_cpu(c->m, 0);
+    uint64_t end = max_cycles ? cpu->cycles + max_cycles : UINT64_MAX, insns = 0;
+    double shown = seconds();
+    for (;;) {
+        uint64_t next = cpu->cycles + SLICE < end ? cpu->cycles + SLICE : end;
+        double begin = seconds();
+        struct sim_stop s = sim_run(c->m, &(struct sim_until){.cycles = next});
+        double took = seconds() - begin;
+        fflush(stdout);
+        if (s.kind != SIM_STOP_UNTIL || c->reached)
+            return s;
+        if (cpu->cycles >= end || interrupted) {
+            s.kind = interrupted ? SIM_STOP_REQUEST : SIM_STOP_LIMIT;
+            snprintf(s.text, sizeof s.text, interrupted ? "ended by a signal" : "the limit of model cycles was reached");
+            return s;
+        }
+        bool idle = cpu->insns - insns < SLICE / 100;
+        insns = cpu->insns;
+        keys(c, idle && took < 0.005 ? 5 : 0);
+        if (c->leave) {
+            s.kind = SIM_STOP_REQUEST;
+            snprintf(s.text, sizeof s.text, "left with Ctrl-A X");
+            return s;
+        }
+        if (c->progress && !c->printed && seconds() - shown > 0.5) {
+            shown = seconds();
+            fprintf(stderr, "\rringside: %llu million instructions, %.0f MIPS ", (unsigned long long)(insns / 1000000),
+                    (double)insns / (shown - c->start) / 1e6);
+        }
+    }
+}
+
+static enum sim_status tell(struct console *c, const struct sim_stop *s)
+{
+    double t = seconds() - c->start;
+    uint64_t n = sim_cpu(c->m, 0)->insns;
+    clear_progress(c);
+    fprintf(stderr, "\nringside: %s: %s (%llu instructions, %.1f s, %.0f MIPS)\n", c->reached ? "reached" : sim_stop_name(s->kind),
+            c->reached ? c->marker : s->text, (unsigned long long)n, t, t > 0 ? (double)n / t / 1e6 : 0);
+    if (c->reached)
+        return SIM_OK;
+    switch (s->kind) {
+    case SIM_STOP_LIMIT: return SIM_LIMIT;
+    case SIM_STOP_EXIT:
+    case SIM_STOP_RESET:
+    case SIM_STOP_REQUEST: return c->marker ? SIM_CHECK_FAILED : SIM_OK;
+    default: return SIM_UNRECOVERABLE;
+    }
+}
+
+// --- Debian's kernel
+
+// build/cache/linux of the tree that this program was built in, made by docs/tools/fetch-guests.sh.
+static int fetch(char *dir, size_t size, struct sim_error *err)
+{
+    char exe[2048], script[2100];
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    exe[n > 0 ? n : 0] = 0;
+    for (unsigned k = 0; k < 3; k++) { // ROOT/build/MODE/ringside
+        char *slash = strrchr(exe, '/');
+        if (slash)
+            *slash = 0;
+    }
+    snprintf(script, sizeof script, "%s/docs/tools/fetch-guests.sh", exe);
+    snprintf(dir, size, "%s/build/cache/linux", exe);
+    if (access(script, R_OK) != 0)
+        return sim_fail(err, SIM_USAGE,
+                        "boot linux: %s is not there to fetch Debian's kernel; give --kernel FILE (and --initrd FILE)", script);
+    char *argv[] = {(char *)"bash", script, (char *)"linux", NULL};
+    pid_t pid;
+    int status;
+    if (posix_spawnp(&pid, "bash", NULL, NULL, argv, environ) || waitpid(pid, &status, 0) < 0)
+        return sim_fail(err, SIM_INTERNAL, "boot linux: cannot run bash for %s", script);
+    if (!WIFEXITED(status) || WEXITSTATUS(status))
+        return sim_fail(err, SIM_IMAGE,
+                        "boot linux: Debian's kernel could not be fetched (see above); give --kernel FILE and --initrd FILE");
+    return 0;
+}
+
+static struct sim_machine *machine(const struct boot_options *o, struct sim_error *err)
+{
+    char dir[2100], kernel[2150], initrd[2150];
+    struct sim_linux how = {.kernel = o->kernel, .initrd = o->initrd, .cmdline = o->append ? o->append : APPEND};
+    if (!o->kernel) {
+        if (fetch(dir, sizeof dir, err) < 0)
+            return NULL;
+        snprintf(kernel, sizeof kernel, "%s/vmlinuz", dir);
+        snprintf(initrd, sizeof initrd, "%s/initrd", dir);
+        how.kernel = kernel;
+        if (!o->initrd)
+            how.initrd = initrd;
+    }
+    const struct sim_config cfg = {.ram_bytes = o->ram_bytes ? o->ram_bytes : RAM, .profile = o->profile, .disk = o->disk};
+    struct sim_machine *m = sim_create(&cfg, err);
+    if (m && sim_load_linux(m, &how, NULL, err) < 0) {
+        sim_destroy(m);
+        return NULL;
+    }
+    return m;
+}
+
+enum sim_status sim_boot_linux(const struct boot_options *o, struct sim_error *err)
+{
+    struct console c = {.marker = o->marker && *o->marker ? o->marker : NULL};
+    c.m = machine(o, err);
+    if (!c.m)
+        return err->status;
+    ev_subscribe(c.m, EV_BIT(EV_OUTPUT), on_output, &c);
+    console_open(&c);
+    struct sim_stop s = run(&c, o->max_cycles);
+    console_close(&c);
+    enum sim_status status = tell(&c, &s);
+    sim_destroy(c.m);
+    return status;
+}
