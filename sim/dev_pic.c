@@ -185,7 +185,8 @@ static void write_command(struct chip *k, uint8_t v)
 static void write_data(struct chip *k, uint8_t v)
 {
     switch (k->icw_step) {
-    case 0: k->imr = v; break;
+    case 0:
+    case 1: k->imr = v; break; // before initialisation too: software probes for the chip so
     case 2:
         k->vector = v & 0xf8;
         k->icw_step = k->single ? (k->icw4_needed ? 4 : 0) : 3;

@@ -89,6 +89,15 @@ static void test_pic_cascade_and_mask(void **state)
     assert_true(bus_irq_pending(m));
 }
 
+// Before any initialisation word the mask register is there: kernels look for the chip by it.
+static void test_pic_probe(void **state)
+{
+    out8(0xa1, 0xff), out8(0x21, 0xfb);
+    assert_int_equal(in8(0x21), 0xfb);
+    line(1, true);
+    assert_false(bus_irq_pending(m));
+}
+
 static void test_pic_spurious_and_auto_eoi(void **state)
 {
     init_pic(3);
@@ -198,13 +207,10 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        T(test_pic_priority),
-        T(test_pic_cascade_and_mask),
-        T(test_pic_spurious_and_auto_eoi),
-        T(test_pic_rotation),
-        T(test_pit_rate),
-        T(test_pit_counts),
-        T(test_uart),
+        T(test_pic_priority),     T(test_pic_cascade_and_mask),
+        T(test_pic_probe),        T(test_pic_spurious_and_auto_eoi),
+        T(test_pic_rotation),     T(test_pit_rate),
+        T(test_pit_counts),       T(test_uart),
         T(test_absent_and_debug),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
