@@ -344,6 +344,7 @@ static void limits_end_a_script(void **state)
 {
     static const char loop[] = "is there an endless loop?";
     fails("while true do end", SIM_LIMIT, loop);
+    fails("\nwhile true do end", SIM_LIMIT, "t.lua:2: the script ran ");
     fails("while true do pcall(function() while true do end end) end", SIM_LIMIT, loop);
     fails("xpcall(function() while true do end end, function() while true do end end) while true do end", SIM_LIMIT, loop);
     fails("while true do coroutine.wrap(function() for i = 1, 100 do end end)() end", SIM_LIMIT, loop);

@@ -36,7 +36,7 @@ static void count_hook(lua_State *L, lua_Debug *ar)
         char text[128];
         snprintf(text, sizeof text, "the script ran %" PRIu64 " steps of Lua without an end; is there an endless loop?",
                  lx->max_steps);
-        lx_fatal(L, SIM_LIMIT, text);
+        lx_fatal_in_hook(L, SIM_LIMIT, text);
     }
 }
 

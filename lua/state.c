@@ -31,11 +31,11 @@ int lx_error(lua_State *L, enum sim_status status, const char *fmt, ...)
 
 int lx_error_from(lua_State *L, const struct sim_error *err) { return lx_error(L, err->status, "%s", err->what); }
 
-int lx_fatal(lua_State *L, enum sim_status status, const char *text)
+static int fatal(lua_State *L, enum sim_status status, const char *text, int level)
 {
     struct lx *lx = lx_of(L);
     if (!lx->fatal) {
-        luaL_where(L, 1);
+        luaL_where(L, level);
         lx->fatal = true;
         lx->fatal_status = status;
         snprintf(lx->fatal_text, sizeof lx->fatal_text, "%s%s", lua_tostring(L, -1), text);
@@ -46,6 +46,9 @@ int lx_fatal(lua_State *L, enum sim_status status, const char *text)
     lua_pushstring(L, lx->fatal_text);
     return raise(L, lx->fatal_status);
 }
+
+int lx_fatal(lua_State *L, enum sim_status status, const char *text) { return fatal(L, status, text, 1); }
+int lx_fatal_in_hook(lua_State *L, enum sim_status status, const char *text) { return fatal(L, status, text, 0); }
 
 void lx_check_alive(lua_State *L)
 {

@@ -61,6 +61,7 @@ int lx_error(lua_State *L, enum sim_status status, const char *fmt, ...) __attri
 int lx_error_from(lua_State *L, const struct sim_error *err);
 // End the script whatever it does: no pcall() catches this for long.
 int lx_fatal(lua_State *L, enum sim_status status, const char *text);
+int lx_fatal_in_hook(lua_State *L, enum sim_status status, const char *text); // the line is that of the function interrupted
 // Raise again if the script is ending. Called by everything that has an effect outside Lua.
 void lx_check_alive(lua_State *L);
 // Name from `names` (or from a function that enumerates them) that is nearest to s, or NULL if none is near.
