@@ -144,9 +144,14 @@ static void on_reference(void *ctx, struct sim_machine *m, const struct ev *e)
 
 void vz_run_begin(struct vz *v, struct sim_machine *m, const struct sim_until *until)
 {
-    if (v->m != m)
+    if (v->last_m != m) { // another machine: nothing of the last one is comparable
         v->has_before = false;
+        v->mem_old_n = 0;
+        if (v->goal != VZ_GOAL_FINISH && v->goal != VZ_GOAL_CONTINUE)
+            v->goal = VZ_GOAL_NONE;
+    }
     v->m = m;
+    v->last_m = m;
     v->cpu = 0;
     v->until = *until;
     const struct isa_cpu *c = sim_cpu(m, v->cpu);

@@ -290,11 +290,16 @@ bool vz_term_open(struct vz_io *io, const struct vz_options *opt, unsigned theme
                  getenv("TERM") ? getenv("TERM") : "");
         return false;
     }
+    const char *cup = tigetstr("cup");
+    if (!cup || cup == (const char *)-1) {
+        sim_fail(err, SIM_USAGE, "debug: the terminal TERM=%s cannot place its cursor; use `ringside run` for text",
+                 getenv("TERM") ? getenv("TERM") : "");
+        return false;
+    }
     struct vz_term *t = calloc(1, sizeof *t);
     setlocale(LC_CTYPE, "");
     bool ascii = (opt && opt->ascii) || strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
     terminal.has_saved = tcgetattr(STDIN_FILENO, &terminal.saved) == 0;
-    t = t ? t : NULL;
     if (t)
         t->screen = newterm(NULL, stdout, stdin);
     if (!t || !t->screen) {

@@ -162,6 +162,7 @@ struct vz {
 
     // the drive under way; m is NULL outside
     struct sim_machine *m;
+    const void *last_m; // of the last drive; only to be compared
     unsigned cpu;
     struct sim_until until;
     uint64_t start_cycle, start_insn, ran; // at the start of the drive; instructions asked of sim_run so far

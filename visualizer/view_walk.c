@@ -248,11 +248,9 @@ void vz_view_walk(struct vz *v, const struct vz_win *w, struct vz_pane *p)
         vz_at(w, r, c, x.outcome == SIM_WALK_OK ? VZ_A_GOOD : VZ_A_BAD, ", %s%s", vz_walk_outcome(&x),
               x.outcome == SIM_WALK_OK ? "; the data access is one more" : "");
     r++;
-    if (w->h - r < (int)x.refs) { // no room for all of them
-        detail(w, r, &x.step[p->sel]);
-        return;
-    }
-    for (unsigned i = 0; i < reached; i++) {
+    int room = w->h - r; // for all of them, or for the last ones up to the chosen one
+    unsigned from = room < (int)x.refs && p->sel + 1 > room ? (unsigned)(p->sel + 1 - room) : 0;
+    for (unsigned i = from; i < reached && r < w->h; i++) {
         int rows = detail(w, r, &x.step[i]);
         if ((int)i == p->sel)
             vz_select(w, r, 0, w->w);

@@ -21,11 +21,11 @@ struct vz *vz_open(const struct vz_options *opt, struct sim_error *err)
 {
     unsigned theme = 0;
     const char *no_color = getenv("NO_COLOR");
-    if (opt && opt->theme) {
-        int n = vz_theme_by_name(opt->theme);
+    const char *name = opt && opt->theme ? opt->theme : getenv("RINGSIDE_THEME");
+    if (name && *name) {
+        int n = vz_theme_by_name(name);
         if (n < 0) {
-            sim_fail(err, SIM_USAGE, "debug: unknown theme '%s'; known are default, light, contrast, colour-blind, mono",
-                     opt->theme);
+            sim_fail(err, SIM_USAGE, "debug: unknown theme '%s'; known are default, light, contrast, colour-blind, mono", name);
             return NULL;
         }
         theme = (unsigned)n;

@@ -10,13 +10,16 @@
 
 // --- debugger
 struct vz;
+// theme: default, light, contrast, colour-blind, mono; NULL: what RINGSIDE_THEME names, mono with NO_COLOR, else default.
+// ascii: also chosen by a locale without UTF-8. mono: no colour whatever the theme.
 struct vz_options {
     const char *theme;
     bool ascii, mono;
 };
-struct vz *vz_open(const struct vz_options *opt,
-                   struct sim_error *err); // takes the terminal; NULL if there is none or it is too small
-void vz_close(struct vz *v);               // gives it back; safe to call twice and from atexit
+// Takes the terminal; NULL if there is none, or it cannot place a cursor. Below 60x20 it only says so until it grows.
+struct vz *vz_open(const struct vz_options *opt, struct sim_error *err);
+// Gives the terminal back and frees v (NULL is allowed). The terminal also comes back at exit() and on every signal that ends the process.
+void vz_close(struct vz *v);
 // Let the user drive the machine until the condition comes true or the user quits.
 struct sim_stop vz_drive(struct vz *v, struct sim_machine *m, const struct sim_until *until, bool *quit);
 void vz_narrate(struct vz *v, const char *text);
