@@ -52,7 +52,7 @@ GUESTS := $(patsubst scenarios/%.asm,build/guests/%.bin,$(wildcard scenarios/*/*
           $(patsubst scenarios/%.S,build/guests/%.elf,$(filter-out scenarios/bench/%,$(wildcard scenarios/*/*.S)))
 BENCHES := $(patsubst scenarios/%.c,build/guests/%.bin,$(wildcard scenarios/bench/*.c))
 
-.PHONY: all guests run test test-programs test-scenarios check check-format check-layers check-asan check-modes check-werror check-fuzz bench docs \
+.PHONY: all guests run test test-guests test-programs test-scenarios check check-format check-layers check-asan check-modes check-werror check-fuzz bench docs \
         install clean help setup format difftest
 
 all: setup $(O)/ringside guests ## build the program and the guest programs of the lessons
@@ -91,6 +91,13 @@ check-fuzz: ## each fuzz target for FUZZ_SECONDS (default 20)
 	@docs/tools/run-fuzz.sh build/fuzz $(FUZZ_SECONDS)
 
 fuzzers: $(FUZZERS)
+
+test-guests: $(O)/ringside ## boot real systems of Debian's packages to their markers: GUEST=linux|linux-isa, default all
+	@docs/tools/test-guests.sh $(O)/ringside $(GUEST)
+
+CASES ?= 10000000
+difftest: $(filter $(O)/isa/hostdiff%_test,$(TESTS)) ## compare CASES (default 10000000) random instructions with this host's processor
+	@for t in $^; do DIFF_CASES=$(CASES) $$t || exit 1; done
 
 bench: all $(BENCHES) ## speed: MIPS and nanoseconds per VM exit, beside Debian's Bochs and QEMU where installed
 	@docs/tools/bench.sh $(O)/ringside

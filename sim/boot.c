@@ -168,6 +168,7 @@ static enum sim_status tell(struct console *c, const struct sim_stop *s)
     switch (s->kind) {
     case SIM_STOP_LIMIT: return SIM_LIMIT;
     case SIM_STOP_EXIT:
+    case SIM_STOP_HALT:
     case SIM_STOP_RESET:
     case SIM_STOP_REQUEST: return c->marker ? SIM_CHECK_FAILED : SIM_OK;
     default: return SIM_UNRECOVERABLE;

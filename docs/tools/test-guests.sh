@@ -1,0 +1,35 @@
+#!/bin/bash
+# Boot real guests to their markers; prints time, instructions and MIPS of each. Exit status 0 only if every guest that was asked for reached its marker; a
+# guest whose package cannot be fetched is reported as SKIPPED and counts as not reached. Usage: test-guests.sh RINGSIDE [GUEST...]
+set -u
+ringside=$1; shift
+[ $# -eq 0 ] && set -- linux linux-isa
+missed=0
+boot() { # NAME PACKAGES MARKER ARGUMENT...
+    local name=$1 packages=$2 marker=$3 log rc start
+    shift 3
+    log=build/cache/$name.log
+    mkdir -p build/cache
+    docs/tools/fetch-guests.sh "$packages"
+    rc=$?
+    if [ $rc -eq 3 ]; then echo "$name: SKIPPED (Debian's package registry cannot be reached)"; missed=1; return; fi
+    if [ $rc -ne 0 ]; then echo "$name: FAILED (cannot be prepared)"; missed=1; return; fi
+    "$ringside" boot linux --until "$marker" --limit 60e9 "$@" >"$log" 2>&1 </dev/null
+    rc=$?
+    if [ $rc -eq 0 ]; then
+        echo "$name: reached \"$marker\" $(sed -n 's/^ringside: reached.*\((.*)\)$/\1/p' "$log" | tail -1)"
+    else
+        echo "$name: FAILED: $(grep '^ringside: ' "$log" | tail -1) (status $rc); the last lines of $log:"
+        tail -15 "$log" | sed 's/^/    /'
+        missed=1
+    fi
+}
+for guest in "$@"; do
+    case $guest in
+    linux) boot linux linux "is up: the shell is on the serial console" ;;
+    linux-isa) boot linux-isa linux "is up: the shell is on the serial console" \
+        --append "console=ttyS0 earlyprintk=serial cryptomgr.notests=1 nokaslr acpi=off nolapic noapic" ;;
+    *) echo "$guest: no such guest; there are linux and linux-isa"; missed=1 ;;
+    esac
+done
+exit $missed
