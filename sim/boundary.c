@@ -48,21 +48,24 @@ static void stop_limit(struct sim_cpu *cpu, struct sim_stop *stop, const char *w
                 hint);
 }
 
+// The chain of a triple fault: what could not be delivered, and why. The last fault that an instruction raised is the cause only if it was raised just
+// now; else software (INT n, INT3 ...) or a device brought the event.
 static void stop_shutdown(struct sim_cpu *cpu, struct sim_stop *stop)
 {
     const struct engine_cpu *e = cpu->eng;
     const struct isa_cpu *c = &cpu->isa;
+    bool raised = e->has_last && e->last_insns == c->insns;
+    const char *then = c->fault.rule && !(raised && c->fault.rule == e->last.rule) ? isa_rule_info(c->fault.rule)->text : NULL;
     char at[160];
-    if (!e->has_last) {
-        engine_stop(cpu, stop, SIM_STOP_SHUTDOWN, 0, "shutdown %s", place(cpu, c->rip, at, sizeof at));
-        return;
-    }
-    const char *why = e->last.rule ? isa_rule_info(e->last.rule)->text : "";
-    const char *then = c->fault.rule && c->fault.rule != e->last.rule ? isa_rule_info(c->fault.rule)->text : NULL;
-    engine_stop(cpu, stop, SIM_STOP_SHUTDOWN, e->last.vector, "triple fault: %s %s: %s%s%s%s",
-                isa_vector_info(e->last.vector)->mnemonic, place(cpu, e->last_rip, at, sizeof at), why,
-                then ? " Its delivery failed: " : " Its delivery failed too.", then ? then : "",
-                e->last.vector == ISA_X_PF ? "" : "");
+    place(cpu, raised ? e->last_rip : c->rip, at, sizeof at);
+    if (raised)
+        engine_stop(cpu, stop, SIM_STOP_SHUTDOWN, e->last.vector, "triple fault: %s %s: %s Its delivery failed%s%s",
+                    isa_vector_info(e->last.vector)->mnemonic, at, e->last.rule ? isa_rule_info(e->last.rule)->text : "",
+                    then ? ": " : " too.", then ? then : "");
+    else if (then)
+        engine_stop(cpu, stop, SIM_STOP_SHUTDOWN, 0, "triple fault: an interrupt %s could not be delivered: %s", at, then);
+    else
+        engine_stop(cpu, stop, SIM_STOP_SHUTDOWN, 0, "shutdown %s", at);
 }
 
 // Stop conditions, in the order in which they are reported when several hold.

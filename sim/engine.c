@@ -80,6 +80,7 @@ void engine_outcome(struct sim_cpu *cpu, int r)
     if (r == ISA_R_FAULT) {
         e->last = c->fault;
         e->last_rip = e->deliver_rip = c->rip;
+        e->last_insns = c->insns;
         e->has_last = true;
         r = isa_deliver_fault(c);
         if (!r)

@@ -23,7 +23,7 @@ struct engine_cpu {
     bool delivered;        // an event went through the IDT since this was cleared
     uint64_t deliver_rip;  // where the event under way struck
     struct isa_event last; // the last fault that an instruction raised, and where
-    uint64_t last_rip;
+    uint64_t last_rip, last_insns;
     bool has_last;
     uint64_t idle_insns; // no-progress guard: events and waits since insns was this
     unsigned idle;
