@@ -1,11 +1,11 @@
 // visualizer/view_story.c: what the scenario says: its narration, its marks, its checks, its verdict.
 #include "visualizer/ui.h"
 
-// Signs stand before checks and marks; narration has the whole width, because scenarios break their lines themselves.
-static int indent(unsigned kind) { return kind == VZ_SAY_TEXT ? 0 : 6; }
+// Signs stand before checks and marks; narration has the whole width, because scenarios break their lines themselves, at 80 columns.
+static int indent(unsigned kind) { return kind == VZ_SAY_TEXT ? 0 : 7; }
 static int rows_of(const struct vz_win *w, unsigned kind, const char *text)
 {
-    return vz_wrap(w, 0, 0, w->w - 2 - indent(kind), VZ_A_NORMAL, text);
+    return vz_wrap(w, 0, 0, w->w - indent(kind), VZ_A_NORMAL, text);
 }
 
 void vz_view_story(struct vz *v, const struct vz_win *w, struct vz_pane *p)
@@ -30,7 +30,7 @@ void vz_view_story(struct vz *v, const struct vz_win *w, struct vz_pane *p)
         int rows = rows_of(&none, k, v->story.line[i].text), in = indent(k);
         if (r + rows > 0 && r < w->h) {
             vz_text(w, r, 1, look[k].sign_attr, look[k].sign);
-            vz_wrap(w, r, 1 + in, w->w - 2 - in, i + 1 == v->story.n && k == VZ_SAY_TEXT ? VZ_A_CURRENT : look[k].attr,
+            vz_wrap(w, r, in, w->w - in, i + 1 == v->story.n && k == VZ_SAY_TEXT ? VZ_A_CURRENT : look[k].attr,
                     v->story.line[i].text);
         }
         r += rows;
