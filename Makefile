@@ -52,12 +52,12 @@ GUESTS := $(patsubst scenarios/%.asm,build/guests/%.bin,$(wildcard scenarios/*/*
           $(patsubst scenarios/%.S,build/guests/%.elf,$(filter-out scenarios/bench/%,$(wildcard scenarios/*/*.S)))
 BENCHES := $(patsubst scenarios/%.c,build/guests/%.bin,$(wildcard scenarios/bench/*.c))
 
-.PHONY: all guests run test test-guests test-programs test-scenarios check check-format check-layers check-asan check-modes check-werror check-fuzz bench docs \
+.PHONY: all guests run test test-guests test-programs test-scenarios check check-format check-layers check-asan check-modes check-werror check-fuzz check-docs bench docs \
         install clean help setup format difftest
 
 all: setup $(O)/ringside guests ## build the program and the guest programs of the lessons
 
-run: all ## set up, build, then show it: the visualizer on a terminal, the three lessons as text in a pipe
+run: all ## set up, build, then show it: the visualizer on a terminal, the lessons as text in a pipe
 	@docs/tools/first-run.sh $(O)/ringside
 
 test: setup ## set up, build, and run all tests; prints the counts
@@ -66,7 +66,7 @@ test: setup ## set up, build, and run all tests; prints the counts
 	@docs/tools/run-tests.sh $(O) $(TESTS)
 
 check: ## format, layers, warnings as errors (gcc and clang), sanitizers, dispatcher modes, a short fuzz
-	@$(MAKE) --no-print-directory setup-dev check-format check-layers check-werror check-asan check-modes check-fuzz
+	@$(MAKE) --no-print-directory setup-dev check-format check-layers check-docs check-werror check-asan check-modes check-fuzz
 
 check-format: ## clang-format finds nothing to change
 	@clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h') && echo "check-format: ok"
@@ -104,6 +104,9 @@ bench: all $(BENCHES) ## speed: MIPS and nanoseconds per VM exit, beside Debian'
 
 docs: all ## regenerate docs/gen, the man page and the editor annotations from the tables
 	@docs/tools/gen-docs.sh $(O)/ringside
+
+check-docs: docs ## docs/gen is what the tables say now
+	@git diff --exit-code --stat docs/gen && [ -z "$$(git status --porcelain docs/gen)" ] && echo "check-docs: ok"
 
 format: ## let clang-format rewrite the sources
 	@clang-format -i $$(git ls-files '*.c' '*.h')
