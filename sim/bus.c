@@ -1,5 +1,6 @@
 // sim/bus.c: ports, memory-mapped ranges, deadlines and interrupt controllers: what connects devices to the machine.
 #include <assert.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -369,4 +370,19 @@ void dev_request_reset(struct dev *d, const char *by)
     struct sim_stop s = {.kind = SIM_STOP_RESET};
     snprintf(s.text, sizeof s.text, "the guest asked for a reset through %s", by);
     request_stop(d->m, s);
+}
+
+void dev_power_off(struct dev *d)
+{
+    request_stop(d->m, (struct sim_stop){.kind = SIM_STOP_EXIT, .text = "the guest switched the machine off"});
+}
+
+void dev_refuse(struct dev *d, const char *fmt, ...)
+{
+    char text[200];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    sim_unmodelled(d->m, "%s: %s", d->ops->name, text);
 }

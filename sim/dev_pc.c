@@ -10,7 +10,7 @@ int dev_pc_attach(struct sim_machine *m, struct dev_pc *pc)
     if (!pc->pic || !pc->serial || !(pc->lapic = dev_lapic_attach(m, pc->pic)) || !(pc->ioapic = dev_ioapic_attach(m, pc->lapic)))
         return -1;
     return dev_pit_attach(m) && dev_debug_attach(m) && dev_uart_attach(m, 0x2f8, 3) && dev_rtc_attach(m) && dev_8042_attach(m) &&
-                   dev_chipset_attach(m)
+                   dev_chipset_attach(m) && dev_acpi_attach(m)
                ? 0
                : -1;
 }

@@ -20,6 +20,7 @@ struct dev *dev_debug_attach(struct sim_machine *m);                            
 struct dev *dev_rtc_attach(struct sim_machine *m);     // dev_rtc.c: clock and CMOS memory, 70H, 71H
 struct dev *dev_8042_attach(struct sim_machine *m);    // dev_8042.c: keyboard controller, 60H, 64H
 struct dev *dev_chipset_attach(struct sim_machine *m); // dev_chipset.c: 80H, 92H, CF9H
+struct dev *dev_acpi_attach(struct sim_machine *m);    // dev_acpi.c: PM1 registers and timer, 600H
 
 // INTR of the 8259 pair reaches the processor, or a local APIC keeps it out.
 void dev_pic_gate(struct dev *pic, bool open);

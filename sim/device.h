@@ -46,6 +46,10 @@ void dev_intc_changed(struct sim_machine *m); // pending() may have changed
 // A byte of guest output, and a guest-requested exit.
 void dev_output(struct dev *d, const char *port, uint8_t byte);
 void dev_exit(struct dev *d, uint64_t code);
+// The guest switched the machine off: the run ends with SIM_STOP_EXIT, code 0.
+void dev_power_off(struct dev *d);
+// The guest asked a device for what is not modelled: the run ends with SIM_STOP_UNMODELLED and this text.
+void dev_refuse(struct dev *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 // The guest asked for a reset through `by`: the run ends with SIM_STOP_RESET at the next instruction boundary.
 void dev_request_reset(struct dev *d, const char *by);
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/acpi.h"
 #include "sim/inspect.h"
 #include "sim/multiboot.h"
 #include "sim/ram.h"
@@ -24,6 +25,7 @@
 #define H_PREF_ADDRESS 0x258
 #define H_INIT_SIZE    0x260
 #define H_END          0x268
+#define Z_ACPI_RSDP    0x070
 #define Z_E820_COUNT   0x1e8
 #define Z_E820         0x2d0
 #define Z_VIDEO_MODE   0x1fa
@@ -144,8 +146,10 @@ static int load_kernel(struct sim_machine *m, const struct sim_linux *how, const
     zero[Z_VIDEO_MODE] = zero[Z_VIDEO_MODE + 1] = 0xff;
     put32(zero, H_CODE32_START, (uint32_t)at);
     e820(zero, sim_ram_size(m));
-    if (loader_copy(m, how->kernel, at, b + setup, n - setup, err) < 0 || load_cmdline(m, how, b, zero, err) < 0 ||
-        (how->initrd && load_initrd(m, how->initrd, b, end, zero, err) < 0) || enter(m, at, err) < 0)
+    put32(zero, Z_ACPI_RSDP, ACPI_RSDP);
+    if (acpi_place(m, err) < 0 || loader_copy(m, how->kernel, at, b + setup, n - setup, err) < 0 ||
+        load_cmdline(m, how, b, zero, err) < 0 || (how->initrd && load_initrd(m, how->initrd, b, end, zero, err) < 0) ||
+        enter(m, at, err) < 0)
         return -1;
     *out = (struct sim_loaded){.image = SIM_IMAGE_LINUX, .lo = at, .hi = end, .entry = at};
     return loader_copy(m, how->kernel, LX_ZERO, zero, sizeof zero, err);
