@@ -13,7 +13,7 @@ static bool allowed(const struct sim_cpu *c)
     return !m->cfg.no_mirror && !ev_wanted(m, EV_TLB_STALE) && !engine_observed(m);
 }
 
-void mmu_mirror_fill(struct sim_cpu *c, uint64_t la, struct hpa pa, uint64_t data)
+void mmu_mirror_fill(struct sim_cpu *c, uint64_t la, struct hpa pa, uint64_t data, uint64_t *slots)
 {
     struct isa_cpu *isa = &c->isa;
     const struct mmu_state *s = &c->mmu;
@@ -31,18 +31,22 @@ void mmu_mirror_fill(struct sim_cpu *c, uint64_t la, struct hpa pa, uint64_t dat
         return;
     unsigned slot = isa_mirror_slot(la);
     c->mmu.used[slot / 64] |= 1ull << slot % 64;
+    if (slots)
+        slots[slot / 64] |= 1ull << slot % 64;
     isa->rd[slot] = m;
     if ((data & TLB_DATA_DIRTY) && (e & EPT_W) && isa_pg_check(&s->pg, g, user, ISA_ACC_W, false) == ISA_RULE_NONE &&
         !engine_page_has_code(c->m, page) && !mmu_guarded(c->m, page))
         isa->wr[slot] = m;
 }
 
-void mmu_mirror_fill_fetch(struct sim_cpu *c, uint64_t la, struct hpa pa)
+void mmu_mirror_fill_fetch(struct sim_cpu *c, uint64_t la, struct hpa pa, uint64_t *slots)
 {
     if (!allowed(c))
         return;
     c->mmu.fx[mmu_fx_slot(la)] = (struct mmu_fetch_mirror){tag_of(c, la), pa.v & ~0xfffull};
     c->mmu.fx_used |= 1ull << mmu_fx_slot(la);
+    if (slots)
+        slots[0] |= 1ull << mmu_fx_slot(la);
 }
 
 static bool drop_slot(uint64_t *tag, uint64_t la, unsigned shift)
@@ -84,6 +88,20 @@ void mmu_mirror_drop(struct sim_cpu *c, enum tlb_unit unit, uint64_t la, unsigne
         drop_data(c, isa_mirror_slot(la), la, shift);
     } else {
         EACH_DATA_SLOT(c, slot) drop_data(c, slot, la, shift);
+    }
+}
+
+void mmu_mirror_drop_slots(struct sim_cpu *c, enum tlb_unit unit, uint64_t la, unsigned shift, uint64_t *slots)
+{
+    for (unsigned word = 0; word < ISA_MIRROR_SIZE / 64; word++) {
+        for (uint64_t left = slots[word]; left; left &= left - 1) {
+            unsigned slot = word * 64 + (unsigned)__builtin_ctzll(left);
+            if (unit == TLB_ITLB)
+                drop_fetch(c, slot, la, shift);
+            else
+                drop_data(c, slot, la, shift);
+        }
+        slots[word] = 0;
     }
 }
 
@@ -188,6 +206,13 @@ static const struct tlb_hot *backing(const struct sim_cpu *c, enum tlb_unit unit
     return i < 0 ? NULL : &u->hot[i];
 }
 
+// Is the slot noted at the entry that backs it, where that is needed?
+static bool noted(const struct sim_cpu *c, enum tlb_unit unit, const struct tlb_hot *h, unsigned slot)
+{
+    const struct tlb_unit_state *u = &c->tlb->u[unit];
+    return !(h->key0 >> 1 & 3) || u->mirrored[h - u->hot][slot / 64] >> slot % 64 & 1;
+}
+
 static unsigned check_data(const struct sim_cpu *c, const struct isa_mirror *e, bool write)
 {
     if (e->tag == ISA_MIRROR_EMPTY)
@@ -200,6 +225,7 @@ static unsigned check_data(const struct sim_cpu *c, const struct isa_mirror *e, 
     if (!(d->flags & MMU_CTX_DIRECT)) {
         const struct tlb_hot *h = backing(c, TLB_DTLB, e->tag);
         assert(h && "a mirror entry has no L1 entry");
+        assert(noted(c, TLB_DTLB, h, isa_mirror_slot(la)));
         unsigned shift = tlb_class_shift[h->key0 >> 1 & 3];
         pa.v = (h->data & TLB_DATA_FRAME) | (la & ((1ull << shift) - 1));
         struct isa_pg pg = {.wp = d->flags & MMU_CTX_WP, .smap = d->flags & MMU_CTX_SMAP};
@@ -236,6 +262,7 @@ unsigned mmu_mirror_check(struct sim_cpu *c)
         }
         const struct tlb_hot *h = backing(c, TLB_ITLB, e->tag);
         assert(h && "a fetch mirror entry has no iTLB entry");
+        assert(noted(c, TLB_ITLB, h, i));
         uint64_t in = (1ull << tlb_class_shift[h->key0 >> 1 & 3]) - 1;
         assert(e->page == ((h->data & TLB_DATA_FRAME) | (e->tag & ~0xfffull & in)));
     }

@@ -7,7 +7,8 @@
 //   3. wr entries only where D is set at both levels and the context may write; rd entries only where it may read;
 //   4. plain RAM only; wr never where decoded code is, nor where paging-structure entries are that live TLB entries were made from;
 //      nothing while INSN, MEM or TLB_STALE have listeners or cfg.no_mirror is set;
-//   5. L1 replacement is by fill order, so hits that the mirror hides change nothing.
+//   5. the mirrors of a large page lie in the slots noted at its L1 entry (tlb_unit_state.mirrored);
+//   6. L1 replacement is by fill order, so hits that the mirror hides change nothing.
 #ifndef SIM_MMU_H
 #define SIM_MMU_H
 
@@ -80,6 +81,8 @@ struct tlb_unit_state {
     struct tlb_hot *hot;
     struct tlb_entry *entry;
     uint64_t *live; // bit map over hot[]
+    // First-level units: which mirror slots entry i of a large page may have filled, so that its end need not look at all of them.
+    uint64_t (*mirrored)[ISA_MIRROR_SIZE / 64];
 };
 #define TLB_SRC_SIZE    65536u
 #define TLB_SRC_GUARDED 0x8000u
@@ -140,10 +143,11 @@ static inline void tlb_touch(struct tlb *t, enum tlb_unit unit, int i)
     if (t->u[unit].lru)
         t->u[unit].hot[i].stamp = ++t->clock;
 }
-// Put an entry into its unit, replacing the entry with the same key, an empty way, or the oldest. No-op where the unit is absent.
-void tlb_fill(struct tlb *t, const struct tlb_entry *e);
-// Copy second-level entry i into a first-level unit.
-void tlb_promote(struct tlb *t, unsigned i, enum tlb_unit l1);
+// Put an entry into its unit, replacing the entry with the same key, an empty way, or the oldest. Returns its index; -1 where the unit
+// is absent.
+int tlb_fill(struct tlb *t, const struct tlb_entry *e);
+// Copy second-level entry i into a first-level unit; returns like tlb_fill().
+int tlb_promote(struct tlb *t, unsigned i, enum tlb_unit l1);
 uint64_t tlb_data(const struct tlb_entry *e); // struct tlb_hot.data of an entry
 // The one function that removes an entry; drops its mirrors.
 void tlb_drop(struct tlb *t, enum tlb_unit unit, unsigned i);
@@ -176,9 +180,13 @@ bool tlb_entry_is_stale(const struct sim_machine *m, const struct tlb_entry *e, 
 
 // --- mirrors (sim/mirror.c)
 // An access by the current context at la succeeded at pa; data: the L1 entry's (struct tlb_hot). Mirrors it where that is allowed.
-void mmu_mirror_fill(struct sim_cpu *c, uint64_t la, struct hpa pa, uint64_t data);
-void mmu_mirror_fill_fetch(struct sim_cpu *c, uint64_t la, struct hpa pa);
+// slots: where to note the slot used, for an entry of a large page (tlb_unit_state.mirrored), or NULL.
+void mmu_mirror_fill(struct sim_cpu *c, uint64_t la, struct hpa pa, uint64_t data, uint64_t *slots);
+void mmu_mirror_fill_fetch(struct sim_cpu *c, uint64_t la, struct hpa pa, uint64_t *slots);
+// Drop the mirrors of a page, in all contexts: wherever they are, or in these slots (which are cleared) for who knows that there are no
+// others.
 void mmu_mirror_drop(struct sim_cpu *c, enum tlb_unit unit, uint64_t la, unsigned shift);
+void mmu_mirror_drop_slots(struct sim_cpu *c, enum tlb_unit unit, uint64_t la, unsigned shift, uint64_t *slots);
 void mmu_mirror_clear_cpu(struct sim_cpu *c);
 void mmu_mirror_drop_writes(struct sim_machine *m, struct hpa pa); // no wr entry for this page any more
 void mmu_mirror_select(struct sim_cpu *c);                         // context number of the current context into isa.mctx

@@ -53,7 +53,7 @@ static void tell_stale(struct sim_cpu *c, struct tlb_entry *e, uint64_t la)
     }
 }
 
-static void fill(struct sim_cpu *c, enum tlb_unit l1, struct tlb_entry *e)
+static int fill(struct sim_cpu *c, enum tlb_unit l1, struct tlb_entry *e)
 {
     // The second level has no 1-GByte entries.
     if (e->page_shift < 30) {
@@ -61,16 +61,17 @@ static void fill(struct sim_cpu *c, enum tlb_unit l1, struct tlb_entry *e)
         tlb_fill(c->tlb, e);
     }
     e->unit = (uint8_t)l1;
-    tlb_fill(c->tlb, e);
+    return tlb_fill(c->tlb, e);
 }
 
-static void mirror(struct sim_cpu *c, uint64_t la, unsigned acc, struct hpa pa, uint64_t data)
+static void mirror(struct sim_cpu *c, uint64_t la, unsigned acc, struct hpa pa, uint64_t data, uint64_t *slots)
 {
-    if (acc & ISA_ACC_X) {
-        if (!(acc & (ISA_ACC_SYS | ISA_ACC_USER)))
-            mmu_mirror_fill_fetch(c, la, pa);
-    } else if (!(acc & (ISA_ACC_SYS | ISA_ACC_USER)))
-        mmu_mirror_fill(c, la, pa, data);
+    if (acc & (ISA_ACC_SYS | ISA_ACC_USER))
+        return;
+    if (acc & ISA_ACC_X)
+        mmu_mirror_fill_fetch(c, la, pa, slots);
+    else
+        mmu_mirror_fill(c, la, pa, data, slots);
 }
 
 // A translation in one unit of the TLB: 1 used, 0 not there (or not usable), -1 refused with *r.
@@ -108,9 +109,11 @@ static int translate_paged(struct sim_cpu *c, uint64_t la, unsigned acc, struct 
         if (hit < 0)
             return r;
         if (hit) {
+            // The access will often miss the host's caches too: let it start while the TLB is updated.
+            __builtin_prefetch(ram_at(&c->m->ram, *pa));
             tlb_touch(c->tlb, TLB_STLB, i);
             engine_charge(&c->isa, c->m->profile->cost[ISA_COST_STLB]);
-            tlb_promote(c->tlb, (unsigned)i, l1);
+            i = tlb_promote(c->tlb, (unsigned)i, l1);
         }
     }
     if (hit) {
@@ -119,14 +122,15 @@ static int translate_paged(struct sim_cpu *c, uint64_t la, unsigned acc, struct 
         c->stat[SIM_STAT_TLB_MISSES]++;
         if ((r = mmu_walk(c, la, acc, &e)))
             return r;
-        fill(c, l1, &e);
+        i = fill(c, l1, &e);
         pa->v = e.frame.v | (la & ((1ull << e.page_shift) - 1));
         data = tlb_data(&e);
     }
     // A profile without this first-level TLB keeps nothing that a mirror could stand for.
-    if (!c->tlb->u[l1].ways)
+    struct tlb_unit_state *u = &c->tlb->u[l1];
+    if (i < 0)
         return 0;
-    mirror(c, la, acc, *pa, data);
+    mirror(c, la, acc, *pa, data, u->hot[i].key0 >> 1 & 3 ? u->mirrored[i] : NULL);
     check_mirror(c);
     return 0;
 }
@@ -136,7 +140,7 @@ int mmu_translate(struct sim_cpu *c, uint64_t la, unsigned acc, struct hpa *pa)
     mmu_context(c);
     if (c->mmu.direct) {
         pa->v = la;
-        mirror(c, la, acc, *pa, TLB_DATA_DIRTY | 7 << 3 | 7);
+        mirror(c, la, acc, *pa, TLB_DATA_DIRTY | 7 << 3 | 7, NULL);
         check_mirror(c);
         return 0;
     }

@@ -13,6 +13,8 @@
 struct sim_ram {
     uint8_t *base; // one reservation; untouched pages cost nothing
     uint64_t size;
+    void *map; // what was reserved
+    uint64_t map_size;
 };
 int ram_create(struct sim_ram *r, uint64_t size, struct sim_error *err);
 void ram_destroy(struct sim_ram *r);

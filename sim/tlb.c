@@ -23,7 +23,8 @@ static void unit_create(struct tlb_unit_state *u, struct profile_tlb g, bool lru
     u->hot = calloc(total(u), sizeof *u->hot);
     u->entry = calloc(total(u), sizeof *u->entry);
     u->live = calloc((total(u) + 63) / 64, sizeof *u->live);
-    assert(u->hot && u->entry && u->live);
+    u->mirrored = calloc(total(u), sizeof *u->mirrored);
+    assert(u->hot && u->entry && u->live && u->mirrored);
 }
 
 struct tlb *tlb_create(const struct sim_profile *p)
@@ -48,6 +49,7 @@ void tlb_destroy(struct tlb *t)
         free(t->u[i].hot);
         free(t->u[i].entry);
         free(t->u[i].live);
+        free(t->u[i].mirrored);
     }
     free(t);
 }
@@ -61,6 +63,8 @@ static void emit_entry(struct tlb *t, enum ev_kind kind, const struct tlb_entry 
 }
 
 // --- sources
+
+static bool first_level(enum tlb_unit unit) { return unit == TLB_ITLB || unit == TLB_DTLB; }
 
 // First-level entries are not counted where a second level holds the same: it would cost each promotion.
 static bool counted(const struct tlb *t, enum tlb_unit unit) { return unit > TLB_DTLB || !t->u[TLB_STLB].ways; }
@@ -145,8 +149,12 @@ void tlb_drop(struct tlb *t, enum tlb_unit unit, unsigned i)
     u->hot[i].key0 = u->hot[i].stamp = 0;
     if (counted(t, unit))
         uncount_sources(t, e);
-    if (t->cpu && (unit == TLB_ITLB || unit == TLB_DTLB))
-        mmu_mirror_drop(t->cpu, unit, e->tag, e->page_shift);
+    if (!t->cpu || !first_level(unit))
+        return;
+    if (e->page_shift == 12)
+        mmu_mirror_drop(t->cpu, unit, e->tag, 12);
+    else
+        mmu_mirror_drop_slots(t->cpu, unit, e->tag, e->page_shift, u->mirrored[i]);
 }
 
 // The way to use for a key: that of the entry which a lookup by the filling context would have found, else an empty one, else the
@@ -166,10 +174,22 @@ static unsigned choose(const struct tlb_unit_state *u, unsigned base, uint64_t k
     return base + best;
 }
 
-static void insert(struct tlb *t, enum tlb_unit unit, const struct tlb_entry *e, uint64_t key0, uint64_t key1, uint64_t data)
+// May another live entry of the unit translate part of the page too: with another page size, or by the same key0?
+static bool overlapped(const struct tlb_unit_state *u, unsigned base, uint64_t key0)
+{
+    for (unsigned k = 0; k < 4; k++)
+        if (u->by_size[k] && k != (key0 >> 1 & 3))
+            return true;
+    for (unsigned w = 0; w < u->ways; w++)
+        if (u->hot[base + w].key0 == key0)
+            return true;
+    return false;
+}
+
+static int insert(struct tlb *t, enum tlb_unit unit, const struct tlb_entry *e, uint64_t key0, uint64_t key1, uint64_t data)
 {
     struct tlb_unit_state *u = &t->u[unit];
-    unsigned i = choose(u, ((unsigned)(e->tag >> e->page_shift) & (u->sets - 1u)) * u->ways, key0, key1);
+    unsigned base = ((unsigned)(e->tag >> e->page_shift) & (u->sets - 1u)) * u->ways, i = choose(u, base, key0, key1);
     struct tlb_hot *h = &u->hot[i];
     if (h->key0) {
         bool same = h->key0 == key0 && tlb_key1_equal(h->key1, key1 & ~TLB_K1_GLOBAL);
@@ -180,7 +200,7 @@ static void insert(struct tlb *t, enum tlb_unit unit, const struct tlb_entry *e,
         }
     }
     // Lookups of the page may find this entry from now on, even where another one served so far (other page size, global).
-    if (t->cpu && (unit == TLB_ITLB || unit == TLB_DTLB))
+    if (t->cpu && first_level(unit) && (e->page_shift == 12 || overlapped(u, base, key0)))
         mmu_mirror_drop(t->cpu, unit, e->tag, e->page_shift);
     *h = (struct tlb_hot){key0, key1, data, ++t->clock};
     u->entry[i] = *e;
@@ -197,6 +217,7 @@ static void insert(struct tlb *t, enum tlb_unit unit, const struct tlb_entry *e,
         t->cpu->stat[SIM_STAT_TLB_FILLS]++;
         emit_entry(t, EV_TLB_FILL, &u->entry[i]);
     }
+    return (int)i;
 }
 
 uint64_t tlb_data(const struct tlb_entry *e)
@@ -207,19 +228,19 @@ uint64_t tlb_data(const struct tlb_entry *e)
                << 3;
 }
 
-void tlb_fill(struct tlb *t, const struct tlb_entry *e)
+int tlb_fill(struct tlb *t, const struct tlb_entry *e)
 {
+    if (!t->u[e->unit].ways)
+        return -1;
     uint64_t key1 = e->eptrta | e->pcid | (uint64_t)e->mapping << TLB_K1_MAP_SHIFT | (e->unpaged ? TLB_K1_UNPAGED : 0) |
                     (e->global ? TLB_K1_GLOBAL : 0);
-    if (t->u[e->unit].ways)
-        insert(t, (enum tlb_unit)e->unit, e, tlb_key0(e->vpid, e->tag, e->page_shift), key1, tlb_data(e));
+    return insert(t, (enum tlb_unit)e->unit, e, tlb_key0(e->vpid, e->tag, e->page_shift), key1, tlb_data(e));
 }
 
-void tlb_promote(struct tlb *t, unsigned i, enum tlb_unit l1)
+int tlb_promote(struct tlb *t, unsigned i, enum tlb_unit l1)
 {
     const struct tlb_hot *h = &t->u[TLB_STLB].hot[i];
-    if (t->u[l1].ways)
-        insert(t, l1, &t->u[TLB_STLB].entry[i], h->key0, h->key1, h->data);
+    return t->u[l1].ways ? insert(t, l1, &t->u[TLB_STLB].entry[i], h->key0, h->key1, h->data) : -1;
 }
 
 // --- invalidation
