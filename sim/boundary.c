@@ -92,8 +92,8 @@ static bool stops(struct sim_cpu *cpu, struct sim_stop *stop)
         engine_stop(cpu, stop, SIM_STOP_UNTIL, SIM_UNTIL_INSNS, "%" PRIu64 " instructions executed", u->insns);
     else if (c->cycles >= e->until_cycles)
         engine_stop(cpu, stop, SIM_STOP_UNTIL, SIM_UNTIL_CYCLES, "cycle %" PRIu64 " reached", c->cycles);
-    else if (u->has_rip && !e->first && c->activity == ISA_ACTIVE && engine_code_la(c) == u->rip)
-        engine_stop(cpu, stop, SIM_STOP_UNTIL, SIM_UNTIL_RIP, "reached 0x%" PRIx64, u->rip);
+    else if (engine_has_stops(u) && !e->first && c->activity == ISA_ACTIVE && engine_stop_at(u, engine_code_la(c)))
+        engine_stop(cpu, stop, SIM_STOP_UNTIL, SIM_UNTIL_RIP, "reached 0x%" PRIx64, engine_code_la(c));
     else if (c->insns >= e->limit_insns)
         stop_limit(cpu, stop, "instructions", u->max_insns);
     else if (c->cycles >= e->limit_cycles)
@@ -273,7 +273,7 @@ static void choose_budget(struct sim_cpu *cpu)
     e->budget = e->horizon ? e->horizon - 1 : 0; // no boundary inside a block may reach the horizon
     c->budget = e->budget;
     e->insn_budget = e->until_insns < e->limit_insns ? e->until_insns : e->limit_insns;
-    cpu->insn_budget = e->until->has_rip || engine_observed(cpu->m) ? 0 : e->insn_budget;
+    cpu->insn_budget = engine_has_stops(e->until) || engine_observed(cpu->m) ? 0 : e->insn_budget;
 }
 
 bool engine_boundary(struct sim_cpu *cpu, struct sim_stop *stop)

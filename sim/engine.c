@@ -169,7 +169,7 @@ static bool fits(const struct sim_cpu *cpu, const struct block *b)
     const struct engine_cpu *e = cpu->eng;
     if (c->cycles + b->cost > e->budget || c->insns + b->n > e->insn_budget || b->last > c->seg[ISA_CS].limit)
         return false;
-    return !e->until->has_rip || e->until->rip - engine_code_la(c) - 1 >= b->bytes - 1u; // no stop inside
+    return !engine_has_stops(e->until) || !engine_stop_inside(e->until, engine_code_la(c), b->bytes);
 }
 
 // --- running
@@ -287,7 +287,7 @@ struct sim_stop sim_run(struct sim_machine *m, const struct sim_until *until)
     struct sim_stop stop;
     run_setup(cpu, until ? until : &none);
     while (!(c->attention || c->cycles >= e->horizon || c->insns >= e->insn_budget ||
-             (e->until->has_rip && engine_code_la(c) == e->until->rip)) ||
+             (engine_has_stops(e->until) && engine_stop_at(e->until, engine_code_la(c)))) ||
            !engine_boundary(cpu, &stop)) {
         step(cpu);
         e->first = false;

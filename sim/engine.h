@@ -45,6 +45,22 @@ static inline uint64_t engine_code_la(const struct isa_cpu *c)
 {
     return c->mode == ISA_LONG64 ? c->rip : (uint32_t)(c->seg[ISA_CS].base + c->rip);
 }
+// The run is to stop before executing at some addresses: at la, or at one of the n - 1 bytes that follow la.
+static inline bool engine_has_stops(const struct sim_until *u) { return u->has_rip || u->nstops; }
+static inline bool engine_stop_at(const struct sim_until *u, uint64_t la)
+{
+    bool hit = u->has_rip && u->rip == la;
+    for (unsigned k = 0; k < u->nstops && !hit; k++)
+        hit = u->stops[k] == la;
+    return hit;
+}
+static inline bool engine_stop_inside(const struct sim_until *u, uint64_t la, unsigned n)
+{
+    bool hit = u->has_rip && u->rip - la - 1 < n - 1u;
+    for (unsigned k = 0; k < u->nstops && !hit; k++)
+        hit = u->stops[k] - la - 1 < n - 1u;
+    return hit;
+}
 // What both fallthrough sentinels and the kick do: the block's progress up to instruction i becomes the processor's state.
 static inline void engine_settle(struct isa_cpu *c, const struct isa_insn *i)
 {

@@ -166,6 +166,24 @@ static void test_until_rip(void **state)
         }
 }
 
+// Several addresses: every visit to each of them, in the middle of blocks too; beside a single one; not where the run begins.
+static void test_until_stops(void **state)
+{
+    static const uint64_t at[] = {CODE + 24, CODE + 8, CODE + 9 /* inside an instruction */};
+    static const uint64_t want[] = {CODE + 8, CODE + 16, CODE + 24};
+    EACH_MODE(k)
+    {
+        struct sim_machine *m = boot64(k, loop_code, sizeof loop_code);
+        for (unsigned turn = 0; turn < 9; turn++) {
+            struct sim_stop s = sim_run(m, &(struct sim_until){.stops = at, .nstops = 3, .has_rip = true, .rip = CODE + 16});
+            assert_int_equal(s.kind, SIM_STOP_UNTIL);
+            assert_int_equal(s.code, SIM_UNTIL_RIP);
+            assert_int_equal(sim_cpu(m, 0)->rip, want[turn % 3]);
+        }
+        sim_destroy(m);
+    }
+}
+
 static void test_limits(void **state)
 {
     EACH_MODE(k)
@@ -557,12 +575,12 @@ static void test_stop_request(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_loop_counts),        cmocka_unit_test(test_until_insns),  cmocka_unit_test(test_until_cycles),
-        cmocka_unit_test(test_until_rip),          cmocka_unit_test(test_limits),       cmocka_unit_test(test_self_modifying),
-        cmocka_unit_test(test_interrupt_boundary), cmocka_unit_test(test_halt_wakes),   cmocka_unit_test(test_interrupt_shadow),
-        cmocka_unit_test(test_mmio_kick),          cmocka_unit_test(test_single_step),  cmocka_unit_test(test_insn_breakpoint),
-        cmocka_unit_test(test_storm_and_shutdown), cmocka_unit_test(test_no_ram),       cmocka_unit_test(test_cache_overflow),
-        cmocka_unit_test(test_real_mode_limit),    cmocka_unit_test(test_stop_request),
+        cmocka_unit_test(test_loop_counts),      cmocka_unit_test(test_until_insns),        cmocka_unit_test(test_until_cycles),
+        cmocka_unit_test(test_until_rip),        cmocka_unit_test(test_until_stops),        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_self_modifying),   cmocka_unit_test(test_interrupt_boundary), cmocka_unit_test(test_halt_wakes),
+        cmocka_unit_test(test_interrupt_shadow), cmocka_unit_test(test_mmio_kick),          cmocka_unit_test(test_single_step),
+        cmocka_unit_test(test_insn_breakpoint),  cmocka_unit_test(test_storm_and_shutdown), cmocka_unit_test(test_no_ram),
+        cmocka_unit_test(test_cache_overflow),   cmocka_unit_test(test_real_mode_limit),    cmocka_unit_test(test_stop_request),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -55,6 +55,8 @@ struct sim_until {
     uint64_t events; // mask of EV_BIT(): at the boundary after one of these events
     uint64_t rip;    // before executing at this linear address (has_rip)
     bool has_rip;
+    const uint64_t *stops; // the same for each of these linear addresses; may be NULL
+    unsigned nstops;
     uint64_t max_cycles; // safety limit, relative: gives SIM_STOP_LIMIT
     uint64_t max_insns;  // safety limit, relative
 };
