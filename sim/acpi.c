@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "sim/dev_pci.h"
 #include "sim/multiboot.h"
 
 #define AREA    0x2000u
@@ -143,6 +144,22 @@ static void crs_irq(struct area *a, unsigned line)
     put(a, 0x22, 1);
     put(a, 1u << line, 2);
 }
+// A window that a bridge passes on: type 0 memory, 1 I/O, 2 bus numbers.
+static void crs_window(struct area *a, unsigned type, uint32_t lo, uint32_t hi)
+{
+    unsigned size = type == 0 ? 4 : 2;
+    put(a, type == 0 ? 0x87 : 0x88, 1);
+    put(a, 3 + 5 * size, 2);
+    put(a, type, 1);
+    put(a, 0x0c, 1);                              // minimum and maximum are fixed, decoded by the bridge
+    put(a, type == 0 ? 1 : type == 1 ? 3 : 0, 1); // read and write; all of the I/O range
+    put(a, 0, size);
+    put(a, lo, size);
+    put(a, hi, size);
+    put(a, 0, size);
+    put(a, hi - lo + 1, size);
+}
+
 static void isa_device(struct area *a, const char *name, const char *hid, unsigned uid, unsigned io, unsigned n, unsigned line)
 {
     unsigned dev = aml_begin(a, AML_DEVICE);
@@ -154,6 +171,40 @@ static void isa_device(struct area *a, const char *name, const char *hid, unsign
     crs_io(a, io, n);
     crs_irq(a, line);
     crs_end(a, c);
+    aml_end(a, dev);
+}
+
+// Which I/O APIC pin INTA# of each slot is wired to.
+static void pci_routes(struct area *a)
+{
+    aml_name(a, "_PRT");
+    unsigned all = aml_begin(a, AML_PACKAGE);
+    put(a, PCI_SLOTS - 1, 1);
+    for (unsigned slot = 1; slot < PCI_SLOTS; slot++) {
+        unsigned one = aml_begin(a, AML_PACKAGE);
+        put(a, 4, 1);
+        aml_integer(a, slot << 16 | 0xffff);
+        aml_integer(a, 0);
+        aml_integer(a, 0);
+        aml_integer(a, pci_line(slot));
+        aml_end(a, one);
+    }
+    aml_end(a, all);
+}
+
+static void pci_root(struct area *a)
+{
+    unsigned dev = aml_begin(a, AML_DEVICE);
+    bytes(a, "PCI0", 4);
+    aml_hid(a, "PNP0A03");
+    struct crs c = crs_begin(a);
+    crs_window(a, 2, 0, 0xff);
+    crs_io(a, 0xcf8, 8);
+    crs_window(a, 1, 0, 0xcf7);
+    crs_window(a, 1, 0xd00, 0xffff);
+    crs_window(a, 0, PCI_MEM_START, PCI_MEM_END - 1);
+    crs_end(a, c);
+    pci_routes(a);
     aml_end(a, dev);
 }
 
@@ -170,6 +221,7 @@ static void dsdt(struct area *a)
     aml_end(a, p);
     unsigned scope = aml_begin(a, AML_SCOPE);
     bytes(a, "\\_SB_", 5);
+    pci_root(a);
     isa_device(a, "COM1", "PNP0501", 1, 0x3f8, 8, 4);
     isa_device(a, "COM2", "PNP0501", 2, 0x2f8, 8, 3);
     isa_device(a, "RTC_", "PNP0B00", 1, 0x70, 2, 8);

@@ -42,9 +42,9 @@ int bus_create(struct sim_machine *m, struct sim_error *err)
     if (!m->bus)
         return sim_fail(err, SIM_INTERNAL, "machine: out of memory for the device bus");
     m->bus->next_deadline = m->bus->mmio_lo = UINT64_MAX;
-    if (dev_pc_attach(m, &m->bus->pc) < 0) {
+    if (dev_pc_attach(m, &m->bus->pc, err) < 0) {
         bus_destroy(m);
-        return sim_fail(err, SIM_INTERNAL, "machine: out of memory for the devices");
+        return -1;
     }
     return 0;
 }

@@ -2,17 +2,32 @@
 #include "sim/dev_pc.h"
 
 #include "sim/dev_lapic.h"
+#include "sim/dev_virtio.h"
+#include "sim/internal.h"
 
-int dev_pc_attach(struct sim_machine *m, struct dev_pc *pc)
+// On the PCI bus: the disk in slot 1 if there is one, the entropy source in slot 2.
+static int attach_pci(struct sim_machine *m, struct sim_error *err)
+{
+    struct dev *pci = dev_pci_attach(m);
+    if (pci && m->cfg.disk && !dev_virtio_blk_attach(m, pci, 1, err))
+        return -1;
+    return pci && dev_virtio_rng_attach(m, pci, 2) ? 0 : sim_fail(err, SIM_INTERNAL, "machine: out of memory for the PCI bus");
+}
+
+int dev_pc_attach(struct sim_machine *m, struct dev_pc *pc, struct sim_error *err)
 {
     pc->pic = dev_pic_attach(m);
     pc->serial = dev_uart_attach(m, 0x3f8, 4);
-    if (!pc->pic || !pc->serial || !(pc->lapic = dev_lapic_attach(m, pc->pic)) || !(pc->ioapic = dev_ioapic_attach(m, pc->lapic)))
+    pc->lapic = pc->pic ? dev_lapic_attach(m, pc->pic) : NULL;
+    pc->ioapic = pc->lapic ? dev_ioapic_attach(m, pc->lapic) : NULL;
+    if (!pc->ioapic || !pc->serial || !dev_pit_attach(m) || !dev_debug_attach(m) || !dev_uart_attach(m, 0x2f8, 3) ||
+        !dev_rtc_attach(m) || !dev_8042_attach(m) || !dev_acpi_attach(m))
+        return sim_fail(err, SIM_INTERNAL, "machine: out of memory for the devices");
+    if (attach_pci(m, err) < 0)
         return -1;
-    return dev_pit_attach(m) && dev_debug_attach(m) && dev_uart_attach(m, 0x2f8, 3) && dev_rtc_attach(m) && dev_8042_attach(m) &&
-                   dev_chipset_attach(m) && dev_acpi_attach(m)
-               ? 0
-               : -1;
+    if (!dev_chipset_attach(m)) // after PCI: its port CF9H lies in the middle of the other's CF8H
+        return sim_fail(err, SIM_INTERNAL, "machine: out of memory for the devices");
+    return 0;
 }
 
 uint64_t dev_hash_bytes(uint64_t h, const void *p, uint64_t n)

@@ -8,8 +8,8 @@
 struct dev_pc {
     struct dev *serial, *pic, *lapic, *ioapic;
 };
-// Attach all; 0, or -1 when out of memory.
-int dev_pc_attach(struct sim_machine *m, struct dev_pc *pc);
+// Attach all; -1 when out of memory, or when the disk image cannot be used.
+int dev_pc_attach(struct sim_machine *m, struct dev_pc *pc, struct sim_error *err);
 
 // Each attaches one device; NULL when out of memory.
 struct dev *dev_pic_attach(struct sim_machine *m); // dev_pic.c: 8259A pair, ports 20H, A0H, 4D0H

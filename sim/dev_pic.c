@@ -237,6 +237,7 @@ static void pic_reset(struct dev *d)
         p->c[i].icw_step = 1; // not initialised: no request until ICW1..
         p->c[i].imr = 0xff;
     }
+    p->c[1].elcr = 0x0c; // a firmware has made lines 10 and 11 those of PCI
 }
 
 static uint64_t pic_hash(const struct dev *d, uint64_t h)

@@ -13,7 +13,7 @@
 
 static struct sim_machine *m;
 
-static int set_up(void **state)
+static inline int set_up(void **state)
 {
     struct sim_error e;
     struct sim_config cfg = {.ram_bytes = 32 << 20};
