@@ -343,6 +343,27 @@ static void mode_switches(void **state)
     assert_int_equal(c->fault.rule, ISA_RULE_GP_CR4_VMXE);
 }
 
+// Data segments of an inner level become null on a return to an outer one. A register that held a null selector all along, made usable
+// by a VM entry, keeps its base: nested hypervisors return to programs that use FS that way.
+static void inner_segments(void **state)
+{
+    struct isa_cpu *c = &t->c;
+    st_init(t, ST_L64, 0);
+    c->seg[ISA_DS] = (struct isa_seg){.sel = 0x18, .base = 0x1000, .limit = 0xffffffff, .ar = 0xc093};
+    c->seg[ISA_ES] = (struct isa_seg){.sel = 0x1b, .base = 0x2000, .limit = 0xffffffff, .ar = 0xc0f3};
+    c->seg[ISA_FS] = (struct isa_seg){.sel = 0, .base = 0xf1a6380, .limit = 0xffffffff, .ar = 0xc093};
+    c->seg[ISA_GS] = (struct isa_seg){.sel = 0, .base = 0x4000, .ar = ISA_AR_UNUSABLE};
+    isa_seg_drop_inner(c, 3);
+    assert_int_equal(c->seg[ISA_DS].sel, 0);
+    assert_int_equal(c->seg[ISA_DS].base, 0);
+    assert_true(c->seg[ISA_DS].ar & ISA_AR_UNUSABLE);
+    assert_int_equal(c->seg[ISA_ES].sel, 0x1b);
+    assert_int_equal(c->seg[ISA_ES].base, 0x2000);
+    assert_true(c->seg[ISA_FS].ar & ISA_AR_UNUSABLE);
+    assert_int_equal(c->seg[ISA_FS].base, 0xf1a6380);
+    assert_int_equal(c->seg[ISA_GS].base, 0x4000);
+}
+
 static void pdptes(void **state)
 {
     struct isa_cpu *c = &t->c;
@@ -368,7 +389,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(direct_transfers), cmocka_unit_test(real_mode), cmocka_unit_test(call_gates),
         cmocka_unit_test(gate_checks),      cmocka_unit_test(returns),   cmocka_unit_test(fast_calls),
-        cmocka_unit_test(mode_switches),    cmocka_unit_test(pdptes),
+        cmocka_unit_test(mode_switches),    cmocka_unit_test(pdptes),    cmocka_unit_test(inner_segments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -256,8 +256,13 @@ void isa_seg_drop_inner(struct isa_cpu *c, unsigned cpl)
     static const uint8_t data[] = {ISA_ES, ISA_DS, ISA_FS, ISA_GS};
     for (unsigned k = 0; k < sizeof data; k++) {
         struct isa_seg *s = &c->seg[data[k]];
-        if (!(s->ar & ISA_AR_UNUSABLE) && isa_dpl(s) < cpl && !isa_seg_conforming(s))
-            *s = isa_seg_null(0);
+        if ((s->ar & ISA_AR_UNUSABLE) || isa_dpl(s) >= cpl || isa_seg_conforming(s))
+            continue;
+        // A null selector can be in a usable register (a VM entry loads any access rights). What makes it unusable here is the check of
+        // its DPL, not a load of the null selector, so its base survives: for FS and GS in 64-bit mode that is thread-local storage.
+        uint64_t base = s->sel & ~3u ? 0 : s->base;
+        *s = isa_seg_null(0);
+        s->base = base;
     }
 }
 
