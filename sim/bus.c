@@ -272,6 +272,10 @@ void dev_irq(struct dev *d, unsigned line, bool level)
 {
     struct sim_machine *m = d->m;
     const struct dev_pc *pc = &m->bus->pc;
+    if (line >= 16) { // the upper pins of the I/O APIC
+        dev_ioapic_line(pc->ioapic, line, level);
+        return;
+    }
     bool changed = dev_pic_line(pc->pic, line, level);
     if (changed && pc->ioapic && line != 2)
         dev_ioapic_line(pc->ioapic, line ? line : 2, level);

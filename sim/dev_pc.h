@@ -21,6 +21,7 @@ struct dev *dev_rtc_attach(struct sim_machine *m);     // dev_rtc.c: clock and C
 struct dev *dev_8042_attach(struct sim_machine *m);    // dev_8042.c: keyboard controller, 60H, 64H
 struct dev *dev_chipset_attach(struct sim_machine *m); // dev_chipset.c: 80H, 92H, CF9H
 struct dev *dev_acpi_attach(struct sim_machine *m);    // dev_acpi.c: PM1 registers and timer, 600H
+struct dev *dev_testdev_attach(struct sim_machine *m); // dev_testdev.c: what test images of QEMU expect
 
 // INTR of the 8259 pair reaches the processor, or a local APIC keeps it out.
 void dev_pic_gate(struct dev *pic, bool open);

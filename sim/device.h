@@ -33,7 +33,7 @@ uint64_t dev_now(const struct dev *d);                       // current cycle; e
 uint64_t dev_hz(const struct dev *d);                        // cycles per second of the profile
 uint64_t dev_ns_to_cycles(const struct dev *d, uint64_t ns); // by the profile's frequency
 
-// ISA interrupt lines 0..15 (sim/dev_pic.c routes them).
+// Interrupt lines: 0..15 go to the 8259 pair and the I/O APIC (0 to its pin 2), 16..23 to the I/O APIC only.
 void dev_irq(struct dev *d, unsigned line, bool level);
 // The processor's interrupt input, driven by the interrupt controllers: the engine asks at instruction boundaries.
 struct dev_intc {
