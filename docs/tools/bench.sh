@@ -73,7 +73,9 @@ json=""
 for p in $programs; do
     n=$("$ringside" run --ram 256M --json $guests/$p.bin 2>&1 | sed -n 's/.*(\([0-9]*\) instructions.*/\1/p' | tail -1)
     a=$(mips ringside $p "$n") b=$(mips bochs $p "$n") q=$(mips qemu $p "$n")
-    ratio=$(awk -v a="$a" -v b="$b" 'BEGIN {if (a == "null" || b == "null") print "-"; else printf "%.1f x\n", a / b}')
+    ratio=-
+    [ -n "$bochs" ] && ratio=$(awk -v a="$(median <$dir/ringside.$p)" -v az="$(median <$dir/ringside.nothing)" -v b="$(median <$dir/bochs.$p)" \
+        -v bz="$(median <$dir/bochs.nothing)" 'BEGIN {if (a - az <= 0) print "-"; else printf "%.1f x\n", (b - bz) / (a - az)}')
     printf '%-10s %12s %10s %10s %10s %14s\n' $p "$n" "$a" "$b" "$q" "$ratio"
     json="$json${json:+,}{\"name\":\"$p\",\"instructions\":$n,\"functional_mips\":null,\"fast_mips\":$a,\"bochs_mips\":$b,\"qemu_mips\":$q}"
 done
