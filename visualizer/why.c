@@ -149,7 +149,8 @@ static void why_entry(FILE *f, struct vz *v, const struct ev *e)
     if (!v->has_report)
         return;
     if (r->outcome == VMX_ENTRY_FAIL_EXIT)
-        fprintf(f, "  hardware would say only: exit reason %u (8%07xh), qualification %llx\n", r->error, r->error, (ull)r->qualification);
+        fprintf(f, "  hardware would say only: exit reason %u (8%07xh), qualification %llx\n", r->error, r->error,
+                (ull)r->qualification);
     else if (r->outcome == VMX_ENTRY_FAIL_VALID)
         fprintf(f, "  hardware would say only: VM-instruction error %u\n", r->error);
     else
