@@ -217,6 +217,7 @@ const struct vmx_check vmx_check[] = {
 #undef K
 };
 const unsigned vmx_ncheck = sizeof vmx_check / sizeof *vmx_check;
+_Static_assert(sizeof vmx_check / sizeof *vmx_check <= VMX_MAX_CHECKS, "struct vmx_passed has room for all rows");
 
 const struct vmx_check *vmx_check_of(const char *id)
 {
@@ -226,7 +227,7 @@ const struct vmx_check *vmx_check_of(const char *id)
     return NULL;
 }
 
-static void view_init(struct vmx_view *w, struct isa_cpu *c, const struct vmx_cpu *v)
+void vmx_view_init(struct vmx_view *w, struct isa_cpu *c, const struct vmx_cpu *v)
 {
     memset(w, 0, sizeof *w);
     w->f = v->vmcs.f;
@@ -281,7 +282,7 @@ static void add_failure(struct vmx_entry_report *r, const struct vmx_check *k, c
     f->has_suggestion = suggest(k, w, &f->suggestion);
 }
 
-static bool run_row(struct vmx_view *w, const struct vmx_check *k, struct vmx_entry_report *r)
+bool vmx_run_row(struct vmx_view *w, const struct vmx_check *k, struct vmx_entry_report *r)
 {
     bool applied = false;
     for (w->n = 0; w->n < k->instances; w->n++) {
@@ -301,14 +302,18 @@ static bool run_row(struct vmx_view *w, const struct vmx_check *k, struct vmx_en
 bool vmx_run_check(struct isa_cpu *c, const struct vmx_cpu *v, const struct vmx_check *k, struct vmx_entry_report *r)
 {
     struct vmx_view w;
-    view_init(&w, c, v);
-    return run_row(&w, k, r);
+    vmx_view_init(&w, c, v);
+    return vmx_run_row(&w, k, r);
 }
 
-void vmx_run_checks(struct isa_cpu *c, const struct vmx_cpu *v, struct vmx_entry_report *r)
+void vmx_run_checks(struct isa_cpu *c, const struct vmx_cpu *v, bool *applied, struct vmx_entry_report *r)
 {
     struct vmx_view w;
-    view_init(&w, c, v);
-    for (unsigned n = 0; n < vmx_ncheck; n++)
-        run_row(&w, &vmx_check[n], r);
+    vmx_view_init(&w, c, v);
+    r->n = r->checks = 0;
+    for (unsigned n = 0; n < vmx_ncheck; n++) {
+        bool did = vmx_run_row(&w, &vmx_check[n], r);
+        if (applied)
+            applied[n] = did;
+    }
 }

@@ -40,7 +40,13 @@ const struct vmx_check *vmx_check_of(const char *id);
 
 // Apply one row to the current VMCS of v, and append its failures to r; returns whether it applied.
 bool vmx_run_check(struct isa_cpu *c, const struct vmx_cpu *v, const struct vmx_check *k, struct vmx_entry_report *r);
-// Every row, in the order of the table.
-void vmx_run_checks(struct isa_cpu *c, const struct vmx_cpu *v, struct vmx_entry_report *r);
+// Every row, in the order of the table. applied (NULL, or vmx_ncheck of them): which rows did.
+void vmx_run_checks(struct isa_cpu *c, const struct vmx_cpu *v, bool *applied, struct vmx_entry_report *r);
+// The same result, quickly if little changed since the entry that p remembers; p is updated. Returns whether the short way was taken.
+bool vmx_recheck(struct isa_cpu *c, const struct vmx_cpu *v, struct vmx_passed *p, struct vmx_entry_report *r);
+
+// Parts of these: the view of the current VMCS, and one row.
+void vmx_view_init(struct vmx_view *w, struct isa_cpu *c, const struct vmx_cpu *v);
+bool vmx_run_row(struct vmx_view *w, const struct vmx_check *k, struct vmx_entry_report *r);
 
 #endif

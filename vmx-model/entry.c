@@ -50,8 +50,7 @@ static void conclude(struct vmx_entry_report *r)
 
 void vmx_check_entry(struct isa_cpu *c, const struct vmx_cpu *v, struct vmx_entry_report *r)
 {
-    r->n = r->checks = 0;
-    vmx_run_checks(c, v, r);
+    vmx_run_checks(c, v, NULL, r);
     conclude(r);
 }
 
@@ -82,7 +81,8 @@ int vmx_enter(struct isa_cpu *c, struct vmx_cpu *v, bool launch, struct vmx_done
     struct vmx_entry_report *r = &v->report;
     done->action = VMX_ACT_ENTER;
     v->has_report = true;
-    vmx_check_entry(c, v, r);
+    vmx_recheck(c, v, &v->passed, r);
+    conclude(r);
     if (r->outcome == VMX_ENTRY_FAIL_VALID)
         return ISA_R_NEXT;
     if (r->outcome == VMX_ENTRY_FAIL_EXIT)

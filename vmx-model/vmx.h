@@ -45,6 +45,18 @@ struct vmx_entry_report {
     uint64_t cycle, rip; // where
 };
 
+// The last VM entry of which every check passed (vmx-model/recheck.c): what its checks saw, and the rows by field.
+#define VMX_MAX_CHECKS 160
+struct vmx_passed {
+    bool valid, indexed;
+    bool host_long;  // the host was in IA-32e mode
+    unsigned checks; // rows that applied
+    uint64_t vmcs_ptr;
+    uint64_t f[VMCS_NFIELD];
+    bool applied[VMX_MAX_CHECKS];
+    uint8_t first[VMCS_NFIELD], next[256], row[256]; // lists; node 0 ends them
+};
+
 // A VM exit being taken ("plain record"). Field meanings as the VM-exit information fields.
 struct vmx_exit {
     uint32_t reason; // basic exit reason; bit 31 for entry failures
@@ -65,6 +77,7 @@ struct vmx_cpu {
     struct vmx_exit exit;         // the exit being taken, or the last one taken
     struct vmx_entry_report report;
     bool has_report;
+    struct vmx_passed passed;
     bool mtf_pending;        // monitor trap flag: exit at the next instruction boundary
     uint64_t entry_cycle;    // when non-root operation was entered
     uint64_t timer_deadline; // when the VMX-preemption timer reaches 0; UINT64_MAX: it does not run

@@ -1,0 +1,133 @@
+// vmx-model/recheck.c: the checks of a VM entry that differs little from the last one that passed.
+//
+// EXACT      A row's result follows from the field (or fields) it is applied to, from what other_rows() says of the fields that rows of
+//            other fields read, from the mode of the host, from the current-VMCS pointer, and, for the rows of two fields, from memory.
+//            Rows of which nothing of that changed since they passed pass again. If one fails, all rows run, so the report
+//            is that of vmx_run_checks(). vmx-model/recheck_test.c compares the two under random changes.
+#include <string.h>
+
+#include "isa/cr.h"
+#include "vmx-model/checks.h"
+#include "vmx-model/internal.h"
+
+_Static_assert(VMCS_NFIELD < 256, "fields are listed as bytes");
+
+// Fields whose rows read memory.
+static const uint8_t reads_memory[] = {VF_GUEST_CR3, VF_VMCS_LINK_POINTER};
+
+// Rows of these fields read the field before them as well. Their ends are 0: that field has no such rows.
+static const struct {
+    uint8_t field, also[6];
+} readers[] = {
+    {VF_GUEST_RFLAGS, {VF_GUEST_INTERRUPTIBILITY_INFO, VF_GUEST_PENDING_DBG_EXCEPTIONS}},
+    {VF_GUEST_INTERRUPTIBILITY_INFO, {VF_GUEST_ACTIVITY_STATE, VF_GUEST_PENDING_DBG_EXCEPTIONS}},
+    {VF_GUEST_ACTIVITY_STATE, {VF_GUEST_PENDING_DBG_EXCEPTIONS}},
+    {VF_VM_ENTRY_INTR_INFO_FIELD,
+     {VF_VM_ENTRY_EXCEPTION_ERROR_CODE, VF_VM_ENTRY_INSTRUCTION_LEN, VF_GUEST_RFLAGS, VF_GUEST_ACTIVITY_STATE,
+      VF_GUEST_INTERRUPTIBILITY_INFO}},
+};
+
+// The bits of a field that rows of too many other fields read: if one of them changes, all rows run.
+static uint64_t other_rows(unsigned f)
+{
+    bool segment = (f >= VF_GUEST_ES_SELECTOR && f <= VF_GUEST_TR_SELECTOR) || (f >= VF_GUEST_ES_LIMIT && f <= VF_GUEST_TR_LIMIT) ||
+                   (f >= VF_GUEST_ES_AR_BYTES && f <= VF_GUEST_TR_AR_BYTES);
+    if (segment)
+        return UINT64_MAX;
+    switch (f) {
+    case VF_PIN_BASED_VM_EXEC_CONTROL:
+    case VF_CPU_BASED_VM_EXEC_CONTROL:
+    case VF_SECONDARY_VM_EXEC_CONTROL:
+    case VF_VM_EXIT_CONTROLS:
+    case VF_VM_ENTRY_CONTROLS:
+    case VF_VM_EXIT_MSR_STORE_COUNT:
+    case VF_VM_EXIT_MSR_LOAD_COUNT:
+    case VF_VM_ENTRY_MSR_LOAD_COUNT:
+    case VF_GUEST_CR0:
+    case VF_GUEST_CR4:
+    case VF_GUEST_IA32_DEBUGCTL: return UINT64_MAX;
+    case VF_GUEST_RFLAGS: return ISA_FL_VM;
+    default: return 0;
+    }
+}
+
+// --- the rows of each field, as lists
+
+static void index_rows(struct vmx_passed *p)
+{
+    unsigned node = 0;
+    for (unsigned n = 0; n < vmx_ncheck; n++)
+        for (unsigned k = 0; k < vmx_check[n].instances; k++) {
+            unsigned f = vmx_check[n].info.field + k;
+            p->row[++node] = (uint8_t)n;
+            p->next[node] = p->first[f];
+            p->first[f] = (uint8_t)node;
+        }
+    p->indexed = true;
+}
+
+static void recheck_field(struct vmx_view *w, struct vmx_passed *p, unsigned f, struct vmx_entry_report *r)
+{
+    for (unsigned node = p->first[f]; node; node = p->next[node]) {
+        bool *applied = &p->applied[p->row[node]];
+        r->checks -= *applied;
+        *applied = vmx_run_row(w, &vmx_check[p->row[node]], r);
+    }
+}
+
+static void recheck_changed(struct vmx_view *w, struct vmx_passed *p, unsigned f, struct vmx_entry_report *r)
+{
+    recheck_field(w, p, f, r);
+    for (unsigned k = 0; k < sizeof readers / sizeof *readers; k++)
+        for (unsigned n = 0; readers[k].field == f && readers[k].also[n]; n++)
+            recheck_field(w, p, readers[k].also[n], r);
+}
+
+// The rows that may have changed their result since all passed. False: too much has changed, or a row fails.
+static bool recheck(struct isa_cpu *c, const struct vmx_cpu *v, struct vmx_passed *p, struct vmx_entry_report *r)
+{
+    enum { BATCH = 8 };
+    struct vmx_view w;
+    if (!p->valid || p->host_long != isa_long(c) || p->vmcs_ptr != v->vmcs_ptr)
+        return false;
+    vmx_view_init(&w, c, v);
+    r->n = 0;
+    r->checks = p->checks;
+    for (unsigned from = 0; from < VMCS_NFIELD; from += BATCH) {
+        unsigned n = VMCS_NFIELD - from < BATCH ? VMCS_NFIELD - from : BATCH;
+        if (n == BATCH && !memcmp(p->f + from, v->vmcs.f + from, BATCH * sizeof *p->f))
+            continue;
+        for (unsigned f = from; f < from + n; f++) {
+            uint64_t changed = p->f[f] ^ v->vmcs.f[f];
+            if (changed & other_rows(f))
+                return false;
+            if (changed)
+                recheck_changed(&w, p, f, r);
+            p->f[f] = v->vmcs.f[f];
+        }
+    }
+    for (unsigned k = 0; k < sizeof reads_memory; k++)
+        recheck_field(&w, p, reads_memory[k], r);
+    p->checks = r->checks;
+    return !r->n;
+}
+
+static void remember(struct isa_cpu *c, const struct vmx_cpu *v, struct vmx_passed *p, const struct vmx_entry_report *r)
+{
+    p->valid = !r->n;
+    p->host_long = isa_long(c);
+    p->vmcs_ptr = v->vmcs_ptr;
+    p->checks = r->checks;
+    memcpy(p->f, v->vmcs.f, sizeof p->f);
+}
+
+bool vmx_recheck(struct isa_cpu *c, const struct vmx_cpu *v, struct vmx_passed *p, struct vmx_entry_report *r)
+{
+    if (!p->indexed)
+        index_rows(p);
+    if (recheck(c, v, p, r))
+        return true;
+    vmx_run_checks(c, v, p->applied, r);
+    remember(c, v, p, r);
+    return false;
+}
