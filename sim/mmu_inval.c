@@ -98,8 +98,7 @@ void mmu_inval(struct isa_cpu *isa, enum isa_inval kind, uint64_t a, uint64_t b,
 void mmu_vm_transition(struct sim_cpu *c, bool entry)
 {
     const uint64_t *f = c->vmx.vmcs.f;
-    c->mmu.valid = false;
-    mmu_context(c);
+    mmu_context(c); // root or non-root has changed, so all is computed anew
     bool vpid = (f[VF_CPU_BASED_VM_EXEC_CONTROL] >> 31 & 1) && (f[VF_SECONDARY_VM_EXEC_CONTROL] >> 5 & 1);
     if (vpid)
         return;

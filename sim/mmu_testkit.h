@@ -182,6 +182,7 @@ static inline void kit_nonroot(struct kit *k, uint64_t eptp, uint16_t vpid)
     k->c->vmx.vmcs_ptr = 0x1000;
     k->c->isa.vmx = ISA_VMX_NONROOT;
     isa_update_mode(&k->c->isa);
+    k->c->mmu.valid = false; // tests enter again with other controls, without an exit in between
     mmu_vm_transition(k->c, true);
 }
 static inline void kit_root(struct kit *k)

@@ -91,8 +91,10 @@ int vmx_enter(struct isa_cpu *c, struct vmx_cpu *v, bool launch, struct vmx_done
     // without EPT the PDPTEs come from memory; they were checked
     if (!(vmx_proc2(v) & VMX_PROC2_ENABLE_EPT))
         vmx_load_pdptes(c);
-    isa_update_mode(c);
-    unsigned bad = vmx_msr_load(c, v, vmx_get(v, VF_VM_ENTRY_MSR_LOAD_ADDR), vmx_get(v, VF_VM_ENTRY_MSR_LOAD_COUNT));
+    uint64_t msrs = vmx_get(v, VF_VM_ENTRY_MSR_LOAD_COUNT);
+    if (msrs) // what may be written depends on the mode
+        isa_update_mode(c);
+    unsigned bad = vmx_msr_load(c, v, vmx_get(v, VF_VM_ENTRY_MSR_LOAD_ADDR), msrs);
     if (bad)
         return fail_late(c, v, VMX_R_ENTRY_MSR_LOADING, bad);
     v->vmcs.launched = true;

@@ -82,9 +82,11 @@ static bool enter_root(struct isa_cpu *c, struct vmx_cpu *v)
     isa_update_mode(c);
     if (!vmx_load_pdptes(c))
         return abort_with(c, v, VMX_ABORT_PDPTE);
-    if (vmx_msr_load(c, v, vmx_get(v, VF_VM_EXIT_MSR_LOAD_ADDR), vmx_get(v, VF_VM_EXIT_MSR_LOAD_COUNT)))
+    uint64_t msrs = vmx_get(v, VF_VM_EXIT_MSR_LOAD_COUNT);
+    if (vmx_msr_load(c, v, vmx_get(v, VF_VM_EXIT_MSR_LOAD_ADDR), msrs))
         return abort_with(c, v, VMX_ABORT_LOAD_MSR);
-    isa_update_mode(c);
+    if (msrs)
+        isa_update_mode(c);
     c->attention = 1; // pending interrupts of the host
     return !(x & VMX_EXIT_HOST_ADDRESS_SPACE_SIZE) || isa_long(c);
 }

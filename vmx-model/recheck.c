@@ -1,9 +1,9 @@
 // vmx-model/recheck.c: the checks of a VM entry that differs little from the last one that passed.
 //
-// EXACT      A row's result follows from the field (or fields) it is applied to, from what other_rows() says of the fields that rows of
-//            other fields read, from the mode of the host, from the current-VMCS pointer, and, for the rows of two fields, from memory.
-//            Rows of which nothing of that changed since they passed pass again. If one fails, all rows run, so the report
-//            is that of vmx_run_checks(). vmx-model/recheck_test.c compares the two under random changes.
+// EXACT      A row's result follows from the field (or fields) it is applied to, from what other_rows() and readers[] say of the fields
+//            that rows of other fields read, from the mode of the host, and, for the rows of two fields, from memory and the
+//            current-VMCS pointer: those always run. Rows of which nothing changed since they passed pass again. If one fails, all rows
+//            run, so the report is that of vmx_run_checks(). vmx-model/recheck_test.c compares the two under random changes.
 #include <string.h>
 
 #include "isa/cr.h"
@@ -12,7 +12,7 @@
 
 _Static_assert(VMCS_NFIELD < 256, "fields are listed as bytes");
 
-// Fields whose rows read memory.
+// Fields whose rows read memory, or the current-VMCS pointer.
 static const uint8_t reads_memory[] = {VF_GUEST_CR3, VF_VMCS_LINK_POINTER};
 
 // Rows of these fields read the field before them as well. Their ends are 0: that field has no such rows.
@@ -88,7 +88,7 @@ static bool recheck(struct isa_cpu *c, const struct vmx_cpu *v, struct vmx_passe
 {
     enum { BATCH = 8 };
     struct vmx_view w;
-    if (!p->valid || p->host_long != isa_long(c) || p->vmcs_ptr != v->vmcs_ptr)
+    if (!p->valid || p->host_long != isa_long(c))
         return false;
     vmx_view_init(&w, c, v);
     r->n = 0;
@@ -99,11 +99,12 @@ static bool recheck(struct isa_cpu *c, const struct vmx_cpu *v, struct vmx_passe
             continue;
         for (unsigned f = from; f < from + n; f++) {
             uint64_t changed = p->f[f] ^ v->vmcs.f[f];
+            if (!changed)
+                continue;
             if (changed & other_rows(f))
                 return false;
-            if (changed)
-                recheck_changed(&w, p, f, r);
             p->f[f] = v->vmcs.f[f];
+            recheck_changed(&w, p, f, r);
         }
     }
     for (unsigned k = 0; k < sizeof reads_memory; k++)
@@ -116,7 +117,6 @@ static void remember(struct isa_cpu *c, const struct vmx_cpu *v, struct vmx_pass
 {
     p->valid = !r->n;
     p->host_long = isa_long(c);
-    p->vmcs_ptr = v->vmcs_ptr;
     p->checks = r->checks;
     memcpy(p->f, v->vmcs.f, sizeof p->f);
 }

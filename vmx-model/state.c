@@ -196,10 +196,11 @@ void vmx_load_host(struct isa_cpu *c, struct vmx_cpu *v)
 
 bool vmx_load_pdptes(struct isa_cpu *c)
 {
-    // PDPTE bits that must be 0 in a present entry: 2..1, 8..5 and what lies beyond the physical-address width.
-    uint64_t reserved = 0x1e6 | ~((1ull << isa_maxphyaddr(c)) - 1), e[4] = {0};
+    uint64_t e[4] = {0};
     if (!isa_pae_paging(c))
         return true;
+    // PDPTE bits that must be 0 in a present entry: 2..1, 8..5 and what lies beyond the physical-address width.
+    uint64_t reserved = 0x1e6 | ~((1ull << isa_maxphyaddr(c)) - 1);
     for (unsigned n = 0; n < 4; n++) {
         vmx_phys_read(c, (c->cr3 & 0xffffffe0) + 8 * n, &e[n], 8);
         if ((e[n] & 1) && (e[n] & reserved))

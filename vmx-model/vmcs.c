@@ -86,18 +86,6 @@ const char *vmcs_nearest_name(const char *name)
     return vmcs_field_info[at].name;
 }
 
-unsigned vmcs_bits(enum vmcs_field f)
-{
-    static const uint8_t bits[] = {[VMCS_W16] = 16, [VMCS_W64] = 64, [VMCS_W32] = 32, [VMCS_WNAT] = 64};
-    return bits[vmcs_field_info[f].width];
-}
-
-void vmcs_put(struct vmcs *v, enum vmcs_field f, uint64_t val)
-{
-    unsigned bits = vmcs_bits(f);
-    v->f[f] = bits == 64 ? val : val & ((1ull << bits) - 1);
-}
-
 void vmcs_write(struct vmcs *v, enum vmcs_field f, uint64_t val, uint64_t cycle, uint64_t rip)
 {
     vmcs_put(v, f, val);

@@ -63,9 +63,24 @@ static inline unsigned vmcs_image_offset(enum vmcs_field f) { return VMCS_OFF_FI
 void vmcs_to_image(const struct vmcs *v, uint8_t image[VMCS_REGION_SIZE]);
 void vmcs_from_image(struct vmcs *v, const uint8_t image[VMCS_REGION_SIZE]);
 
+// Bits a field has: 16, 32 or 64. A table in the header, so that constant fields need none at run time: transitions put dozens.
+static inline unsigned vmcs_bits(enum vmcs_field f)
+{
+    static const uint8_t of_width[] = {[VMCS_W16] = 16, [VMCS_W64] = 64, [VMCS_W32] = 32, [VMCS_WNAT] = 64};
+    static const uint8_t width_of[VMCS_NFIELD] = {
+#define V(name, encoding, width, type, group, cap, text) width,
+#include "vmx-model/vmcs_fields.def"
+#undef V
+    };
+    return of_width[width_of[f]];
+}
 // Raw field access; put cuts the value to the field's width. Natural-width fields are 64 bits wide here.
 static inline uint64_t vmcs_get(const struct vmcs *v, enum vmcs_field f) { return v->f[f]; }
-void vmcs_put(struct vmcs *v, enum vmcs_field f, uint64_t val);
+static inline void vmcs_put(struct vmcs *v, enum vmcs_field f, uint64_t val)
+{
+    unsigned bits = vmcs_bits(f);
+    v->f[f] = bits == 64 ? val : val & ((1ull << bits) - 1);
+}
 // Software's write (VMWRITE, or a scenario): put, and remember who did it for explanations.
 void vmcs_write(struct vmcs *v, enum vmcs_field f, uint64_t val, uint64_t cycle, uint64_t rip);
 static inline bool vmcs_changed(const struct vmcs *v, enum vmcs_field f) { return v->changed[f / 64] >> (f % 64) & 1; }
@@ -79,8 +94,6 @@ int vmcs_by_encoding(uint32_t encoding);
 int vmcs_by_name(const char *name);
 // Nearest existing name to a misspelt one, for error messages.
 const char *vmcs_nearest_name(const char *name);
-// Bits a field has: 16, 32 or 64.
-unsigned vmcs_bits(enum vmcs_field f);
 static inline bool vmcs_read_only(enum vmcs_field f) { return vmcs_field_info[f].type == VMCS_INFO; }
 
 #endif

@@ -51,7 +51,6 @@ struct vmx_passed {
     bool valid, indexed;
     bool host_long;  // the host was in IA-32e mode
     unsigned checks; // rows that applied
-    uint64_t vmcs_ptr;
     uint64_t f[VMCS_NFIELD];
     bool applied[VMX_MAX_CHECKS];
     uint8_t first[VMCS_NFIELD], next[256], row[256]; // lists; node 0 ends them
