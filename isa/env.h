@@ -99,6 +99,10 @@ struct isa_env {
     int (*vmx)(struct isa_cpu *c, const struct isa_insn *i);
     // Charge dynamic cycles by name of a cost class (isa/costs.def): segment load, exception delivery, task switch ...
     void (*charge)(struct isa_cpu *c, unsigned cost_class);
+    // MONITOR armed the line around a linear address; MWAIT waits for a store to it, or for anything else that the machine chooses. May be
+    // NULL: MWAIT returns at once, which is within its definition.
+    void (*monitor)(struct isa_cpu *c, uint64_t la);
+    void (*mwait)(struct isa_cpu *c);
     // Tell observers; no-ops while nobody listens. Rare events only.
     void (*on_event)(struct isa_cpu *c, const struct isa_event *e); // an event was delivered (vector through the IDT)
     void (*on_cr)(struct isa_cpu *c, unsigned cr, uint64_t old, uint64_t now);

@@ -1,6 +1,6 @@
 // isa/sys_misc.c: time stamps, CPUID, random numbers, HLT, caches and TLBs, FS and GS bases, and the rest.
-#include "isa/mem.h"
 #include "isa/fpu.h"
+#include "isa/mem.h"
 #include "isa/sysop.h"
 
 static void set_edx_eax(struct isa_cpu *c, uint64_t v)
@@ -103,15 +103,36 @@ ISA_SYSOP(monitor)
 {
     if (c->cpl)
         return isa_ud(c, ISA_RULE_UD_MODE);
-    return isa_icpt(c, i, ISA_ICPT_MONITOR, 0, NULL);
+    int r = isa_icpt(c, i, ISA_ICPT_MONITOR, 0, NULL);
+    if (r)
+        return r;
+    if ((uint32_t)c->gpr[ISA_RCX]) // no extensions are defined
+        return isa_gp0(c, ISA_RULE_GP_MONITOR_HINT);
+    uint64_t la = c->gpr[ISA_RAX];
+    la = i->asz == 8 ? la : i->asz == 4 ? (uint32_t)la : (uint16_t)la;
+    if (c->mode != ISA_LONG64 && (r = isa_seg_la(c, ISA_DS, la, 1, ISA_ACC_R, &la)))
+        return r;
+    struct isa_loaded line = isa_ld_v(c, la, 1, ISA_ACC_R); // MONITOR counts as a load
+    if (line.r)
+        return line.r;
+    if (c->env->monitor)
+        c->env->monitor(c, la);
+    return 0;
 }
 
-// The monitored line may be written at any time, so returning at once is within the definition.
 ISA_SYSOP(mwait)
 {
     if (c->cpl)
         return isa_ud(c, ISA_RULE_UD_MODE);
-    return isa_icpt(c, i, ISA_ICPT_MWAIT, 0, NULL);
+    int r = isa_icpt(c, i, ISA_ICPT_MWAIT, 0, NULL);
+    if (r)
+        return r;
+    if ((uint32_t)c->gpr[ISA_RCX]) // CPUID leaf 5 reports no extensions
+        return isa_gp0(c, ISA_RULE_GP_MONITOR_HINT);
+    if (c->env->mwait)
+        c->env->mwait(c);
+    c->attention = 1;
+    return 0;
 }
 
 ISA_SYSOP(wait)

@@ -1,5 +1,7 @@
 // sim/env.c: the table of functions through which instructions reach the machine (isa/env.h). Memory is sim/mmu.c, VMX sim/vmx_glue.c,
 // ports sim/bus.c; here are the table itself, the clock, random numbers, and the translation of isa/'s notices into events.
+#include <string.h>
+
 #include "sim/engine.h"
 
 static int env_in(struct isa_cpu *c, uint16_t port, unsigned size, uint32_t *val)
@@ -37,9 +39,33 @@ static int env_vmx(struct isa_cpu *c, const struct isa_insn *i)
 
 static void env_charge(struct isa_cpu *c, unsigned cost_class) { engine_charge(c, sim_cpu_of(c)->m->profile->cost[cost_class]); }
 
+// MONITOR and MWAIT. On one processor only devices and the processor's own stores change the line: what it holds is kept and compared, and MWAIT
+// waits for the next device deadline, where it returns whether or not an interrupt came. An event delivered in between disarms, for its
+// handler may have stored to the line.
+static void env_monitor(struct isa_cpu *c, uint64_t la)
+{
+    struct sim_cpu *cpu = sim_cpu_of(c);
+    cpu->monitor.la = la & ~63ull;
+    cpu->monitor.armed = sim_peek(cpu->m, cpu->n, SIM_LINEAR, cpu->monitor.la, cpu->monitor.line, 64) == 64;
+}
+
+static void env_mwait(struct isa_cpu *c)
+{
+    struct sim_cpu *cpu = sim_cpu_of(c);
+    uint8_t line[64];
+    bool armed = cpu->monitor.armed;
+    uint64_t next = bus_next_deadline(cpu->m), now = engine_now(c);
+    cpu->monitor.armed = false;
+    if (!armed || next == UINT64_MAX || next <= now || cpu->nmi || bus_irq_pending(cpu->m) ||
+        sim_peek(cpu->m, cpu->n, SIM_LINEAR, cpu->monitor.la, line, 64) != 64 || memcmp(line, cpu->monitor.line, 64))
+        return;
+    engine_charge(c, next - now);
+}
+
 static void env_on_event(struct isa_cpu *c, const struct isa_event *e)
 {
     struct sim_cpu *cpu = sim_cpu_of(c);
+    cpu->monitor.armed = false;
     cpu->eng->delivered = true;
     cpu->stat[e->type == ISA_EV_EXTINT ? SIM_STAT_INTERRUPTS : SIM_STAT_EXCEPTIONS]++;
     if (!ev_wanted(cpu->m, EV_EXCEPTION))
@@ -130,6 +156,8 @@ const struct isa_env sim_env = {
     .intercept_triple = glue_intercept_triple,
     .vmx = env_vmx,
     .charge = env_charge,
+    .monitor = env_monitor,
+    .mwait = env_mwait,
     .on_event = env_on_event,
     .on_cr = env_on_cr,
     .on_msr = env_on_msr,

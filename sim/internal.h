@@ -25,6 +25,11 @@ struct sim_cpu {
     struct sim_machine *m;
     unsigned n;
     bool nmi; // a non-maskable interrupt waits
+    struct {  // what MONITOR watches: the line and what it held
+        bool armed;
+        uint64_t la;
+        uint8_t line[64];
+    } monitor;
     struct tlb *tlb;
     struct mmu_state mmu;
     uint64_t stat[SIM_NSTAT];

@@ -112,7 +112,7 @@ void sim_reset(struct sim_machine *m)
         *cpu->eng = (struct engine_cpu){.until = &none};
         for (unsigned s = 0; s < SIM_NSTAT; s++)
             cpu->stat[s] = 0;
-        cpu->nmi = false;
+        cpu->nmi = cpu->monitor.armed = false;
         vmx_init(&cpu->vmx, &m->profile->vmx, m->profile->maxphyaddr);
         isa_reset(&cpu->isa);
         mmu_reset(cpu);
