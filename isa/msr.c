@@ -6,7 +6,7 @@
 
 #include "isa/cr.h"
 
-enum kind { RW, KEEP, CANON, CONST, NULLED, FN };
+enum kind { RW, KEEP, CANON, CONST, HELD, FN };
 struct row {
     uint32_t addr;
     uint16_t field; // offset in struct isa_cpu
@@ -64,10 +64,8 @@ bool isa_rdmsr(struct isa_cpu *c, uint32_t msr, uint64_t *val, enum isa_rule *ru
     if (!m) {
         if (held(msr) || !c->env->rdmsr(c, msr, val))
             return false;
-    } else if (m->kind == CONST) {
+    } else if (m->kind == CONST || m->kind == HELD) {
         *val = m->mask;
-    } else if (m->kind == NULLED) {
-        *val = 0;
     } else if (msr == ISA_MSR_TSC) {
         *val = c->env->tsc(c, now(c));
     } else {
@@ -150,7 +148,7 @@ static bool write_row(struct isa_cpu *c, const struct row *m, uint64_t v, enum i
     *rule = ISA_RULE_GP_MSR_VALUE;
     switch (m->kind) {
     case CONST: *rule = ISA_RULE_GP_MSR_READONLY; return false;
-    case NULLED: return true;
+    case HELD: return true;
     case FN: return write_fn(c, m->addr, v, rule);
     case CANON:
         *rule = ISA_RULE_GP_MSR_CANONICAL;

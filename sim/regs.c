@@ -30,7 +30,7 @@ static const struct reg regs[] = {
 #define NREGS (sizeof regs / sizeof *regs)
 
 // MSRs that the processor holds; others are the virtualization layer's (VMX capabilities, read-only).
-enum kind { RW, KEEP, CANON, CONST, NULLED, FN };
+enum kind { RW, KEEP, CANON, CONST, HELD, FN };
 static const struct {
     const char *name;
     uint32_t addr;
@@ -84,8 +84,8 @@ static bool get_msr(struct sim_machine *m, unsigned cpu, const char *name, uint6
     if (k >= 0) {
         if (msrs[k].addr == 0x10)
             *val = c->env->tsc(c, engine_now(c));
-        else if (msrs[k].kind == CONST || msrs[k].kind == NULLED)
-            *val = msrs[k].kind == CONST ? msrs[k].mask : 0;
+        else if (msrs[k].kind == CONST || msrs[k].kind == HELD)
+            *val = msrs[k].mask;
         else
             memcpy(val, (const char *)c + msrs[k].where, 8);
         return true;
@@ -155,7 +155,7 @@ bool sim_reg_set(struct sim_machine *m, unsigned cpu, const char *name, uint64_t
     uint64_t cr0 = c->cr0, cr3 = c->cr3, cr4 = c->cr4, efer = c->efer;
     if (strncmp(name, "msr.", 4) == 0) {
         int k = find_msr(name);
-        if (k < 0 || msrs[k].kind == CONST || msrs[k].kind == NULLED)
+        if (k < 0 || msrs[k].kind == CONST || msrs[k].kind == HELD)
             return false;
         if (msrs[k].addr == 0x10)
             c->tsc_offset = val - engine_now(c);
