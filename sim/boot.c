@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sim/gdb.h"
 #include "sim/inspect.h"
 #include "sim/linux.h"
 #include "sim/machine.h"
@@ -26,6 +27,8 @@ static volatile sig_atomic_t interrupted; // a signal came: leave in an orderly 
 
 struct console {
     struct sim_machine *m;
+    struct gdb_net *net;
+    struct gdb *gdb; // NULL: not asked for
     struct termios saved;
     bool raw, prefix, leave, printed, progress;
     const char *marker;
@@ -120,6 +123,36 @@ static void keys(struct console *c, int ms)
         c->leave = true;
 }
 
+// --- GDB
+
+static int look_up(void *ctx) // while GDB holds the guest
+{
+    struct console *c = ctx;
+    keys(c, 0);
+    return c->leave || interrupted;
+}
+
+static int gdb_begin(struct console *c, const char *where, struct sim_error *err)
+{
+    if (!where)
+        return 0;
+    c->net = gdb_net_open(where, err);
+    if (!c->net)
+        return -1;
+    const struct gdb_io io = gdb_net_io(c->net);
+    c->gdb = gdb_create(&io, look_up, c);
+    return c->gdb ? 0 : sim_fail(err, SIM_INTERNAL, "boot linux: out of memory");
+}
+
+static void gdb_end(struct console *c, unsigned status)
+{
+    if (c->gdb) {
+        gdb_finish(c->gdb, status);
+        gdb_destroy(c->gdb);
+    }
+    gdb_net_close(c->net);
+}
+
 // --- running
 
 static struct sim_stop run(struct console *c, uint64_t max_cycles)
@@ -130,10 +163,12 @@ static struct sim_stop run(struct console *c, uint64_t max_cycles)
     for (;;) {
         uint64_t next = cpu->cycles + SLICE < end ? cpu->cycles + SLICE : end;
         double begin = seconds();
-        struct sim_stop s = sim_run(c->m, &(struct sim_until){.cycles = next});
+        const struct sim_until u = {.cycles = next};
+        bool quit = false;
+        struct sim_stop s = c->gdb ? gdb_drive(c->gdb, c->m, &u, &quit) : sim_run(c->m, &u);
         double took = seconds() - begin;
         fflush(stdout);
-        if (s.kind != SIM_STOP_UNTIL || c->reached)
+        if (s.kind != SIM_STOP_UNTIL || c->reached || quit)
             return s;
         if (cpu->cycles >= end || interrupted) {
             s.kind = interrupted ? SIM_STOP_REQUEST : SIM_STOP_LIMIT;
@@ -232,10 +267,16 @@ enum sim_status sim_boot_linux(const struct boot_options *o, struct sim_error *e
     c.m = machine(o, err);
     if (!c.m)
         return err->status;
+    if (gdb_begin(&c, o->gdb, err) < 0) {
+        gdb_end(&c, 0);
+        sim_destroy(c.m);
+        return err->status;
+    }
     ev_subscribe(c.m, EV_BIT(EV_OUTPUT), on_output, &c);
     console_open(&c);
     struct sim_stop s = run(&c, o->max_cycles);
     console_close(&c);
+    gdb_end(&c, gdb_exit_code(&s));
     enum sim_status status = tell(&c, &s);
     sim_destroy(c.m);
     return status;

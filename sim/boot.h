@@ -12,6 +12,7 @@
 struct boot_options {
     const char *kernel, *initrd, *append, *disk, *profile; // NULL: the default of each
     uint64_t ram_bytes, max_cycles;                        // 0: default, no limit
+    const char *gdb;                                       // wait for GDB at [HOST]:PORT; NULL: no
     const char *marker;                                    // end with SIM_OK once the guest printed this; NULL: run on
 };
 // Boot Linux and run until the guest switches itself off, asks for a reset, the user leaves, or something goes wrong. Without a kernel,

@@ -9,6 +9,7 @@
 #include "sim/bench.h"
 #include "sim/boot.h"
 #include "sim/cli.h"
+#include "sim/gdb.h"
 #include "sim/info.h"
 #include "sim/inspect.h"
 #include "sim/loader.h"
@@ -81,17 +82,59 @@ static enum sim_status status_of(const struct sim_stop *s, bool from_guest)
     }
 }
 
+// --- GDB
+
+struct gdb_session {
+    struct gdb_net *net;
+    struct gdb *gdb; // NULL: not asked for
+    bool quit;
+};
+
+static int gdb_begin(const struct cli *c, struct gdb_session *g, struct sim_error *e)
+{
+    *g = (struct gdb_session){0};
+    if (!c->opt[OPT_GDB])
+        return 0;
+    g->net = gdb_net_open(c->opt[OPT_GDB], e);
+    if (!g->net)
+        return -1;
+    const struct gdb_io io = gdb_net_io(g->net);
+    g->gdb = gdb_create(&io, NULL, NULL);
+    return g->gdb ? 0 : sim_fail(e, SIM_INTERNAL, "out of memory");
+}
+
+static void gdb_end(struct gdb_session *g, unsigned status)
+{
+    if (g->gdb) {
+        gdb_finish(g->gdb, status);
+        gdb_destroy(g->gdb);
+    }
+    gdb_net_close(g->net);
+}
+
+static struct sim_stop gdb_hook(void *ctx, struct sim_machine *m, const struct sim_until *u, bool *quit)
+{
+    struct gdb_session *g = ctx;
+    return gdb_drive(g->gdb, m, u, quit);
+}
+
 static enum sim_status run_image(const struct cli *c)
 {
+    struct gdb_session g;
     struct sim_error e = {0};
     struct sim_until until = {0};
     struct sim_machine *m = NULL;
     if (cli_number(c, OPT_LIMIT, 100000000000ull, &until.max_cycles, &e) < 0 || !(m = machine_for_image(c, &e)))
         return complain(&e);
+    if (gdb_begin(c, &g, &e) < 0) {
+        sim_destroy(m);
+        return complain(&e);
+    }
     ev_subscribe(m, EV_BIT(EV_OUTPUT), print_output, NULL);
     if (c->opt[OPT_HASH])
         sim_event_hash_enable(m);
-    struct sim_stop s = sim_run(m, &until);
+    struct sim_stop s = g.gdb ? gdb_drive(g.gdb, m, &until, &g.quit) : sim_run(m, &until);
+    gdb_end(&g, gdb_exit_code(&s));
     const struct isa_cpu *cpu = sim_cpu(m, s.cpu);
     fflush(stdout);
     fprintf(stderr, "ringside: %s: %s (%llu instructions, %llu model cycles)\n", sim_stop_name(s.kind), s.text,
@@ -125,7 +168,12 @@ static enum sim_status verb_run(const struct cli *c)
     o.loop = c->opt[OPT_LOOP];
     o.no_mirror = c->opt[OPT_NO_MIRROR];
     o.hash = c->opt[OPT_HASH];
-    enum sim_status s = lx_run(&o, NULL, &e);
+    struct gdb_session g;
+    if (gdb_begin(c, &g, &e) < 0)
+        return complain(&e);
+    const struct lx_hooks hooks = {.ctx = &g, .drive = gdb_hook};
+    enum sim_status s = lx_run(&o, g.gdb ? &hooks : NULL, &e);
+    gdb_end(&g, s);
     return s == SIM_OK ? s : complain(&e);
 }
 
@@ -314,7 +362,8 @@ static enum sim_status verb_boot(const struct cli *c)
                              .append = c->opt[OPT_APPEND],
                              .disk = c->opt[OPT_DISK],
                              .profile = c->opt[OPT_PROFILE],
-                             .marker = c->opt[OPT_UNTIL]};
+                             .marker = c->opt[OPT_UNTIL],
+                             .gdb = c->opt[OPT_GDB]};
     if (c->nargs != 1 || strcmp(c->args[0], "linux")) {
         sim_fail(&e, SIM_USAGE, "boot knows one system: ringside boot linux");
         return complain(&e);
