@@ -465,6 +465,8 @@ static unsigned named(struct dec *d, const char *s, bool reg_side)
     int sreg = named_sreg(s);
     if (sreg >= 0)
         i->rm = (uint8_t)sreg;
+    else if (*s == 'T')
+        i->rm &= 7; // REX does not reach the x87 stack
     else if (*s == '1')
         i->imm = 1;
     else if (size && reg_side)
@@ -580,6 +582,7 @@ static enum isa_rule wind_up(struct dec *d, const struct isa_opinfo *op)
     i->cc = op->props & ISA_F_COND ? d->opcode & 15 : 0;
     i->vvvv = d->is64 ? d->vvvv : d->vvvv & 7;
     i->vex_l = d->vex_l;
+    i->opcode = d->opcode;
     i->len = (uint8_t)d->pos;
     return ISA_RULE_NONE;
 }

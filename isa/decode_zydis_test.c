@@ -91,7 +91,9 @@ static bool not_modelled(const ZydisDecodedInstruction *z)
     case ZYDIS_ISA_EXT_VTX:
     case ZYDIS_ISA_EXT_MMX:
     case ZYDIS_ISA_EXT_SSE:
-    case ZYDIS_ISA_EXT_SSE2: return false;
+    case ZYDIS_ISA_EXT_SSE2:
+    case ZYDIS_ISA_EXT_SSE3:
+    case ZYDIS_ISA_EXT_X87: return false;
     default: return true;
     }
 }
@@ -114,6 +116,8 @@ static bool same_name(const struct isa_insn *i, const char *z)
         return !strncmp(m, z, n) && z[n] == " bw d   q"[i->osz] && !z[n + 1];
     if (!strncmp(m, "prefetch", 8) || !strcmp(m, "nop"))
         return !strncmp(z, "prefetch", 8) || !strcmp(z, "nop");
+    if (m[0] == 'f' && (!strcmp(m, "fcmove") || !strcmp(m, "fcmovne"))) // Zydis has names of its own
+        return !strncmp(z, "fcmov", 5);
     for (unsigned k = 0; k < sizeof alias / sizeof alias[0]; k++)
         if (!strcmp(m, alias[k][0]) && !strcmp(z, alias[k][1]))
             return true;

@@ -25,18 +25,19 @@ enum isa_rep { ISA_REP_NONE, ISA_REP_F3, ISA_REP_F2 }; // F3: REP/REPE, F2: REPN
 
 struct isa_insn {
     isa_handler *run;
-    uint64_t disp; // displacement, sign-extended; for a RIP-relative operand base = ISA_REG_RIP and disp already includes
-                   // the distance from the block's start to the next instruction; moffs stands here too
-    uint64_t imm;  // first immediate, sign-extended where the instruction does so; relative branch: displacement
-                   // sign-extended; far pointer: offset in 31..0 with selector in 47..32; ENTER: imm16 | imm8 << 16
-    uint16_t op;   // row of isa/opcodes.def (enum isa_op)
-    uint8_t len;   // bytes, 1..15
-    uint8_t osz;   // operand size in bytes: 1, 2, 4, 8 (as the row's operands say: byte forms have 1)
-    uint8_t asz;   // address size in bytes: 2, 4, 8
-    uint8_t modrm; // raw ModRM byte, 0 where the form has none
-    bool is_mem;   // ModRM operand (or moffs) is memory
-    uint8_t seg;   // enum isa_sreg of the memory operand, override applied (ignored ones in 64-bit mode not)
-    bool segchk;   // the handler must go through isa_seg_la(): segment not known to be flat, or FS/GS
+    uint64_t disp;  // displacement, sign-extended; for a RIP-relative operand base = ISA_REG_RIP and disp already includes
+                    // the distance from the block's start to the next instruction; moffs stands here too
+    uint64_t imm;   // first immediate, sign-extended where the instruction does so; relative branch: displacement
+                    // sign-extended; far pointer: offset in 31..0 with selector in 47..32; ENTER: imm16 | imm8 << 16
+    uint16_t op;    // row of isa/opcodes.def (enum isa_op)
+    uint8_t len;    // bytes, 1..15
+    uint8_t osz;    // operand size in bytes: 1, 2, 4, 8 (as the row's operands say: byte forms have 1)
+    uint8_t asz;    // address size in bytes: 2, 4, 8
+    uint8_t modrm;  // raw ModRM byte, 0 where the form has none
+    uint8_t opcode; // the last opcode byte
+    bool is_mem;    // ModRM operand (or moffs) is memory
+    uint8_t seg;    // enum isa_sreg of the memory operand, override applied (ignored ones in 64-bit mode not)
+    bool segchk;    // the handler must go through isa_seg_la(): segment not known to be flat, or FS/GS
     uint8_t base, index, scale; // registers (ZERO for none, RIP for RIP-relative) and shift count
     uint8_t reg, rm; // register operands, REX applied: general registers 0..15 (rm also holds +r forms), or segment, CR, DR number
     uint8_t reg8, rm8;    // the same as byte registers: byte offset into gpr[] (AH = 1, CH = 9 ...; REX-less rules applied)

@@ -11,7 +11,7 @@
 #define LEAF_MAX_EXT 0x80000008u
 
 // Features of which a few instructions exist while the rest does not: accepted by the decoder, not reported to software.
-static bool reported(unsigned f) { return f != ISA_FEAT_SSE3 && f != ISA_FEAT_SSE42; }
+static bool reported(unsigned f) { return f != ISA_FEAT_SSE42; }
 
 static void add_features(const struct sim_profile *p, uint32_t leaf, uint32_t sub, uint32_t out[4])
 {
