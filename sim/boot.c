@@ -12,15 +12,27 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sim/cli.h"
 #include "sim/gdb.h"
 #include "sim/inspect.h"
+#include "sim/ledger.h"
 #include "sim/linux.h"
 #include "sim/machine.h"
 
 #define APPEND "console=ttyS0 earlyprintk=serial cryptomgr.notests=1 nokaslr"
-#define RAM    (256ull << 20)
 #define SLICE  5000000u // cycles between two looks at the keyboard
 #define CTRL_A 1
+
+static const struct system {
+    const char *name, *files; // files: the argument of fetch-guests.sh and the folder in build/cache
+    const char *append, *marker;
+    uint64_t ram;
+} systems[] = {
+    {"linux", "linux", APPEND, NULL, 256ull << 20},
+    {"kvm", "kvm", APPEND, "KVM-GUESTS-DONE", 384ull << 20},
+    {"kvm-nested", "kvm", APPEND " nested=1", "KVM-GUESTS-DONE", 384ull << 20},
+};
+#define NSYSTEM (sizeof systems / sizeof *systems)
 
 extern char **environ;
 static volatile sig_atomic_t interrupted; // a signal came: leave in an orderly way
@@ -212,8 +224,8 @@ static enum sim_status tell(struct console *c, const struct sim_stop *s)
 
 // --- Debian's kernel
 
-// build/cache/linux of the tree that this program was built in, made by docs/tools/fetch-guests.sh.
-static int fetch(char *dir, size_t size, struct sim_error *err)
+// build/cache/FILES of the tree that this program was built in, made by docs/tools/fetch-guests.sh.
+static int fetch(const char *files, char *dir, size_t size, struct sim_error *err)
 {
     char exe[2048], script[2100];
     ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
@@ -224,27 +236,27 @@ static int fetch(char *dir, size_t size, struct sim_error *err)
             *slash = 0;
     }
     snprintf(script, sizeof script, "%s/docs/tools/fetch-guests.sh", exe);
-    snprintf(dir, size, "%s/build/cache/linux", exe);
+    snprintf(dir, size, "%s/build/cache/%s", exe, files);
     if (access(script, R_OK) != 0)
-        return sim_fail(err, SIM_USAGE,
-                        "boot linux: %s is not there to fetch Debian's kernel; give --kernel FILE (and --initrd FILE)", script);
-    char *argv[] = {(char *)"bash", script, (char *)"linux", NULL};
+        return sim_fail(err, SIM_USAGE, "boot: %s is not there to fetch Debian's kernel; give --kernel FILE (and --initrd FILE)",
+                        script);
+    char *argv[] = {(char *)"bash", script, (char *)files, NULL};
     pid_t pid;
     int status;
     if (posix_spawnp(&pid, "bash", NULL, NULL, argv, environ) || waitpid(pid, &status, 0) < 0)
-        return sim_fail(err, SIM_INTERNAL, "boot linux: cannot run bash for %s", script);
+        return sim_fail(err, SIM_INTERNAL, "boot: cannot run bash for %s", script);
     if (!WIFEXITED(status) || WEXITSTATUS(status))
         return sim_fail(err, SIM_IMAGE,
-                        "boot linux: Debian's kernel could not be fetched (see above); give --kernel FILE and --initrd FILE");
+                        "boot: Debian's kernel could not be fetched (see above); give --kernel FILE and --initrd FILE");
     return 0;
 }
 
-static struct sim_machine *machine(const struct boot_options *o, struct sim_error *err)
+static struct sim_machine *machine(const struct system *y, const struct boot_options *o, struct sim_error *err)
 {
     char dir[2100], kernel[2150], initrd[2150];
-    struct sim_linux how = {.kernel = o->kernel, .initrd = o->initrd, .cmdline = o->append ? o->append : APPEND};
+    struct sim_linux how = {.kernel = o->kernel, .initrd = o->initrd, .cmdline = o->append ? o->append : y->append};
     if (!o->kernel) {
-        if (fetch(dir, sizeof dir, err) < 0)
+        if (fetch(y->files, dir, sizeof dir, err) < 0)
             return NULL;
         snprintf(kernel, sizeof kernel, "%s/vmlinuz", dir);
         snprintf(initrd, sizeof initrd, "%s/initrd", dir);
@@ -252,7 +264,7 @@ static struct sim_machine *machine(const struct boot_options *o, struct sim_erro
         if (!o->initrd)
             how.initrd = initrd;
     }
-    const struct sim_config cfg = {.ram_bytes = o->ram_bytes ? o->ram_bytes : RAM, .profile = o->profile, .disk = o->disk};
+    const struct sim_config cfg = {.ram_bytes = o->ram_bytes ? o->ram_bytes : y->ram, .profile = o->profile, .disk = o->disk};
     struct sim_machine *m = sim_create(&cfg, err);
     if (m && sim_load_linux(m, &how, NULL, err) < 0) {
         sim_destroy(m);
@@ -261,23 +273,51 @@ static struct sim_machine *machine(const struct boot_options *o, struct sim_erro
     return m;
 }
 
-enum sim_status sim_boot_linux(const struct boot_options *o, struct sim_error *err)
+const char *const *sim_boot_systems(void)
 {
-    struct console c = {.marker = o->marker && *o->marker ? o->marker : NULL};
-    c.m = machine(o, err);
-    if (!c.m)
+    static const char *const name[] = {systems[0].name, systems[1].name, systems[2].name, NULL};
+    _Static_assert(NSYSTEM == 3, "name[] lists all systems");
+    return name;
+}
+
+static const struct system *find(const char *name, struct sim_error *err)
+{
+    for (unsigned k = 0; k < NSYSTEM; k++)
+        if (!strcmp(systems[k].name, name))
+            return &systems[k];
+    const char *near = cli_nearest(name, sim_boot_systems());
+    sim_fail(err, SIM_USAGE, "boot: no system \"%s\"%s%s%s; there are linux, kvm and kvm-nested", name,
+             near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+    return NULL;
+}
+
+enum sim_status sim_boot(const struct boot_options *o, struct sim_error *err)
+{
+    const struct system *y = find(o->system, err);
+    struct console c = {0};
+    struct ledger ledger;
+    if (!y || !(c.m = machine(y, o, err)))
         return err->status;
+    c.marker = o->marker ? o->marker : o->kernel ? NULL : y->marker;
+    if (c.marker && !*c.marker)
+        c.marker = NULL;
     if (gdb_begin(&c, o->gdb, err) < 0) {
         gdb_end(&c, 0);
         sim_destroy(c.m);
         return err->status;
     }
     ev_subscribe(c.m, EV_BIT(EV_OUTPUT), on_output, &c);
+    if (o->ledger)
+        ledger_open(&ledger, c.m);
     console_open(&c);
     struct sim_stop s = run(&c, o->max_cycles);
     console_close(&c);
     gdb_end(&c, gdb_exit_code(&s));
     enum sim_status status = tell(&c, &s);
+    if (o->ledger) {
+        ledger_print(&ledger, stderr);
+        ledger_close(&ledger);
+    }
     sim_destroy(c.m);
     return status;
 }

@@ -5,19 +5,28 @@
 #ifndef SIM_BOOT_H
 #define SIM_BOOT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "sim/error.h"
 
 struct boot_options {
+    const char *system;                                    // "linux", "kvm" or "kvm-nested": sim_boot_systems()
     const char *kernel, *initrd, *append, *disk, *profile; // NULL: the default of each
     uint64_t ram_bytes, max_cycles;                        // 0: default, no limit
     const char *gdb;                                       // wait for GDB at [HOST]:PORT; NULL: no
-    const char *marker;                                    // end with SIM_OK once the guest printed this; NULL: run on
+    // End with SIM_OK once the guest printed this. NULL: the system's own marker, if it has one; "": run on.
+    const char *marker;
+    bool ledger; // end with the account of VM exits (sim/ledger.h)
 };
-// Boot Linux and run until the guest switches itself off, asks for a reset, the user leaves, or something goes wrong. Without a kernel,
-// Debian's cloud kernel and busybox are fetched into build/cache by docs/tools/fetch-guests.sh.
+// Boot a system and run until its marker, or until it switches itself off, asks for a reset, the user leaves, or something goes wrong.
+// Without a kernel, what boots is fetched into build/cache by docs/tools/fetch-guests.sh. All of them are Debian's kernel:
+//   linux       with busybox
+//   kvm         loads its own kvm-intel and runs scenarios/kvm/kvmrun.c on it: tiny guests, then the same kernel once more as L2
+//   kvm-nested  and there loads kvm-intel again, and runs the tiny guests as L3
 // A run that ends in words (its stop, instructions, seconds, MIPS) prints them to standard error.
-enum sim_status sim_boot_linux(const struct boot_options *o, struct sim_error *err);
+enum sim_status sim_boot(const struct boot_options *o, struct sim_error *err);
+// The names of the systems, ending with NULL.
+const char *const *sim_boot_systems(void);
 
 #endif

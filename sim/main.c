@@ -12,6 +12,7 @@
 #include "sim/gdb.h"
 #include "sim/info.h"
 #include "sim/inspect.h"
+#include "sim/ledger.h"
 #include "sim/loader.h"
 #include "visualizer/vz.h"
 
@@ -133,12 +134,19 @@ static enum sim_status run_image(const struct cli *c)
     ev_subscribe(m, EV_BIT(EV_OUTPUT), print_output, NULL);
     if (c->opt[OPT_HASH])
         sim_event_hash_enable(m);
+    struct ledger ledger;
+    if (c->opt[OPT_LEDGER])
+        ledger_open(&ledger, m);
     struct sim_stop s = g.gdb ? gdb_drive(g.gdb, m, &until, &g.quit) : sim_run(m, &until);
     gdb_end(&g, gdb_exit_code(&s));
     const struct isa_cpu *cpu = sim_cpu(m, s.cpu);
     fflush(stdout);
     fprintf(stderr, "ringside: %s: %s (%llu instructions, %llu model cycles)\n", sim_stop_name(s.kind), s.text,
             (unsigned long long)cpu->insns, (unsigned long long)cpu->cycles);
+    if (c->opt[OPT_LEDGER]) {
+        ledger_print(&ledger, stderr);
+        ledger_close(&ledger);
+    }
     if (c->opt[OPT_HASH])
         printf("state %016llx events %016llx\n", (unsigned long long)sim_state_hash(m), (unsigned long long)sim_event_hash(m));
     sim_destroy(m);
@@ -363,14 +371,16 @@ static enum sim_status verb_boot(const struct cli *c)
                              .disk = c->opt[OPT_DISK],
                              .profile = c->opt[OPT_PROFILE],
                              .marker = c->opt[OPT_UNTIL],
-                             .gdb = c->opt[OPT_GDB]};
-    if (c->nargs != 1 || strcmp(c->args[0], "linux")) {
-        sim_fail(&e, SIM_USAGE, "boot knows one system: ringside boot linux");
+                             .gdb = c->opt[OPT_GDB],
+                             .ledger = c->opt[OPT_LEDGER]};
+    if (c->nargs != 1) {
+        sim_fail(&e, SIM_USAGE, "boot which system? linux, kvm or kvm-nested: ringside boot linux");
         return complain(&e);
     }
+    o.system = c->args[0];
     if (cli_number(c, OPT_MEMORY, 0, &o.ram_bytes, &e) < 0 || cli_number(c, OPT_LIMIT, 0, &o.max_cycles, &e) < 0)
         return complain(&e);
-    enum sim_status s = sim_boot_linux(&o, &e);
+    enum sim_status s = sim_boot(&o, &e);
     return e.status ? complain(&e) : s;
 }
 

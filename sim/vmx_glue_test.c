@@ -4,6 +4,7 @@
 
 #include "isa/flags.h"
 #include "sim/internal.h"
+#include "sim/ledger.h"
 #include "sim/loader.h"
 
 #define HOST    0x100000u
@@ -166,6 +167,38 @@ static void test_exits(void **state)
     }
 }
 
+static void test_ledger(void **state)
+{
+    static const uint8_t guest[] = {0x31, 0xc0, 0x0f, 0xa2, 0x31, 0xc0, 0x0f, 0xa2, 0xf4}; // xor eax, eax; cpuid; twice; hlt
+    struct log l;
+    struct ledger g;
+    char text[4096] = "";
+    struct sim_machine *m = boot(0, guest, sizeof guest, &l);
+    ledger_open(&g, m);
+    FILE *f = fmemopen(text, sizeof text - 1, "w");
+    ledger_print(&g, f);
+    fflush(f);
+    assert_string_equal(text, "ledger: no VM entry\n");
+    assert_int_equal(run(m).kind, SIM_STOP_HALT);
+    ledger_close(&g);
+    assert_int_equal(g.n, 1);
+    assert_int_equal(g.vmcs[0].ptr, TV_VMCS);
+    assert_int_equal(g.vmcs[0].entries, 3);
+    assert_int_equal(ledger_exits(&g, VMX_R_CPUID), 2);
+    assert_int_equal(ledger_exits(&g, VMX_R_HLT), 1);
+    assert_int_equal(ledger_exits(&g, LEDGER_REASONS), 3);
+    uint64_t cycles = 0;
+    for (unsigned n = 0; n < l.n; n += 2)
+        cycles += l.e[n + 1].cycle - l.e[n].cycle;
+    assert_int_equal(g.vmcs[0].cycles, cycles);
+    rewind(f);
+    ledger_print(&g, f);
+    fclose(f);
+    assert_non_null(strstr(text, "  10 CPUID                             2         2"));
+    assert_non_null(strstr(text, "     all                               3         3"));
+    sim_destroy(m);
+}
+
 static void test_failed_entry(void **state)
 {
     for (unsigned mode = 0; mode < MODES; mode++) {
@@ -306,6 +339,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_exits),
+        cmocka_unit_test(test_ledger),
         cmocka_unit_test(test_failed_entry),
         cmocka_unit_test(test_monitor_trap_flag),
         cmocka_unit_test(test_interrupt_window),

@@ -1,7 +1,10 @@
 #!/bin/bash
 # Fetch real guests from Debian's package registry into build/cache (nothing of them is committed), and make what boots of them.
 #   linux   build/cache/linux/vmlinuz, initrd: the cloud kernel, and an initial RAM disk with busybox that gives a shell on the console
-# Does nothing if it is all there. Exit status 0 done, 3 the registry cannot be reached, 1 anything else. Usage: fetch-guests.sh linux
+#   kvm     build/cache/kvm/vmlinuz, initrd: the same kernel; a RAM disk that loads the kernel's own kvm-intel and runs scenarios/kvm/kvmrun.c:
+#           tiny guests, then the kernel once more as a guest (L2). Kernel parameters: nested=1 has L2 load kvm-intel and run the tiny guests
+#           as L3; shell=1 gives a shell at the end.
+# Does nothing if it is all there. Exit status 0 done, 3 the registry cannot be reached, 1 anything else. Usage: fetch-guests.sh linux|kvm
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 say() { echo "fetch-guests: $*" >&2; }
@@ -80,7 +83,74 @@ fetch_linux() {
     archive kernel busybox | gzip -1 >initrd.new && mv initrd.new initrd
 }
 
+# The first process of the machine's own kernel, L1. What has the form NAME=VALUE on the kernel's command line is in its environment.
+init_l1() {
+    cat <<'INIT'
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+export PATH=/bin HOME=/ TERM=vt100
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev 2>/dev/null
+echo "Ringside: $(uname -sr) is up (L1); loading its KVM"
+insmod /lib/irqbypass.ko && insmod /lib/kvm.ko && insmod /lib/kvm-intel.ko nested=${nested:-0} &&
+kvmrun tiny && echo "Ringside: booting the same kernel as a guest (L2)" &&
+kvmrun linux /lib/vmlinuz /lib/initrd-l2 \
+    "console=ttyS0 earlyprintk=serial cryptomgr.notests=1 nokaslr acpi=off reboot=t nested=${nested:-0}" 128 &&
+echo KVM-GUESTS-DONE
+[ -n "$shell" ] && setsid cttyhack sh
+poweroff -f
+INIT
+}
+
+# The first process of the guest kernel, L2. Its last word is a triple fault (reboot=t) if all went well, and status 1 at port F4H if not.
+init_l2() {
+    cat <<'INIT'
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+export PATH=/bin
+mount -t proc proc /proc
+mount -t devtmpfs dev /dev 2>/dev/null
+echo "KVM-L2-USERSPACE: $(uname -sr) is up (L2)"
+if [ "$nested" = 1 ]; then
+    insmod /lib/irqbypass.ko && insmod /lib/kvm.ko && insmod /lib/kvm-intel.ko && kvmrun tiny "L3: " ||
+        printf '\001' | dd of=/dev/port bs=1 seek=244 2>/dev/null
+fi
+reboot -f
+INIT
+}
+
+# RAM disk of L1 or L2: archive_kvm INIT [NAME FILE]... adds FILE as lib/NAME. Not compressed: unpacking would be the guest's work.
+archive_kvm() {
+    local d m init=$1
+    shift
+    for d in bin dev proc sys lib; do node $d 040755; done
+    node dev/console 020600 5 1
+    node bin/busybox 100755 ../linux/busybox/bin/busybox
+    node bin/kvmrun 100755 kvmrun
+    node init 100755 "$init"
+    for m in irqbypass kvm kvm-intel; do node lib/$m.ko 100644 "$(find ../linux/kernel/lib/modules -name "$m.ko" | head -1)"; done
+    while [ $# -gt 1 ]; do node "lib/$1" 100644 "$2"; shift 2; done
+    node TRAILER!!! 0
+}
+
+fetch_kvm() {
+    local dir=build/cache/kvm
+    (fetch_linux) || return
+    [ -s $dir/initrd ] && [ $dir/initrd -nt docs/tools/fetch-guests.sh ] && [ $dir/initrd -nt scenarios/kvm/kvmrun.c ] &&
+        [ $dir/initrd -nt build/cache/linux/initrd ] && return
+    command -v gcc >/dev/null || { say "gcc is missing: scenarios/kvm/kvmrun.c must be compiled"; return 1; }
+    mkdir -p $dir
+    gcc -std=gnu11 -O2 -Wall -Wextra -static -o $dir/kvmrun scenarios/kvm/kvmrun.c || return 1
+    cd $dir || return 1
+    [ -n "$(find ../linux/kernel/lib/modules -name kvm-intel.ko)" ] || { say "this kernel's package has no kvm-intel.ko"; return 1; }
+    init_l1 >init-l1 && init_l2 >init-l2 && ln -sf ../linux/vmlinuz vmlinuz || return 1
+    archive_kvm init-l2 >initrd-l2
+    archive_kvm init-l1 vmlinuz vmlinuz initrd-l2 initrd-l2 >initrd.new && mv initrd.new initrd
+}
+
 case ${1:-} in
 linux) fetch_linux ;;
-*) say "usage: fetch-guests.sh linux"; exit 1 ;;
+kvm) fetch_kvm ;;
+*) say "usage: fetch-guests.sh linux|kvm"; exit 1 ;;
 esac

@@ -32,8 +32,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define COM1     0x3f8
-#define COM1_IRQ 4
+#define COM1      0x3f8
+#define COM1_IRQ  4
+#define EXIT_PORT 0xf4 // a device of ours: a guest ends itself, with the status that it writes there
 
 static void die(const char *what)
 {
@@ -130,6 +131,8 @@ struct vm {
     bool irqchip; // the kernel emulates 8259, I/O APIC, local APIC and 8254
     struct uart com1;
     uint8_t cmos_index;
+    bool ended; // the guest wrote its status to the exit port
+    uint8_t status;
 };
 
 static void create(struct vm *m, size_t ram_size, bool irqchip)
@@ -223,6 +226,8 @@ static void port_write(struct vm *m, uint16_t port, uint8_t val)
         uart_write(&m->com1, port - COM1, val);
     else if (port == 0x70)
         m->cmos_index = val & 0x7f;
+    else if (port == EXIT_PORT)
+        m->ended = true, m->status = val;
 }
 
 static void port_io(struct vm *m)
@@ -273,7 +278,7 @@ static void show_registers(struct vm *m)
             s.cs.selector, s.cs.base, r.rsp, r.rflags, s.cr0, s.cr3, s.cr4, s.efer);
 }
 
-// Runs the guest to its end. Returns the reason that ended it: KVM_EXIT_HLT or KVM_EXIT_SHUTDOWN if all is well.
+// Runs the guest to its end. Returns the reason that ended it: if all is well KVM_EXIT_HLT, KVM_EXIT_SHUTDOWN, or KVM_EXIT_IO (exit port).
 static unsigned run(struct vm *m)
 {
     for (;;) {
@@ -284,7 +289,11 @@ static unsigned run(struct vm *m)
         }
         unsigned reason = m->run->exit_reason;
         switch (reason) {
-        case KVM_EXIT_IO: port_io(m); continue;
+        case KVM_EXIT_IO:
+            port_io(m);
+            if (m->ended)
+                return reason;
+            continue;
         case KVM_EXIT_MMIO: // an access outside of RAM, and to no device of the kernel: nobody is there either
             if (!m->run->mmio.is_write)
                 memset(m->run->mmio.data, 0xff, sizeof m->run->mmio.data);
@@ -522,9 +531,13 @@ static int boot_linux(const char *kernel, const char *initrd, const char *cmdlin
     set_state(&m, &s, &(struct kvm_regs){.rip = entry, .rsi = LINUX_ZERO, .rflags = 2});
     unsigned reason = run(&m);
     fflush(stdout);
-    printf("kvmrun: the guest ended: %s\n", reason == KVM_EXIT_SHUTDOWN ? "shutdown" : "see above");
     destroy(&m);
-    return reason == KVM_EXIT_SHUTDOWN ? 0 : 1;
+    if (m.ended)
+        return m.status;
+    if (reason != KVM_EXIT_SHUTDOWN)
+        return 1;
+    printf("kvmrun: the guest shut down\n");
+    return 0;
 }
 
 int main(int argc, char **argv)
