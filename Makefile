@@ -49,7 +49,8 @@ endif
 TESTS := $(TESTSRC:%.c=$(O)/%)
 FUZZERS := $(FUZZSRC:%.c=$(O)/%)
 GUESTS := $(patsubst scenarios/%.asm,build/guests/%.bin,$(wildcard scenarios/*/*.asm)) \
-          $(patsubst scenarios/%.S,build/guests/%.elf,$(filter-out scenarios/bench/%,$(wildcard scenarios/*/*.S)))
+          $(patsubst scenarios/%.S,build/guests/%.elf,$(filter-out scenarios/bench/%,$(wildcard scenarios/*/*.S))) \
+          build/guests/kvm/kvmrun
 BENCHES := $(patsubst scenarios/%.c,build/guests/%.bin,$(wildcard scenarios/bench/*.c))
 
 .PHONY: all guests run test test-guests test-programs test-scenarios check check-format check-layers check-asan check-modes check-werror check-fuzz check-docs bench docs \
@@ -92,7 +93,7 @@ check-fuzz: ## each fuzz target for FUZZ_SECONDS (default 20)
 
 fuzzers: $(FUZZERS)
 
-test-guests: $(O)/ringside ## boot real systems of Debian's packages to their markers: GUEST=linux|linux-isa, default all
+test-guests: $(O)/ringside ## boot real systems of Debian's packages to their markers: GUEST=linux|linux-isa|kvm|kvm-nested, default all
 	@docs/tools/test-guests.sh $(O)/ringside $(GUEST)
 
 CASES ?= 10000000
@@ -135,6 +136,11 @@ build/guests/%.bin: scenarios/%.asm build/guests/include/vmcs.inc $(wildcard sce
 build/guests/%.elf: scenarios/%.S scenarios/include/guest.ld
 	@mkdir -p $(@D)
 	gcc -nostdlib -static -ffreestanding -fno-pic -no-pie -I scenarios/include -MMD -MF $@.d -Wl,-T,scenarios/include/guest.ld -Wl,--build-id=none -o $@ $<
+
+# A program for the Linux kernel that runs as a guest.
+build/guests/kvm/kvmrun: scenarios/kvm/kvmrun.c
+	@mkdir -p $(@D)
+	gcc -std=gnu11 -O2 -Wall -Wextra -Wshadow -Werror -static -o $@ $<
 
 # Freestanding 64-bit C, as a flat Multiboot image that every emulator takes.
 build/guests/bench/%.bin: scenarios/bench/%.c scenarios/bench/start.S scenarios/bench/link.ld

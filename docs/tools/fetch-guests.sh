@@ -127,7 +127,7 @@ archive_kvm() {
     for d in bin dev proc sys lib; do node $d 040755; done
     node dev/console 020600 5 1
     node bin/busybox 100755 ../linux/busybox/bin/busybox
-    node bin/kvmrun 100755 kvmrun
+    node bin/kvmrun 100755 ../../guests/kvm/kvmrun
     node init 100755 "$init"
     for m in irqbypass kvm kvm-intel; do node lib/$m.ko 100644 "$(find ../linux/kernel/lib/modules -name "$m.ko" | head -1)"; done
     while [ $# -gt 1 ]; do node "lib/$1" 100644 "$2"; shift 2; done
@@ -139,9 +139,8 @@ fetch_kvm() {
     (fetch_linux) || return
     [ -s $dir/initrd ] && [ $dir/initrd -nt docs/tools/fetch-guests.sh ] && [ $dir/initrd -nt scenarios/kvm/kvmrun.c ] &&
         [ $dir/initrd -nt build/cache/linux/initrd ] && return
-    command -v gcc >/dev/null || { say "gcc is missing: scenarios/kvm/kvmrun.c must be compiled"; return 1; }
+    env -u MAKEFLAGS -u MFLAGS make -s build/guests/kvm/kvmrun || { say "scenarios/kvm/kvmrun.c cannot be compiled"; return 1; }
     mkdir -p $dir
-    gcc -std=gnu11 -O2 -Wall -Wextra -static -o $dir/kvmrun scenarios/kvm/kvmrun.c || return 1
     cd $dir || return 1
     [ -n "$(find ../linux/kernel/lib/modules -name kvm-intel.ko)" ] || { say "this kernel's package has no kvm-intel.ko"; return 1; }
     init_l1 >init-l1 && init_l2 >init-l2 && ln -sf ../linux/vmlinuz vmlinuz || return 1

@@ -3,7 +3,7 @@
 # guest whose package cannot be fetched is reported as SKIPPED and counts as not reached. Usage: test-guests.sh RINGSIDE [GUEST...]
 set -u
 ringside=$1; shift
-[ $# -eq 0 ] && set -- linux linux-isa
+[ $# -eq 0 ] && set -- linux linux-isa kvm kvm-nested
 missed=0
 boot() { # NAME PACKAGES MARKER ARGUMENT...
     local name=$1 packages=$2 marker=$3 log rc start
@@ -24,12 +24,37 @@ boot() { # NAME PACKAGES MARKER ARGUMENT...
         missed=1
     fi
 }
+# Guests of a guest: every marker must be in what was printed; then the account of VM exits.
+kvm() { # NAME MARKER...
+    local name=$1 log=build/cache/$1.log rc marker lost=""
+    shift
+    mkdir -p build/cache
+    docs/tools/fetch-guests.sh kvm
+    rc=$?
+    if [ $rc -eq 3 ]; then echo "$name: SKIPPED (Debian's package registry cannot be reached)"; missed=1; return; fi
+    if [ $rc -ne 0 ]; then echo "$name: FAILED (cannot be prepared)"; missed=1; return; fi
+    "$ringside" boot "$name" --ledger --limit 60e9 >"$log" 2>&1 </dev/null
+    rc=$?
+    for marker in "$@"; do
+        if grep -aq "^$marker" "$log"; then echo "$name: $marker"; else lost="$lost \"$marker\""; fi
+    done
+    if [ $rc -eq 0 ] && [ -z "$lost" ]; then
+        echo "$name: reached all markers $(sed -n 's/^ringside: reached.*\((.*)\)$/\1/p' "$log" | tail -1)"
+        sed -n '/^VM exits by reason/,$p' "$log" | sed 's/^/    /'
+    else
+        echo "$name: FAILED: $(grep -a '^ringside: ' "$log" | tail -1) (status $rc)${lost:+, not printed:$lost}; the last lines of $log:"
+        tail -25 "$log" | sed 's/^/    /'
+        missed=1
+    fi
+}
 for guest in "$@"; do
     case $guest in
     linux) boot linux linux "is up: the shell is on the serial console" ;;
     linux-isa) boot linux-isa linux "is up: the shell is on the serial console" \
         --append "console=ttyS0 earlyprintk=serial cryptomgr.notests=1 nokaslr acpi=off nolapic noapic" ;;
-    *) echo "$guest: no such guest; there are linux and linux-isa"; missed=1 ;;
+    kvm) kvm kvm KVM-REAL-OK KVM-PROT-OK KVM-LONG-OK KVM-L2-USERSPACE KVM-GUESTS-DONE ;;
+    kvm-nested) kvm kvm-nested KVM-REAL-OK KVM-PROT-OK KVM-LONG-OK KVM-L2-USERSPACE "L3: KVM-REAL-OK" "L3: KVM-PROT-OK" "L3: KVM-LONG-OK" KVM-GUESTS-DONE ;;
+    *) echo "$guest: no such guest; there are linux, linux-isa, kvm and kvm-nested"; missed=1 ;;
     esac
 done
 exit $missed
