@@ -13,14 +13,21 @@ static uint64_t stack_mask(bool long_mode, const struct isa_seg *ss)
 void isa_frame_current(struct isa_frame *f, const struct isa_cpu *c)
 {
     bool lm = c->mode == ISA_LONG64;
-    *f = (struct isa_frame){.ss = c->seg[ISA_SS], .long_mode = lm, .acc = ISA_ACC_W};
+    f->ss = c->seg[ISA_SS];
+    f->long_mode = lm;
+    f->acc = ISA_ACC_W;
+    f->ss_error = 0;
+    f->n = 0; // what slots hold beyond n is nobody's business: clearing them took longer than all else here
     f->sp = c->gpr[ISA_RSP] & stack_mask(lm, &f->ss);
 }
 
 void isa_frame_switch(struct isa_frame *f, const struct isa_cpu *c, const struct isa_seg *ss, uint64_t sp, unsigned cpl,
                       bool long_mode)
 {
-    *f = (struct isa_frame){.ss = *ss, .long_mode = long_mode, .ss_error = ss->sel & 0xfffc};
+    f->ss = *ss;
+    f->long_mode = long_mode;
+    f->ss_error = ss->sel & 0xfffc;
+    f->n = 0;
     f->acc = ISA_ACC_W | (cpl == c->cpl ? 0 : cpl == 3 ? ISA_ACC_USER : ISA_ACC_SYS);
     f->sp = sp & stack_mask(long_mode, ss);
 }
@@ -47,6 +54,8 @@ int isa_frame_write(struct isa_cpu *c, struct isa_frame *f)
 {
     uint64_t la[ISA_FRAME_MAX];
     int r;
+    if (c->env->context) // callers are in the middle of changing it
+        c->env->context(c);
     for (unsigned k = 0; k < f->n; k++) {
         uint64_t off = f->slot[k].off;
         unsigned size = f->slot[k].size;
@@ -59,11 +68,15 @@ int isa_frame_write(struct isa_cpu *c, struct isa_frame *f)
             if (!in_limit(&f->ss, off, size))
                 return isa_raise(c, ISA_X_SS, f->ss_error, ISA_RULE_SS_LIMIT);
         }
-        if ((r = c->env->probe(c, la[k], size, f->acc)))
+        if (!isa_mirror_at(c, la[k], size, f->acc) && (r = c->env->probe(c, la[k], size, f->acc)))
             return r;
     }
-    for (unsigned k = 0; k < f->n; k++)
-        if ((r = c->env->write(c, la[k], &f->slot[k].val, f->slot[k].size, f->acc)))
+    for (unsigned k = 0; k < f->n; k++) {
+        void *p = isa_mirror_at(c, la[k], f->slot[k].size, f->acc);
+        if (p)
+            memcpy(p, &f->slot[k].val, f->slot[k].size);
+        else if ((r = c->env->write(c, la[k], &f->slot[k].val, f->slot[k].size, f->acc)))
             return r;
+    }
     return 0;
 }

@@ -32,18 +32,6 @@ static int raise_ac(struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc)
     return r ? r : isa_raise(c, ISA_X_AC, 0, ISA_RULE_AC_MISALIGNED);
 }
 
-// Host address of bytes that lie inside one page the inline TLB knows, whatever their alignment; NULL if it does not.
-static inline void *mirror_at(struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc)
-{
-    const struct isa_mirror *m = acc & (ISA_ACC_W | ISA_ACC_RMW) ? c->wr : c->rd;
-    const struct isa_mirror *e = &m[isa_mirror_slot(la)];
-    if (e->tag != ((la & ~0xfffull) | (uint64_t)c->mctx << 4) || (la & 0xfff) + n > 0x1000)
-        return NULL;
-    if (acc & (ISA_ACC_SYS | ISA_ACC_USER | ISA_ACC_X)) // other rights than those that the context stands for
-        return NULL;
-    return (void *)(uintptr_t)(e->addend + la);
-}
-
 int isa_ld_slow(struct isa_cpu *c, uint64_t la, void *v, unsigned n, unsigned acc)
 {
     int r = check_range(c, la, n, acc);
@@ -52,7 +40,7 @@ int isa_ld_slow(struct isa_cpu *c, uint64_t la, void *v, unsigned n, unsigned ac
     acc &= ~ISA_ACC_STACK;
     if (alignment_fault(c, la, n, acc))
         return raise_ac(c, la, n, acc);
-    const void *p = mirror_at(c, la, n, acc);
+    const void *p = isa_mirror_at(c, la, n, acc);
     if (!p)
         return c->env->read(c, la, v, n, acc);
     memcpy(v, p, n);
@@ -68,7 +56,7 @@ int isa_st_slow(struct isa_cpu *c, uint64_t la, const void *v, unsigned n, unsig
     acc &= ~ISA_ACC_STACK;
     if (alignment_fault(c, la, n, acc))
         return raise_ac(c, la, n, acc);
-    void *p = mirror_at(c, la, n, acc);
+    void *p = isa_mirror_at(c, la, n, acc);
     if (!p)
         return c->env->write(c, la, v, n, acc);
     memcpy(p, v, n);

@@ -20,7 +20,15 @@ static int sys_la(struct isa_cpu *c, uint64_t *la, unsigned n)
 int isa_sys_read(struct isa_cpu *c, uint64_t la, void *buf, unsigned n)
 {
     int r = sys_la(c, &la, n);
-    return r ? r : c->env->read(c, la, buf, n, ISA_ACC_R | ISA_ACC_SYS);
+    if (r)
+        return r;
+    if (c->env->context) // callers are in the middle of changing it
+        c->env->context(c);
+    const void *p = isa_mirror_at(c, la, n, ISA_ACC_R | ISA_ACC_SYS);
+    if (!p)
+        return c->env->read(c, la, buf, n, ISA_ACC_R | ISA_ACC_SYS);
+    memcpy(buf, p, n);
+    return 0;
 }
 
 int isa_sys_write(struct isa_cpu *c, uint64_t la, const void *buf, unsigned n)

@@ -66,7 +66,7 @@ static int fill(struct sim_cpu *c, enum tlb_unit l1, struct tlb_entry *e)
 
 static void mirror(struct sim_cpu *c, uint64_t la, unsigned acc, struct hpa pa, uint64_t data, uint64_t *slots)
 {
-    if (acc & (ISA_ACC_SYS | ISA_ACC_USER))
+    if ((acc & ISA_ACC_USER) || ((acc & ISA_ACC_SYS) && c->isa.cpl == 3)) // other rights than those of the context
         return;
     if (acc & ISA_ACC_X)
         mmu_mirror_fill_fetch(c, la, pa, slots);

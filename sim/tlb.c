@@ -108,17 +108,18 @@ static void mark_stale(struct tlb *t, struct hpa pa, unsigned n)
 {
     uint64_t now;
     for (unsigned unit = 0; unit < TLB_NUNIT; unit++)
-        for (unsigned i = 0; i < total(&t->u[unit]); i++) {
-            struct tlb_entry *e = &t->u[unit].entry[i];
-            if (!e->valid || !made_from(e, pa, n))
-                continue;
-            bool stale = tlb_entry_is_stale(t->cpu->m, e, &now);
-            if (stale && !e->stale) {
-                e->stale_cycle = engine_now(&t->cpu->isa);
-                e->stale_rip = engine_rip(&t->cpu->isa);
+        for (unsigned b = 0; b < (total(&t->u[unit]) + 63) / 64; b++)
+            for (uint64_t m = t->u[unit].live[b]; m; m &= m - 1) {
+                struct tlb_entry *e = &t->u[unit].entry[b * 64 + (unsigned)__builtin_ctzll(m)];
+                if (!made_from(e, pa, n))
+                    continue;
+                bool stale = tlb_entry_is_stale(t->cpu->m, e, &now);
+                if (stale && !e->stale) {
+                    e->stale_cycle = engine_now(&t->cpu->isa);
+                    e->stale_rip = engine_rip(&t->cpu->isa);
+                }
+                e->stale = stale;
             }
-            e->stale = stale;
-        }
 }
 
 void tlb_written(struct tlb *t, struct hpa pa, unsigned n)
