@@ -32,7 +32,8 @@ static const struct system {
     {"kvm", "kvm", APPEND, "KVM-GUESTS-DONE", 384ull << 20},
     {"kvm-nested", "kvm", APPEND " nested=1", "KVM-GUESTS-DONE", 384ull << 20},
 };
-#define NSYSTEM (sizeof systems / sizeof *systems)
+#define SYSTEM_NAMES "linux", "kvm", "kvm-nested" // in the order of the rows
+#define NSYSTEM      (sizeof systems / sizeof *systems)
 
 extern char **environ;
 static volatile sig_atomic_t interrupted; // a signal came: leave in an orderly way
@@ -275,8 +276,8 @@ static struct sim_machine *machine(const struct system *y, const struct boot_opt
 
 const char *const *sim_boot_systems(void)
 {
-    static const char *const name[] = {systems[0].name, systems[1].name, systems[2].name, NULL};
-    _Static_assert(NSYSTEM == 3, "name[] lists all systems");
+    static const char *const name[] = {SYSTEM_NAMES, NULL};
+    _Static_assert(sizeof name / sizeof *name == NSYSTEM + 1, "name[] lists all systems");
     return name;
 }
 
