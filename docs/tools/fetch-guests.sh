@@ -92,6 +92,7 @@ export PATH=/bin HOME=/ TERM=vt100
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev 2>/dev/null
+echo madvise >/sys/kernel/mm/transparent_hugepage/enabled # on by default only with more RAM; kvmrun asks for 2 MB pages
 echo "Ringside: $(uname -sr) is up (L1); loading its KVM"
 insmod /lib/irqbypass.ko && insmod /lib/kvm.ko && insmod /lib/kvm-intel.ko nested=${nested:-0} &&
 kvmrun tiny && echo "Ringside: booting the same kernel as a guest (L2)" &&
