@@ -583,6 +583,7 @@ static enum isa_rule wind_up(struct dec *d, const struct isa_opinfo *op)
     i->vvvv = d->is64 ? d->vvvv : d->vvvv & 7;
     i->vex_l = d->vex_l;
     i->opcode = d->opcode;
+    i->wide = d->rex & REX_W;
     i->len = (uint8_t)d->pos;
     return ISA_RULE_NONE;
 }

@@ -93,6 +93,10 @@ static bool not_modelled(const ZydisDecodedInstruction *z)
     case ZYDIS_ISA_EXT_SSE:
     case ZYDIS_ISA_EXT_SSE2:
     case ZYDIS_ISA_EXT_SSE3:
+    case ZYDIS_ISA_EXT_SSSE3:
+    case ZYDIS_ISA_EXT_SSE4:
+    case ZYDIS_ISA_EXT_AES:
+    case ZYDIS_ISA_EXT_PCLMULQDQ:
     case ZYDIS_ISA_EXT_X87: return false;
     default: return true;
     }

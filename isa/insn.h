@@ -46,6 +46,7 @@ struct isa_insn {
     uint8_t rep;          // enum isa_rep
     uint8_t cc;           // condition of Jcc, SETcc, CMOVcc; else 0
     uint8_t vex_l;        // VEX.L
+    bool wide;            // REX.W
     uint16_t off;         // distance of this instruction from the block's start, bytes
     uint16_t idx;         // position in the block, 0..31
     uint32_t cost_before; // static cycles of the block's earlier instructions

@@ -329,3 +329,57 @@ static uint32_t approximate(uint32_t v, bool root)
     }
 APPROXIMATE(rcp, false)
 APPROXIMATE(rsqrt, true)
+
+// --- SSE4.1
+
+// imm: 1..0 rounding mode, 2 that of MXCSR instead, 3 no #P.
+static struct isa_fp round_to(struct isa_fp_env *e, uint64_t imm, struct isa_fp a)
+{
+    uint8_t flags = e->flags;
+    struct isa_fp_env t = *e;
+    t.rc = imm & 4 ? e->rc : imm & 3;
+    struct isa_fp r = isa_fp_rint(&t, a);
+    e->flags = flags | (t.flags & ~(imm & 8 && !(flags & ISA_FX_P) ? ISA_FX_P : 0));
+    return r;
+}
+ALL4(round, isa_fp_pk32(round_to(&e, i->imm, isa_fp_un32(&e, b))), isa_fp_pk64(round_to(&e, i->imm, isa_fp_un64(&e, b))))
+
+// imm: 7..4 products that count, 3..0 lanes that get the sum. An unmasked exception stops it at its stage; each stage notes its flags.
+// Which of two NaNs wins differs by lane: the sums are made in each lane, of itself and a neighbour.
+static bool stage_stops(struct isa_cpu *c, struct isa_fp_env *e)
+{
+    if (e->flags & ~(unsigned)e->masks)
+        return true;
+    c->mxcsr |= e->flags;
+    e->flags = 0;
+    return false;
+}
+ISA_VFN(dpps)
+{
+    ENV();
+    uint32_t p[4], t[4] = {0}, u[4] = {0};
+    for (unsigned k = 0; k < 4; k++)
+        p[k] = i->imm >> (4 + k) & 1 ? op32(&e, isa_fp_mul, d->d[k], s->d[k]) : 0;
+    bool stop = stage_stops(c, &e);
+    for (unsigned k = 0; k < 4 && !stop; k++)
+        t[k] = op32(&e, isa_fp_add, p[k ^ 1], p[k]);
+    stop = stop || stage_stops(c, &e);
+    for (unsigned k = 0; k < 4 && !stop; k++)
+        u[k] = op32(&e, isa_fp_add, t[k], t[k ^ 2]);
+    for (unsigned k = 0; k < 4; k++)
+        d->d[k] = i->imm >> k & 1 ? u[k] : 0;
+    return finish(c, &e);
+}
+ISA_VFN(dppd)
+{
+    ENV();
+    uint64_t p[2], t[2] = {0};
+    for (unsigned k = 0; k < 2; k++)
+        p[k] = i->imm >> (4 + k) & 1 ? op64(&e, isa_fp_mul, d->q[k], s->q[k]) : 0;
+    bool stop = stage_stops(c, &e);
+    for (unsigned k = 0; k < 2 && !stop; k++)
+        t[k] = op64(&e, isa_fp_add, p[k], p[k ^ 1]);
+    for (unsigned k = 0; k < 2; k++)
+        d->q[k] = i->imm >> k & 1 ? t[k] : 0;
+    return finish(c, &e);
+}

@@ -278,9 +278,9 @@ static struct isa_fp remainder_(struct isa_x87_run *o, struct isa_fp a, struct i
     int d = a.exp - b.exp;
     if (a.cls == ISA_FP_ZERO || b.cls == ISA_FP_INF || d < -1 || (d == -1 && !nearest)) // a is small already
         isa_x87_cc(o, ISA_FSW_C0 | ISA_FSW_C3, 0);
-    if (a.cls == ISA_FP_ZERO)
+    if (a.cls == ISA_FP_ZERO || b.cls == ISA_FP_INF)
         return a;
-    if (b.cls == ISA_FP_INF || d < -1 || (d == -1 && !nearest))
+    if (d < -1 || (d == -1 && !nearest))
         return isa_fp_round(&o->e, &isa_fp80, a.neg, a.exp, (isa_u128)a.sig << 64);
     int n = d >= 64 ? 32 + (d & 31) : d; // bits of the quotient to take now
     bool partial = d >= 64;

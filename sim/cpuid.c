@@ -10,14 +10,11 @@
 #define LEAF_MAX     0x0bu
 #define LEAF_MAX_EXT 0x80000008u
 
-// Features of which a few instructions exist while the rest does not: accepted by the decoder, not reported to software.
-static bool reported(unsigned f) { return f != ISA_FEAT_SSE42; }
-
 static void add_features(const struct sim_profile *p, uint32_t leaf, uint32_t sub, uint32_t out[4])
 {
     for (unsigned f = 1; f < ISA_FEAT_NUM; f++) {
         const struct isa_feature_info *i = &isa_feature_info[f];
-        if (i->leaf == leaf && i->sub == sub && isa_has(p->features, (enum isa_feature)f) && reported(f))
+        if (i->leaf == leaf && i->sub == sub && isa_has(p->features, (enum isa_feature)f))
             out[i->reg] |= 1u << i->bit;
     }
 }
