@@ -265,7 +265,10 @@ static struct sim_machine *machine(const struct system *y, const struct boot_opt
         if (!o->initrd)
             how.initrd = initrd;
     }
-    const struct sim_config cfg = {.ram_bytes = o->ram_bytes ? o->ram_bytes : y->ram, .profile = o->profile, .disk = o->disk};
+    const struct sim_config cfg = {.ram_bytes = o->ram_bytes ? o->ram_bytes : y->ram,
+                                   .profile = o->profile,
+                                   .disk = o->disk,
+                                   .virtio_console = o->virtio_console};
     struct sim_machine *m = sim_create(&cfg, err);
     if (m && sim_load_linux(m, &how, NULL, err) < 0) {
         sim_destroy(m);

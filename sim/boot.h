@@ -17,7 +17,8 @@ struct boot_options {
     const char *gdb;                                       // wait for GDB at [HOST]:PORT; NULL: no
     // End with SIM_OK once the guest printed this. NULL: the system's own marker, if it has one; "": run on.
     const char *marker;
-    bool ledger; // end with the account of VM exits (sim/ledger.h)
+    bool virtio_console; // a virtio console beside the serial ports
+    bool ledger;         // end with the account of VM exits (sim/ledger.h)
 };
 // Boot a system and run until its marker, or until it switches itself off, asks for a reset, the user leaves, or something goes wrong.
 // Without a kernel, what boots is fetched into build/cache by docs/tools/fetch-guests.sh. All of them are Debian's kernel:

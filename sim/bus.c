@@ -8,6 +8,7 @@
 #include "isa/msr.h"
 #include "sim/dev_lapic.h"
 #include "sim/dev_pc.h"
+#include "sim/dev_virtio.h"
 #include "sim/internal.h"
 
 #define BUS_MAX_DEVICES 32
@@ -81,7 +82,14 @@ uint64_t bus_hash(const struct sim_machine *m, uint64_t h)
     return h;
 }
 
-void bus_input(struct sim_machine *m, const void *bytes, uint64_t n) { dev_uart_input(m->bus->pc.serial, bytes, n); }
+void bus_input(struct sim_machine *m, const void *bytes, uint64_t n)
+{
+    const struct dev_pc *pc = &m->bus->pc;
+    if (pc->console && dev_virtio_console_open(pc->console))
+        dev_virtio_console_input(pc->console, bytes, n);
+    else
+        dev_uart_input(pc->serial, bytes, n);
+}
 
 // --- attaching
 

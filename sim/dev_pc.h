@@ -6,7 +6,7 @@
 
 // The devices that the bus itself talks to: input, interrupt lines, MSRs.
 struct dev_pc {
-    struct dev *serial, *pic, *lapic, *ioapic;
+    struct dev *serial, *pic, *lapic, *ioapic, *console; // console: NULL without one
 };
 // Attach all; -1 when out of memory, or when the disk image cannot be used.
 int dev_pc_attach(struct sim_machine *m, struct dev_pc *pc, struct sim_error *err);

@@ -90,17 +90,19 @@ static bool serve_one(struct virtio *v, unsigned n)
     return mem_write(v, q->ring + 2, &q->used, 2);
 }
 
-static void notify(struct virtio *v, unsigned n)
+bool virtio_alive(const struct virtio *v) { return (v->status & S_DRIVER_OK) && !(v->status & S_NEEDS_RESET); }
+
+void virtio_serve(struct virtio *v, unsigned n)
 {
     struct virtio_queue *q = &v->q[n];
     uint16_t head[2], before = q->used; // flags, index
-    if (n >= v->ops->nqueues || !q->enabled || !(v->status & S_DRIVER_OK) || (v->status & S_NEEDS_RESET))
+    if (n >= v->ops->nqueues || !q->enabled || !virtio_alive(v))
         return;
     if (!mem_read(v, q->avail, head, 4) || (uint16_t)(head[1] - q->last) > q->size) {
         broken(v);
         return;
     }
-    while (q->last != head[1])
+    while (q->last != head[1] && (!v->ops->more || v->ops->more(v, n)))
         if (!serve_one(v, n)) {
             broken(v);
             return;
@@ -242,7 +244,7 @@ void virtio_write(struct dev *d, unsigned range, uint64_t off, unsigned size, ui
         if (size == 8)
             common_write(v, (unsigned)off + 4, (uint32_t)(val >> 32));
     } else if (off >= AT_NOTIFY && off < AT_NOTIFY + 4 * VIRTIO_QUEUES) {
-        notify(v, (unsigned)(off - AT_NOTIFY) / 4);
+        virtio_serve(v, (unsigned)(off - AT_NOTIFY) / 4);
     }
 }
 

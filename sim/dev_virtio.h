@@ -35,6 +35,8 @@ struct virtio_ops {
     // Serve one request; the number of bytes written to its in pieces.
     uint32_t (*request)(struct virtio *v, unsigned queue, const struct virtio_chain *c);
     void (*reset)(struct virtio *v); // may be NULL
+    // Has the device something for a request of this queue now? NULL: always. Requests wait in their queue until then.
+    bool (*more)(const struct virtio *v, unsigned queue);
 };
 struct virtio_queue {
     uint16_t size, last, used; // last, used: indexes into the rings, counting on
@@ -59,11 +61,18 @@ void virtio_reset(struct dev *d);
 uint64_t virtio_read(struct dev *d, unsigned range, uint64_t off, unsigned size);
 void virtio_write(struct dev *d, unsigned range, uint64_t off, unsigned size, uint64_t val);
 uint64_t virtio_hash(const struct dev *d, uint64_t h);
+// Serve what waits in a queue: the driver notified it, or the device has something for it.
+void virtio_serve(struct virtio *v, unsigned queue);
+bool virtio_alive(const struct virtio *v); // the driver is ready, and no queue is broken
 // Copy between a request and a buffer: n bytes from byte `at` of the out (in) pieces. False: some of it is not RAM, or past the end.
 bool virtio_get(struct virtio *v, const struct virtio_chain *c, uint64_t at, void *buf, uint64_t n);
 bool virtio_put(struct virtio *v, const struct virtio_chain *c, uint64_t at, const void *buf, uint64_t n);
 
 struct dev *dev_virtio_blk_attach(struct sim_machine *m, struct dev *bridge, unsigned slot, struct sim_error *err);
+// A console that takes what is typed as soon as the guest has opened it.
+struct dev *dev_virtio_console_attach(struct sim_machine *m, struct dev *bridge, unsigned slot);
+void dev_virtio_console_input(struct dev *d, const void *bytes, uint64_t n);
+bool dev_virtio_console_open(const struct dev *d);
 struct dev *dev_virtio_rng_attach(struct sim_machine *m, struct dev *bridge, unsigned slot);
 
 #endif

@@ -37,7 +37,7 @@ static int set_up_disk(void **state)
             return -1;
     }
     close(fd);
-    struct sim_config c = {.ram_bytes = 32 << 20, .disk = path};
+    struct sim_config c = {.ram_bytes = 32 << 20, .disk = path, .virtio_console = true};
     m = sim_create(&c, &e);
     return m ? 0 : -1;
 }
@@ -103,7 +103,8 @@ static void test_configuration(void **state)
     assert_int_equal(cfg(0, 0), 0x12378086);
     assert_int_equal(cfg(1, 0), 0x10421af4);
     assert_int_equal(cfg(2, 0), 0x10441af4);
-    assert_int_equal(cfg(3, 0), 0xffffffff);
+    assert_int_equal(cfg(3, 0), 0x10431af4);
+    assert_int_equal(cfg(4, 0), 0xffffffff);
     assert_int_equal(bus_in(m, 0xcfd, 1), 0xff);
     assert_int_equal(cfg(1, 0x10), BAR);
     assert_int_equal(cfg(1, 0x3c) & 0xffff, 0x010b); // INTA#, line 11
@@ -156,6 +157,53 @@ static void test_disk(void **state)
     assert_int_equal(peek(STATUS, 1), 1);
     request(6, 99, 0, 512, false);
     assert_int_equal(peek(STATUS, 1), 2);
+}
+
+// The console: prints from queue 1, types into queue 0, where requests wait until something is typed.
+static void test_console(void **state)
+{
+    const uint64_t bar = 0xfe300000;
+    const uint32_t seq[][3] = {{0x14, 1, 3},
+                               {8, 4, 1},
+                               {12, 4, 1},
+                               {0x14, 1, 11},
+                               {0x16, 2, 0},
+                               {0x18, 2, 8},
+                               {0x20, 4, DESC},
+                               {0x28, 4, AVAIL},
+                               {0x30, 4, USED},
+                               {0x1c, 2, 1},
+                               {0x16, 2, 1},
+                               {0x18, 2, 8},
+                               {0x20, 4, DESC + 0x8000},
+                               {0x28, 4, AVAIL + 0x8000},
+                               {0x30, 4, USED + 0x8000},
+                               {0x1c, 2, 1}};
+    for (unsigned k = 0; k < sizeof seq / sizeof *seq; k++)
+        bus_mmio_write(m, (struct hpa){bar + seq[k][0]}, seq[k][1], seq[k][2]);
+    sim_input(m, "s", 1); // not ready: goes to the serial port
+    assert_int_equal(in8(0x3f8), 's');
+    bus_mmio_write(m, (struct hpa){bar + 0x14}, 1, 15);
+    desc(0, DATA, 4, 2, 0);
+    uint16_t one = 1;
+    poke(AVAIL + 2, &one, 2);
+    bus_mmio_write(m, (struct hpa){bar + 0x3000}, 2, 0);
+    assert_int_equal(peek(USED + 2, 2), 0); // waits
+    sim_input(m, "abcdef", 6);
+    assert_int_equal(peek(USED + 2, 2), 1);
+    assert_int_equal(peek(USED + 8, 4), 4);
+    assert_int_equal(peek(DATA, 4), 0x64636261);
+    one = 2;
+    poke(AVAIL + 2, &one, 2);
+    bus_mmio_write(m, (struct hpa){bar + 0x3000}, 2, 0);
+    assert_int_equal(peek(DATA, 2), 0x6665); // the rest
+    const uint64_t text[2] = {DATA, 3};      // a descriptor: 3 bytes, no flags
+    poke(DESC + 0x8000, text, 16);
+    poke(DATA, "out", 3);
+    one = 1;
+    poke(AVAIL + 0x8002, &one, 2);
+    bus_mmio_write(m, (struct hpa){bar + 0x3004}, 2, 1);
+    assert_string_equal(sim_output(m, NULL), "out");
 }
 
 // Queues that make no sense: the device asks for a reset, and works after it.
@@ -219,6 +267,6 @@ static void test_random(void **state)
 int main(void)
 {
 #define D(name) cmocka_unit_test_setup_teardown(name, set_up_disk, tear_down_disk)
-    const struct CMUnitTest tests[] = {D(test_configuration), D(test_disk), D(test_hostile), D(test_random)};
+    const struct CMUnitTest tests[] = {D(test_configuration), D(test_disk), D(test_console), D(test_hostile), D(test_random)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

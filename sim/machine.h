@@ -18,6 +18,7 @@ struct sim_config {
     const char *profile; // NULL: "teach"
     uint64_t seed;       // of RDRAND and of seeded policies
     uint64_t rtc_start;  // seconds since 1970 that the real-time clock shows at cycle 0; 0: 2024-01-01 00:00:00
+    bool virtio_console; // a virtio console beside the serial ports
     const char *disk;    // raw image on virtio-blk; NULL: none. Read at creation, never written
     bool no_mirror;      // test switch: no inline TLB
     bool loop;           // test switch: plain dispatcher even when nobody observes

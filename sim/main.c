@@ -369,6 +369,7 @@ static enum sim_status verb_boot(const struct cli *c)
                              .initrd = c->opt[OPT_INITRD],
                              .append = c->opt[OPT_APPEND],
                              .disk = c->opt[OPT_DISK],
+                             .virtio_console = c->opt[OPT_VIRTIO_CONSOLE],
                              .profile = c->opt[OPT_PROFILE],
                              .marker = c->opt[OPT_UNTIL],
                              .gdb = c->opt[OPT_GDB],

@@ -8,7 +8,7 @@ _ringside() {
     draw,-*) COMPREPLY=($(compgen -W "--guests --limit --at --list --output --help " -- "$cur"));;
     explain,-*) COMPREPLY=($(compgen -W "--help " -- "$cur"));;
     info,-*) COMPREPLY=($(compgen -W "--help " -- "$cur"));;
-    boot,-*) COMPREPLY=($(compgen -W "--limit --kernel --initrd --disk --memory --until --ledger --profile --append --gdb --help " -- "$cur"));;
+    boot,-*) COMPREPLY=($(compgen -W "--limit --kernel --initrd --disk --virtio-console --memory --until --ledger --profile --append --gdb --help " -- "$cur"));;
     bench,-*) COMPREPLY=($(compgen -W "--json --help " -- "$cur"));;
     help,-*) COMPREPLY=($(compgen -W "--help " -- "$cur"));;
     *) COMPREPLY=($(compgen -f -- "$cur"));;

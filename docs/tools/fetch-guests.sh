@@ -56,7 +56,7 @@ archive() { # ROOT_OF_KERNEL ROOT_OF_BUSYBOX
     node dev/ttyS0 020600 4 64
     node bin/busybox 100755 "$2/bin/busybox"
     node init 100755 init
-    for m in virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk rng-core virtio-rng; do
+    for m in virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk rng-core virtio-rng virtio_console; do
         d=$(find "$1/lib/modules" -name "$m.ko" 2>/dev/null | head -1)
         [ -n "$d" ] && node lib/modules/$((n++))-$m.ko 100644 "$d"
     done
