@@ -199,6 +199,34 @@ static void test_ledger(void **state)
     sim_destroy(m);
 }
 
+// More VMCSs than columns share the last one, and the text says so.
+static void test_ledger_many(void **state)
+{
+    struct log l;
+    struct ledger g;
+    char text[4096] = "";
+    struct sim_machine *m = boot(0, "\xf4", 1, &l);
+    ledger_open(&g, m);
+    for (unsigned n = 0; n < LEDGER_VMCSES + 3; n++) {
+        struct ev in = {.kind = EV_VMENTRY}, out = {.kind = EV_VMEXIT};
+        in.u.vmentry.vmcs = 0x1000 * (n + 1);
+        out.u.vmexit.reason = VMX_R_CPUID;
+        ev_emit(m->cpu[0], &in);
+        ev_emit(m->cpu[0], &out);
+    }
+    ledger_close(&g);
+    assert_int_equal(g.n, LEDGER_VMCSES);
+    assert_int_equal(g.vmcs[0].entries, 1);
+    assert_int_equal(g.vmcs[LEDGER_VMCSES - 1].entries, 4);
+    assert_int_equal(ledger_exits(&g, VMX_R_CPUID), LEDGER_VMCSES + 3);
+    FILE *f = fmemopen(text, sizeof text - 1, "w");
+    ledger_print(&g, f);
+    fclose(f);
+    assert_non_null(strstr(text, "VMCS H+"));
+    assert_non_null(strstr(text, "from the 8th on"));
+    sim_destroy(m);
+}
+
 static void test_failed_entry(void **state)
 {
     for (unsigned mode = 0; mode < MODES; mode++) {
@@ -340,6 +368,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_exits),
         cmocka_unit_test(test_ledger),
+        cmocka_unit_test(test_ledger_many),
         cmocka_unit_test(test_failed_entry),
         cmocka_unit_test(test_monitor_trap_flag),
         cmocka_unit_test(test_interrupt_window),
