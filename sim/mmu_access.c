@@ -58,7 +58,9 @@ static int fill(struct sim_cpu *c, enum tlb_unit l1, struct tlb_entry *e)
     // The second level has no 1-GByte entries.
     if (e->page_shift < 30) {
         e->unit = TLB_STLB;
-        tlb_fill(c->tlb, e);
+        int i = tlb_fill(c->tlb, e);
+        if (i >= 0)
+            return tlb_promote(c->tlb, (unsigned)i, l1);
     }
     e->unit = (uint8_t)l1;
     return tlb_fill(c->tlb, e);
@@ -122,8 +124,9 @@ static int translate_paged(struct sim_cpu *c, uint64_t la, unsigned acc, struct 
         c->stat[SIM_STAT_TLB_MISSES]++;
         if ((r = mmu_walk(c, la, acc, &e)))
             return r;
-        i = fill(c, l1, &e);
         pa->v = e.frame.v | (la & ((1ull << e.page_shift) - 1));
+        __builtin_prefetch(ram_at(&c->m->ram, *pa));
+        i = fill(c, l1, &e);
         data = tlb_data(&e);
     }
     // A profile without this first-level TLB keeps nothing that a mirror could stand for.
