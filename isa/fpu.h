@@ -93,5 +93,9 @@ ISA_FPOP(fxrstor);
 ISA_FPOP(ldmxcsr);
 ISA_FPOP(stmxcsr);
 ISA_FPOP(emms);
+ISA_FPOP(xsave);
+ISA_FPOP(xsaveopt);
+ISA_FPOP(xsavec);
+ISA_FPOP(xrstor);
 
 #endif

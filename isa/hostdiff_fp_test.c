@@ -212,7 +212,10 @@ static bool usable(struct enc *e, const struct row *r)
 {
     struct isa_decode_mode m = {.mode = ISA_LONG64, .flat = true};
     memcpy(m.features, env->features, sizeof m.features);
-    return isa_decode(&m, e->b, sizeof e->b, &e->i) == e->n && &rows[e->i.op] == r;
+    if (isa_decode(&m, e->b, sizeof e->b, &e->i) != e->n || &rows[e->i.op] != r)
+        return false;
+    bool mask = named(r, " xsave xrstor xsaveopt xsavec "); // EDX:EAX keep to the components that both have
+    return !mask || (e->i.base != ISA_RAX && e->i.base != ISA_RDX);
 }
 
 static bool big(const struct row *r)
@@ -264,11 +267,11 @@ static void operand_memory(const struct row *r, const struct enc *e, struct host
         p[26] = p[27] = 0;
     if (named(r, " xrstor ")) {
         memset(p + 512, 0, 64);
-        p[512] = (uint8_t)below(percent(90) ? 4 : 256);
+        p[512] = (uint8_t)below(4);
         if (percent(30))
             p[527] = 0x80, p[520] = p[512] | (uint8_t)below(4);
         if (percent(5))
-            p[512 + below(64)] ^= (uint8_t)(1 << below(8));
+            p[528 + below(48)] ^= (uint8_t)(1 << below(8));
     }
     memcpy(isa_te_at(env, at), p, 640);
 }
@@ -476,6 +479,8 @@ static void run_case(const struct row *r, const struct enc *e)
         return;
     if (transcendental(r))
         close_enough(p->fx_out, fx);
+    if (named(r, " xrstor ") && p->trap >= 0) // processors have loaded some components by then
+        memcpy(fx, p->fx_out, 512);
     bool same = memcmp(arena, mine, HOST_ARENA_N) == 0;
     if (!exceptions_agree(r, e, p, res) || memcmp(c->gpr, p->out.gpr, sizeof p->out.gpr) != 0 || !same || c->rip != p->out.rip ||
         ((isa_rflags(c) ^ p->out.rflags) & ISA_FL_STATUS) || memcmp(fx, p->fx_out, 416) != 0)

@@ -1,13 +1,13 @@
 // sim/cpuid.c: the CPUID leaves, made from the profile and isa/features.def.
 //
-// MODELS     leaves 0, 1, 4, 7, 0BH; 80000000H to 80000004H, 80000008H. Other basic leaves inside the range read as 0, leaves
+// MODELS     leaves 0, 1, 4, 7, 0BH, 0DH; 80000000H to 80000004H, 80000008H. Other basic leaves inside the range read as 0, leaves
 //            above it as the highest basic leaf, as Intel processors do.
 // MANUAL     "CPUID--CPU Identification".
 #include <string.h>
 
 #include "sim/internal.h"
 
-#define LEAF_MAX     0x0bu
+#define LEAF_MAX     0x0du
 #define LEAF_MAX_EXT 0x80000008u
 
 static void add_features(const struct sim_profile *p, uint32_t leaf, uint32_t sub, uint32_t out[4])
@@ -74,13 +74,23 @@ void sim_cpuid(struct isa_cpu *c, uint32_t leaf, uint32_t sub, uint32_t out[4])
             out[2] |= 2u << 8;
         }
         break;
+    case 0x0d: // x87 and SSE, both in the legacy region of the XSAVE area
+        if (!isa_has(p->features, ISA_FEAT_XSAVE))
+            break;
+        if (sub == 0)
+            out[0] = 3;
+        if (sub == 0 || sub == 1)
+            out[1] = out[2] = 576;
+        if (sub == 1)
+            out[2] = 0;
+        break;
     case 0x80000000: out[0] = LEAF_MAX_EXT; break;
     case 0x80000002:
     case 0x80000003:
     case 0x80000004: brand(p, leaf - 0x80000002u, out); break;
     case 0x80000008: out[0] = p->maxphyaddr | 48u << 8; break;
     }
-    add_features(p, leaf, leaf == 7 ? sub : 0, out);
+    add_features(p, leaf, leaf == 7 || leaf == 0x0d ? sub : 0, out);
     if (leaf == 1 && !(c->apic_base >> 11 & 1))
         out[3] &= ~(1u << 9); // disabled by IA32_APIC_BASE
 }

@@ -10,10 +10,8 @@ static const uint32_t cost_teach[ISA_COST_NUM] = {
 };
 
 // No profile offers a feature that isa/ does not implement whole (docs/quirks.md).
-#define UNOFFERED(f)                                                                                                               \
-    ((f) == ISA_FEAT_XSAVE || (f) == ISA_FEAT_LA57 || (f) == ISA_FEAT_XSAVEOPT || (f) == ISA_FEAT_XSAVEC ||                        \
-     (f) == ISA_FEAT_XGETBV1 || (f) == ISA_FEAT_XSAVES || (f) == ISA_FEAT_FDP_EXCEPTIONS || (f) == ISA_FEAT_NO_FCS_FDS)
-#define BIT(f, w) ((unsigned)(f) / 64 == (w) && !UNOFFERED(f) ? 1ull << (unsigned)(f) % 64 : 0)
+#define UNOFFERED(f) ((f) == ISA_FEAT_LA57 || (f) == ISA_FEAT_XGETBV1 || (f) == ISA_FEAT_XSAVES)
+#define BIT(f, w)    ((unsigned)(f) / 64 == (w) && !UNOFFERED(f) ? 1ull << (unsigned)(f) % 64 : 0)
 _Static_assert(ISA_FEAT_NUM <= 128, "features_all has two words in use");
 static const uint64_t features_all[4] = {
 #define F(id, leaf, sub, reg, bit, flag, text) | BIT(ISA_FEAT_##id, 0)

@@ -1,0 +1,18 @@
+// isa/exec_xsave.c: handlers of the XSAVE family: thin wrappers around isa/xsave.c.
+#include "isa/exec.h"
+#include "isa/fpu.h"
+
+#define XOP(family)                                                                                                                \
+    static int h_##family(struct isa_cpu *c, const struct isa_insn *i)                                                             \
+    {                                                                                                                              \
+        int r = isa_x_##family(c, i);                                                                                              \
+        if (r)                                                                                                                     \
+            ISA_ABORT(c, i, r);                                                                                                    \
+        ISA_NEXT(c, i);                                                                                                            \
+    }                                                                                                                              \
+    ISA_FAMILY1(family, h_##family)
+
+XOP(xsave);
+XOP(xrstor);
+XOP(xsaveopt);
+XOP(xsavec);
