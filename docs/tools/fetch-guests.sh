@@ -1,10 +1,11 @@
 #!/bin/bash
 # Fetch real guests from Debian's package registry into build/cache (nothing of them is committed), and make what boots of them.
 #   linux   build/cache/linux/vmlinuz, initrd: the cloud kernel, and an initial RAM disk with busybox that gives a shell on the console
+#   generic the same of the generic kernel, in build/cache/generic
 #   kvm     build/cache/kvm/vmlinuz, initrd: the same kernel; a RAM disk that loads the kernel's own kvm-intel and runs scenarios/kvm/kvmrun.c:
 #           tiny guests, then the kernel once more as a guest (L2). Kernel parameters: nested=1 has L2 load kvm-intel and run the tiny guests
 #           as L3; shell=1 gives a shell at the end.
-# Does nothing if it is all there. Exit status 0 done, 3 the registry cannot be reached, 1 anything else. Usage: fetch-guests.sh linux|kvm
+# Does nothing if it is all there. Exit status 0 done, 3 the registry cannot be reached, 1 anything else. Usage: fetch-guests.sh linux|generic|kvm
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 say() { echo "fetch-guests: $*" >&2; }
@@ -63,21 +64,28 @@ archive() { # ROOT_OF_KERNEL ROOT_OF_BUSYBOX
     node TRAILER!!! 0
 }
 
-fetch_linux() {
-    local dir=build/cache/linux kernel
+# A kernel package without what is not used here: all of a generic kernel's modules would be 400 MB.
+unpack_kernel() {
+    dpkg-deb --fsys-tarfile "$1" | tar -x -C kernel --exclude='./usr' --exclude='*/kernel/net' --exclude='*/kernel/sound' --exclude='*/kernel/fs' \
+        --exclude='*/drivers/[d-gi-uw-z]*' --exclude='*/drivers/net' --exclude='*/drivers/staging' --exclude='*/kernel/crypto'
+}
+
+fetch_linux() { # [FOLDER PACKAGE]: the cloud kernel, or another one that a package depends on
+    local dir=build/cache/${1:-linux} meta=${2:-linux-image-cloud-amd64} kernel
     [ -s $dir/vmlinuz ] && [ -s $dir/initrd ] && [ $dir/initrd -nt docs/tools/fetch-guests.sh ] && return
     for tool in apt-get apt-cache dpkg-deb; do
         command -v $tool >/dev/null || { say "$tool is missing: this needs a Debian system; or give --kernel and --initrd"; return 1; }
     done
     mkdir -p $dir && cd $dir || return 1
-    kernel=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null | sed -n 's/.*Depends: \(linux-image-[0-9][^ ]*\).*/\1/p' | head -1)
+    kernel=$(apt-cache depends "$meta" 2>/dev/null | sed -n 's/.*Depends: \(linux-image-[0-9][^ ]*\).*/\1/p' | head -1)
     if [ -z "$kernel" ]; then
-        say "apt knows no package linux-image-cloud-amd64; run apt-get update (or give --kernel and --initrd)"
+        say "apt knows no package $meta; run apt-get update (or give --kernel and --initrd)"
         return 3
     fi
     download "$kernel" && download busybox-static || return
     rm -rf kernel busybox
-    dpkg-deb -x "$kernel"_*.deb kernel && dpkg-deb -x busybox-static_*.deb busybox || { say "a downloaded package is damaged: remove $dir"; return 1; }
+    mkdir kernel
+    unpack_kernel "$kernel"_*.deb && dpkg-deb -x busybox-static_*.deb busybox || { say "a downloaded package is damaged: remove $dir"; return 1; }
     cp kernel/boot/vmlinuz-* vmlinuz || return 1
     init_script >init
     archive kernel busybox | gzip -1 >initrd.new && mv initrd.new initrd
@@ -151,6 +159,7 @@ fetch_kvm() {
 
 case ${1:-} in
 linux) fetch_linux ;;
+generic) fetch_linux generic linux-image-amd64 ;;
 kvm) fetch_kvm ;;
-*) say "usage: fetch-guests.sh linux|kvm"; exit 1 ;;
+*) say "usage: fetch-guests.sh linux|generic|kvm"; exit 1 ;;
 esac

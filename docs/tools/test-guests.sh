@@ -3,7 +3,7 @@
 # guest whose package cannot be fetched is reported as SKIPPED and counts as not reached. Usage: test-guests.sh RINGSIDE [GUEST...]
 set -u
 ringside=$1; shift
-[ $# -eq 0 ] && set -- linux linux-isa kvm kvm-nested
+[ $# -eq 0 ] && set -- linux linux-isa linux-generic kvm kvm-nested
 missed=0
 boot() { # NAME PACKAGES MARKER ARGUMENT...
     local name=$1 packages=$2 marker=$3 log rc start
@@ -52,9 +52,11 @@ for guest in "$@"; do
     linux) boot linux linux "is up: the shell is on the serial console" ;;
     linux-isa) boot linux-isa linux "is up: the shell is on the serial console" \
         --append "console=ttyS0 earlyprintk=serial cryptomgr.notests=1 nokaslr acpi=off nolapic noapic" ;;
+    linux-generic) boot linux-generic generic "is up: the shell is on the serial console" --memory 512M \
+        --kernel build/cache/generic/vmlinuz --initrd build/cache/generic/initrd ;;
     kvm) kvm kvm KVM-REAL-OK KVM-PROT-OK KVM-LONG-OK KVM-L2-USERSPACE KVM-GUESTS-DONE ;;
     kvm-nested) kvm kvm-nested KVM-REAL-OK KVM-PROT-OK KVM-LONG-OK KVM-L2-USERSPACE "L3: KVM-REAL-OK" "L3: KVM-PROT-OK" "L3: KVM-LONG-OK" KVM-GUESTS-DONE ;;
-    *) echo "$guest: no such guest; there are linux, linux-isa, kvm and kvm-nested"; missed=1 ;;
+    *) echo "$guest: no such guest; there are linux, linux-isa, linux-generic, kvm and kvm-nested"; missed=1 ;;
     esac
 done
 exit $missed
