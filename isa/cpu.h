@@ -253,6 +253,7 @@ struct isa_cpu {
     uint64_t kernel_gs_base, star, lstar, cstar, fmask;
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
     uint64_t pat, apic_base, tsc_offset, tsc_aux, tsc_adjust, misc_enable, debugctl, feature_control, spec_ctrl, mtrr_def_type;
+    uint64_t mtrr_var[16], mtrr_fix[11]; // IA32_MTRR_PHYSBASEn and PHYSMASKn in turn; the fixed ranges in address order
     // --- VMX operation (vmx not OFF): bits that CR0 and CR4 must have (fixed0) and may have (fixed1); set by VMXON and VM entry
     uint64_t cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
     // --- what happened

@@ -6,7 +6,7 @@
 
 #include "isa/cr.h"
 
-enum kind { RW, KEEP, CANON, CONST, HELD, FN };
+enum kind { RW, KEEP, CANON, CONST, HELD, MTYPES, FN };
 struct row {
     uint32_t addr;
     uint16_t field; // offset in struct isa_cpu
@@ -87,6 +87,17 @@ static bool pat_ok(uint64_t v)
     return true;
 }
 
+// Eight memory types: UC, WC, WT, WP or WB.
+static bool mtypes_ok(uint64_t v)
+{
+    for (unsigned k = 0; k < 8; k++) {
+        unsigned t = v >> (8 * k) & 0xff;
+        if (t > 6 || t == 2 || t == 3)
+            return false;
+    }
+    return true;
+}
+
 static bool apic_base_ok(struct isa_cpu *c, uint64_t v)
 {
     uint32_t r[4];
@@ -157,6 +168,10 @@ static bool write_row(struct isa_cpu *c, const struct row *m, uint64_t v, enum i
         break;
     case RW:
         if (v & ~m->mask)
+            return false;
+        break;
+    case MTYPES:
+        if (!mtypes_ok(v))
             return false;
         break;
     case KEEP: v &= m->mask; break;

@@ -48,6 +48,10 @@ static uint64_t hash_cpu(uint64_t h, const struct isa_cpu *c)
         h = hash_u64(h, c->dr[k]);
     for (unsigned k = 0; k < 4; k++)
         h = hash_u64(h, c->pdpte[k]);
+    for (unsigned k = 0; k < 16; k++)
+        h = hash_u64(h, c->mtrr_var[k]);
+    for (unsigned k = 0; k < 11; k++)
+        h = hash_u64(h, c->mtrr_fix[k]);
     const struct isa_x87 *x = &c->x87;
     h = hash_u64(hash_u64(hash_u64(h, x->cw | (uint64_t)x->sw << 16 | (uint64_t)x->fop << 32 | (uint64_t)x->valid << 48), x->fip),
                  x->fdp);

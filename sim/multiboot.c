@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/acpi.h"
 #include "sim/elf.h"
 #include "sim/inspect.h"
 
@@ -57,6 +58,18 @@ static int load_by_header(struct sim_machine *m, const char *name, const uint8_t
     int r = z ? loader_copy(m, name, load + size, z, zeros, err) : sim_fail(err, SIM_IMAGE, "%s: out of memory", name);
     free(z);
     return r;
+}
+
+// What a BIOS leaves in its data area and kernels look at: the first serial port, the EBDA's segment, KiB of base memory. All agree with the memory map.
+static int bios_data_area(struct sim_machine *m, const char *name, struct sim_error *err)
+{
+    static const struct {
+        uint16_t at, value;
+    } words[] = {{0x400, 0x3f8}, {0x40e, 0x9f00}, {0x413, 0x9f000 >> 10}};
+    for (unsigned i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (loader_copy(m, name, words[i].at, &words[i].value, 2, err) < 0)
+            return -1;
+    return 0;
 }
 
 // The information block being laid out in memory.
@@ -193,7 +206,7 @@ int multiboot_load(struct sim_machine *m, const char *name, const void *bytes, u
         return 0;
     if (how->nmodules > 8)
         return sim_fail(err, SIM_IMAGE, "%s: at most 8 modules", name);
-    if (sim_start_at(m, SIM_START_PROT32, out->entry, err) < 0 ||
+    if (sim_start_at(m, SIM_START_PROT32, out->entry, err) < 0 || bios_data_area(m, name, err) < 0 || acpi_place(m, err) < 0 ||
         build_info(m, name, how, out->hi > 0x100000 ? out->hi : 0x100000, err) < 0)
         return -1;
     struct isa_cpu *c = sim_cpu(m, 0);

@@ -30,7 +30,7 @@ static const struct reg regs[] = {
 #define NREGS (sizeof regs / sizeof *regs)
 
 // MSRs that the processor holds; others are the virtualization layer's (VMX capabilities, read-only).
-enum kind { RW, KEEP, CANON, CONST, HELD, FN };
+enum kind { RW, KEEP, CANON, CONST, HELD, MTYPES, FN };
 static const struct {
     const char *name;
     uint32_t addr;
