@@ -216,7 +216,7 @@ static struct isa_fp scale(struct isa_x87_run *o, struct isa_fp a, struct isa_fp
 ISA_FPOP(fscale)
 {
     BEGIN;
-    bool ok = isa_x87_need(&o, 0) & isa_x87_need(&o, 1);
+    bool ok = isa_x87_need2(&o, 1);
     struct isa_fp v = ok ? scale(&o, isa_x87_get(&o, 0), isa_x87_get(&o, 1)) : isa_fp_default_nan();
     if (!isa_x87_blocked(&o)) {
         // An unmasked overflow or underflow may be too large even for the wrapped exponent: then it is an infinity or zero.
@@ -330,7 +330,7 @@ static struct isa_fp remainder_(struct isa_x87_run *o, struct isa_fp a, struct i
 static int prem(struct isa_cpu *c, const struct isa_insn *i, bool nearest)
 {
     BEGIN;
-    bool ok = isa_x87_need(&o, 0) & isa_x87_need(&o, 1);
+    bool ok = isa_x87_need2(&o, 1);
     isa_x87_cc(&o, ISA_FSW_C2, 0);
     uint16_t sw = o.x->sw;
     struct isa_fp v = ok ? remainder_(&o, isa_x87_get(&o, 0), isa_x87_get(&o, 1), nearest) : isa_fp_default_nan();
@@ -404,7 +404,7 @@ static int compare_flags(struct isa_cpu *c, const struct isa_insn *i, bool quiet
                                     [ISA_FP_UNORDERED] = ISA_FL_CF | ISA_FL_PF | ISA_FL_ZF};
     enum isa_fp_order order = ISA_FP_UNORDERED;
     BEGIN;
-    if (isa_x87_need(&o, 0) & isa_x87_need(&o, i->modrm & 7)) {
+    if (isa_x87_need2(&o, i->modrm & 7)) {
         struct isa_fp a = isa_x87_get(&o, 0), b = isa_x87_get(&o, i->modrm & 7);
         if (a.cls == ISA_FP_BAD || b.cls == ISA_FP_BAD)
             o.e.flags |= ISA_FX_I;

@@ -32,8 +32,13 @@ static inline bool isa_x87_blocked(const struct isa_x87_run *o)
 
 static inline struct isa_f80 *isa_x87_st(struct isa_x87 *x, unsigned k) { return &x->r[isa_x87_phys(x, k)]; }
 static inline bool isa_x87_empty(const struct isa_x87 *x, unsigned k) { return !(x->valid >> isa_x87_phys(x, k) & 1); }
-bool isa_x87_need(struct isa_x87_run *o, unsigned k); // ST(k) holds something, else stack underflow
-bool isa_x87_room(struct isa_x87_run *o);             // there is room to push, else stack overflow
+bool isa_x87_need(struct isa_x87_run *o, unsigned k);               // ST(k) holds something, else stack underflow
+static inline bool isa_x87_need2(struct isa_x87_run *o, unsigned k) // ST(0) and ST(k)
+{
+    bool a = isa_x87_need(o, 0), b = isa_x87_need(o, k);
+    return a && b;
+}
+bool isa_x87_room(struct isa_x87_run *o); // there is room to push, else stack overflow
 void isa_x87_put(struct isa_x87_run *o, unsigned k, struct isa_fp v);
 void isa_x87_push(struct isa_x87_run *o, struct isa_fp v);
 void isa_x87_pop(struct isa_x87_run *o);

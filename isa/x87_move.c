@@ -285,7 +285,7 @@ static int cmov(struct isa_cpu *c, const struct isa_insn *i, unsigned flags, boo
 {
     BEGIN;
     unsigned k = i->modrm & 7;
-    bool ok = isa_x87_need(&o, 0) & isa_x87_need(&o, k);
+    bool ok = isa_x87_need2(&o, k);
     o.keep_c1 = true;
     if (!ok) {
         if (!isa_x87_blocked(&o))

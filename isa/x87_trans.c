@@ -254,7 +254,7 @@ typedef struct isa_fp binary(struct isa_x87_run *o, struct isa_fp y, struct isa_
 static int with_two(struct isa_cpu *c, const struct isa_insn *i, binary *f)
 {
     BEGIN;
-    bool ok = isa_x87_need(&o, 0) & isa_x87_need(&o, 1);
+    bool ok = isa_x87_need2(&o, 1);
     struct isa_fp v = ok ? f(&o, isa_x87_get(&o, 1), isa_x87_get(&o, 0)) : isa_fp_default_nan();
     if (!isa_x87_blocked(&o)) {
         isa_x87_put(&o, 1, v);
