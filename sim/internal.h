@@ -191,7 +191,8 @@ int bus_create(struct sim_machine *m, struct sim_error *err);
 void bus_destroy(struct sim_machine *m);
 void bus_reset(struct sim_machine *m);
 uint64_t bus_hash(const struct sim_machine *m, uint64_t h);
-void bus_input(struct sim_machine *m, const void *bytes, uint64_t n); // to the virtio console once the guest has opened it, else to the first serial port
+void bus_input(struct sim_machine *m, const void *bytes,
+               uint64_t n); // to the virtio console once the guest has opened it, else to the first serial port
 // bus_mmio_at tells the mmu that a physical page is not plain RAM.
 uint32_t bus_in(struct sim_machine *m, uint16_t port, unsigned size);
 void bus_out(struct sim_machine *m, uint16_t port, unsigned size, uint32_t val);
