@@ -178,6 +178,15 @@ static bool span(const char **p, uint64_t *addr, uint64_t *len)
     return gdb_hex(p, len);
 }
 
+// An address as the processor would take it: 32 bits wide outside long mode. false: not canonical.
+static bool linear(struct gdb *g, uint64_t *addr)
+{
+    const struct isa_cpu *c = sim_cpu(g->m, g->cpu);
+    if (!isa_long(c))
+        *addr = (uint32_t)*addr;
+    return !isa_long(c) || isa_canonical(c, *addr);
+}
+
 static void read_memory(struct gdb *g, const char *p)
 {
     uint8_t b[GDB_PACKET / 2];
@@ -187,6 +196,8 @@ static void read_memory(struct gdb *g, const char *p)
         send_text(g, "E01");
         return;
     }
+    if (!linear(g, &addr))
+        len = 0;
     len = sim_peek(g->m, g->cpu, SIM_LINEAR, addr, b, len < sizeof b ? len : sizeof b);
     gdb_put_hex(&t, b, (unsigned)len);
     send_text(g, len ? t.p : "E14");
@@ -196,7 +207,7 @@ static void read_memory(struct gdb *g, const char *p)
 static void write_bytes(struct gdb *g, uint64_t addr, const void *bytes, uint64_t n)
 {
     uint8_t old[GDB_PACKET];
-    bool ok = n <= sizeof old && sim_peek(g->m, g->cpu, SIM_LINEAR, addr, old, n) == n;
+    bool ok = linear(g, &addr) && n <= sizeof old && sim_peek(g->m, g->cpu, SIM_LINEAR, addr, old, n) == n;
     ok = ok && sim_poke(g->m, g->cpu, SIM_LINEAR, addr, bytes, n) == n;
     send_text(g, ok ? "OK" : "E14");
 }
