@@ -57,11 +57,12 @@ struct lapic {
     uint32_t id, tpr_low, ldr, dfr, svr, esr, esr_new, icr_high, icr_low, divide;
     uint32_t lvt[LVT_N];
     uint32_t isr[8], irr[8], tmr[8];
-    uint32_t init_count;
+    uint64_t init_count;   // 32 bits of it; so wide that the structure has no padding, for it is hashed as bytes
     uint64_t start;        // cycle at which the timer began to count from init_count
     uint64_t tsc_deadline; // as written; 0: not armed
     uint64_t due;          // cycle of the timer's next interrupt
 };
+_Static_assert(sizeof(struct lapic) == 40 * 4 + 4 * 8, "no padding");
 struct lapics {
     struct dev d;
     struct dev *pic, *ioapic;
@@ -326,7 +327,7 @@ static uint32_t reg_read(const struct lapics *a, unsigned n, unsigned reg)
     case R_ESR: return l->esr;
     case R_ICR: return l->icr_low;
     case R_ICR_HIGH: return l->icr_high;
-    case R_INIT_COUNT: return l->init_count;
+    case R_INIT_COUNT: return (uint32_t)l->init_count;
     case R_COUNT: return timer_count(a, n);
     case R_DIVIDE: return l->divide;
     default: return 0;
