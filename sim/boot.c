@@ -17,6 +17,7 @@
 #include "sim/inspect.h"
 #include "sim/ledger.h"
 #include "sim/linux.h"
+#include "sim/loader.h"
 #include "sim/machine.h"
 
 #define APPEND "console=ttyS0 earlyprintk=serial cryptomgr.notests=1 nokaslr"
@@ -27,12 +28,16 @@ static const struct system {
     const char *name, *files; // files: the argument of fetch-guests.sh and the folder in build/cache
     const char *append, *marker;
     uint64_t ram;
+    const char
+        *hypervisor; // Multiboot command line of the file FILES/xen, which then boots the kernel as its first guest; NULL: none
 } systems[] = {
-    {"linux", "linux", APPEND, NULL, 256ull << 20},
-    {"kvm", "kvm", APPEND, "KVM-GUESTS-DONE", 384ull << 20},
-    {"kvm-nested", "kvm", APPEND " nested=1", "KVM-GUESTS-DONE", 384ull << 20},
+    {"linux", "linux", APPEND, NULL, 256ull << 20, NULL},
+    {"kvm", "kvm", APPEND, "KVM-GUESTS-DONE", 384ull << 20, NULL},
+    {"kvm-nested", "kvm", APPEND " nested=1", "KVM-GUESTS-DONE", 384ull << 20, NULL},
+    {"xen", "xen", "console=hvc0 earlyprintk=xen cryptomgr.notests=1", NULL, 1024ull << 20,
+     "console=com1 com1=115200,8n1 dom0_mem=512M noreboot"},
 };
-#define SYSTEM_NAMES "linux", "kvm", "kvm-nested" // in the order of the rows
+#define SYSTEM_NAMES "linux", "kvm", "kvm-nested", "xen" // in the order of the rows
 #define NSYSTEM      (sizeof systems / sizeof *systems)
 
 extern char **environ;
@@ -252,9 +257,23 @@ static int fetch(const char *files, char *dir, size_t size, struct sim_error *er
     return 0;
 }
 
+// The kernel by the Linux boot protocol, or a Multiboot hypervisor with the kernel and its RAM disk as modules.
+static int load(struct sim_machine *m, const struct system *y, const char *dir, const struct sim_linux *how, struct sim_error *err)
+{
+    char xen[2150];
+    if (!y->hypervisor || !*dir)
+        return sim_load_linux(m, how, NULL, err);
+    snprintf(xen, sizeof xen, "%s/xen", dir);
+    const struct sim_load mb = {.image = SIM_IMAGE_MULTIBOOT,
+                                .cmdline = y->hypervisor,
+                                .modules = {{how->kernel, how->cmdline}, {how->initrd, "initrd"}},
+                                .nmodules = 2};
+    return sim_load_file(m, xen, &mb, NULL, err);
+}
+
 static struct sim_machine *machine(const struct system *y, const struct boot_options *o, struct sim_error *err)
 {
-    char dir[2100], kernel[2150], initrd[2150];
+    char dir[2100] = "", kernel[2150], initrd[2150];
     struct sim_linux how = {.kernel = o->kernel, .initrd = o->initrd, .cmdline = o->append ? o->append : y->append};
     if (!o->kernel) {
         if (fetch(y->files, dir, sizeof dir, err) < 0)
@@ -270,7 +289,7 @@ static struct sim_machine *machine(const struct system *y, const struct boot_opt
                                    .disk = o->disk,
                                    .virtio_console = o->virtio_console};
     struct sim_machine *m = sim_create(&cfg, err);
-    if (m && sim_load_linux(m, &how, NULL, err) < 0) {
+    if (m && load(m, y, dir, &how, err) < 0) {
         sim_destroy(m);
         return NULL;
     }
@@ -290,7 +309,7 @@ static const struct system *find(const char *name, struct sim_error *err)
         if (!strcmp(systems[k].name, name))
             return &systems[k];
     const char *near = cli_nearest(name, sim_boot_systems());
-    sim_fail(err, SIM_USAGE, "boot: no system \"%s\"%s%s%s; there are linux, kvm and kvm-nested", name,
+    sim_fail(err, SIM_USAGE, "boot: no system \"%s\"%s%s%s; there are linux, kvm, kvm-nested and xen", name,
              near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
     return NULL;
 }

@@ -5,7 +5,7 @@
 #   kvm     build/cache/kvm/vmlinuz, initrd: the same kernel; a RAM disk that loads the kernel's own kvm-intel and runs scenarios/kvm/kvmrun.c:
 #           tiny guests, then the kernel once more as a guest (L2). Kernel parameters: nested=1 has L2 load kvm-intel and run the tiny guests
 #           as L3; shell=1 gives a shell at the end.
-# Does nothing if it is all there. Exit status 0 done, 3 the registry cannot be reached, 1 anything else. Usage: fetch-guests.sh linux|generic|kvm
+# Does nothing if it is all there. Exit status 0 done, 3 the registry cannot be reached, 1 anything else. Usage: fetch-guests.sh linux|generic|kvm|xen
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 say() { echo "fetch-guests: $*" >&2; }
@@ -157,9 +157,22 @@ fetch_kvm() {
     archive_kvm init-l1 vmlinuz vmlinuz initrd-l2 initrd-l2 >initrd.new && mv initrd.new initrd
 }
 
+# Xen, with Debian's generic kernel (the cloud kernel cannot be dom0) as its first guest.
+fetch_xen() {
+    local dir=build/cache/xen
+    (fetch_linux generic linux-image-amd64) || return
+    [ -s $dir/xen ] && [ -e $dir/initrd ] && return
+    mkdir -p $dir
+    cd $dir || return 1
+    download xen-hypervisor-4.17-amd64 || return
+    dpkg-deb -x xen-hypervisor-*.deb package && gunzip -c package/boot/xen-*.gz >xen.new || { say "a downloaded package is damaged: remove $dir"; return 1; }
+    ln -sf ../generic/vmlinuz vmlinuz && ln -sf ../generic/initrd initrd && mv xen.new xen
+}
+
 case ${1:-} in
+xen) fetch_xen ;;
 linux) fetch_linux ;;
 generic) fetch_linux generic linux-image-amd64 ;;
 kvm) fetch_kvm ;;
-*) say "usage: fetch-guests.sh linux|generic|kvm"; exit 1 ;;
+*) say "usage: fetch-guests.sh linux|generic|kvm|xen"; exit 1 ;;
 esac
