@@ -260,13 +260,15 @@ static int fetch(const char *files, char *dir, size_t size, struct sim_error *er
 // The kernel by the Linux boot protocol, or a Multiboot hypervisor with the kernel and its RAM disk as modules.
 static int load(struct sim_machine *m, const struct system *y, const char *dir, const struct sim_linux *how, struct sim_error *err)
 {
-    char xen[2150];
+    char xen[2150], first[2048];
     if (!y->hypervisor || !*dir)
         return sim_load_linux(m, how, NULL, err);
     snprintf(xen, sizeof xen, "%s/xen", dir);
+    snprintf(first, sizeof first, "vmlinuz %s",
+             how->cmdline); // a module's string begins with its name, as loaders other than GRUB 2 have it
     const struct sim_load mb = {.image = SIM_IMAGE_MULTIBOOT,
                                 .cmdline = y->hypervisor,
-                                .modules = {{how->kernel, how->cmdline}, {how->initrd, "initrd"}},
+                                .modules = {{how->kernel, first}, {how->initrd, "initrd"}},
                                 .nmodules = 2};
     return sim_load_file(m, xen, &mb, NULL, err);
 }
