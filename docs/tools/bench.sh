@@ -8,6 +8,7 @@ dir=build/bench
 guests=build/guests/bench
 programs="sieve isprime memcpy repmovs hash chase recurse syscall pagefault"
 mkdir -p $dir
+[ -s $guests/nothing.bin ] || { echo "bench: the programs are not built; use: make bench" >&2; exit 1; }
 
 echo "Built-in loops:"
 "$ringside" bench
