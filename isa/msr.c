@@ -6,7 +6,6 @@
 
 #include "isa/cr.h"
 
-enum kind { RW, KEEP, CANON, CONST, HELD, MTYPES, FN };
 struct row {
     uint32_t addr;
     uint16_t field; // offset in struct isa_cpu
@@ -18,8 +17,9 @@ struct row {
 #define NEED(l, r, b) l, r, b
 #define ALWAYS        0, 0, 0
 static const struct row rows[] = {
-#define M_(addr, name, field, kind, mask, leaf, reg, bit, text) {addr, offsetof(struct isa_cpu, field), kind, mask, leaf, reg, bit},
-#define M(...)                                                  M_(__VA_ARGS__)
+#define M_(addr, name, field, kind, mask, leaf, reg, bit, text)                                                                    \
+    {addr, offsetof(struct isa_cpu, field), ISA_MSR_##kind, mask, leaf, reg, bit},
+#define M(...) M_(__VA_ARGS__)
 #include "isa/msr.def"
 #undef M
 #undef M_
@@ -64,7 +64,7 @@ bool isa_rdmsr(struct isa_cpu *c, uint32_t msr, uint64_t *val, enum isa_rule *ru
     if (!m) {
         if (held(msr) || !c->env->rdmsr(c, msr, val))
             return false;
-    } else if (m->kind == CONST || m->kind == HELD) {
+    } else if (m->kind == ISA_MSR_CONST || m->kind == ISA_MSR_HELD) {
         *val = m->mask;
     } else if (msr == ISA_MSR_TSC) {
         *val = c->env->tsc(c, now(c));
@@ -158,23 +158,23 @@ static bool write_row(struct isa_cpu *c, const struct row *m, uint64_t v, enum i
 {
     *rule = ISA_RULE_GP_MSR_VALUE;
     switch (m->kind) {
-    case CONST: *rule = ISA_RULE_GP_MSR_READONLY; return false;
-    case HELD: return true;
-    case FN: return write_fn(c, m->addr, v, rule);
-    case CANON:
+    case ISA_MSR_CONST: *rule = ISA_RULE_GP_MSR_READONLY; return false;
+    case ISA_MSR_HELD: return true;
+    case ISA_MSR_FN: return write_fn(c, m->addr, v, rule);
+    case ISA_MSR_CANON:
         *rule = ISA_RULE_GP_MSR_CANONICAL;
         if (!isa_canonical(c, v))
             return false;
         break;
-    case RW:
+    case ISA_MSR_RW:
         if (v & ~m->mask)
             return false;
         break;
-    case MTYPES:
+    case ISA_MSR_MTYPES:
         if (!mtypes_ok(v))
             return false;
         break;
-    case KEEP: v &= m->mask; break;
+    case ISA_MSR_KEEP: v &= m->mask; break;
     }
     memcpy((char *)c + m->field, &v, 8);
     return true;

@@ -12,6 +12,9 @@
 bool isa_rdmsr(struct isa_cpu *c, uint32_t msr, uint64_t *val, enum isa_rule *rule);
 bool isa_wrmsr(struct isa_cpu *c, uint32_t msr, uint64_t val, enum isa_rule *rule);
 
+// Column kind of isa/msr.def; the table's head comment says what each does.
+enum isa_msr_kind { ISA_MSR_RW, ISA_MSR_KEEP, ISA_MSR_CANON, ISA_MSR_CONST, ISA_MSR_HELD, ISA_MSR_MTYPES, ISA_MSR_FN };
+
 struct isa_msr_info {
     uint32_t addr;
     const char *name, *text;

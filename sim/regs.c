@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "isa/msr.h"
 #include "isa/cr.h"
 #include "isa/flags.h"
 #include "isa/fpu.h"
@@ -30,7 +31,6 @@ static const struct reg regs[] = {
 #define NREGS (sizeof regs / sizeof *regs)
 
 // MSRs that the processor holds; others are the virtualization layer's (VMX capabilities, read-only).
-enum kind { RW, KEEP, CANON, CONST, HELD, MTYPES, FN };
 static const struct {
     const char *name;
     uint32_t addr;
@@ -38,7 +38,7 @@ static const struct {
     uint8_t kind;
     uint64_t mask;
 } msrs[] = {
-#define M(addr, name, field, kind, mask, need, text) {"msr." name, addr, offsetof(struct isa_cpu, field), kind, mask},
+#define M(addr, name, field, kind, mask, need, text) {"msr." name, addr, offsetof(struct isa_cpu, field), ISA_MSR_##kind, mask},
 #include "isa/msr.def"
 #undef M
 };
@@ -84,7 +84,7 @@ static bool get_msr(struct sim_machine *m, unsigned cpu, const char *name, uint6
     if (k >= 0) {
         if (msrs[k].addr == 0x10)
             *val = c->env->tsc(c, engine_now(c));
-        else if (msrs[k].kind == CONST || msrs[k].kind == HELD)
+        else if (msrs[k].kind == ISA_MSR_CONST || msrs[k].kind == ISA_MSR_HELD)
             *val = msrs[k].mask;
         else
             memcpy(val, (const char *)c + msrs[k].where, 8);
@@ -155,7 +155,7 @@ bool sim_reg_set(struct sim_machine *m, unsigned cpu, const char *name, uint64_t
     uint64_t cr0 = c->cr0, cr3 = c->cr3, cr4 = c->cr4, efer = c->efer;
     if (strncmp(name, "msr.", 4) == 0) {
         int k = find_msr(name);
-        if (k < 0 || msrs[k].kind == CONST || msrs[k].kind == HELD)
+        if (k < 0 || msrs[k].kind == ISA_MSR_CONST || msrs[k].kind == ISA_MSR_HELD)
             return false;
         if (msrs[k].addr == 0x10)
             c->tsc_offset = val - engine_now(c);
