@@ -76,18 +76,7 @@ gate:                           ; eax = handler, ecx = vector
     mov [idt + ecx * 8 + 4], edx
     ret
 
-init_pic:
-    mov al, 0x11
-    out 0x20, al
-    mov al, 0x20
-    out 0x21, al
-    mov al, 4
-    out 0x21, al
-    mov al, 1
-    out 0x21, al
-    mov al, 0xfe
-    out 0x21, al
-    ret
+%include "pic.inc"
 
 ; The frame of a trap, from esp on, after PUSHA and two segment registers.
 %define F_EDI    8

@@ -79,18 +79,7 @@ start:
     vmlaunch
     jmp vmx_failed
 
-init_pic:
-    mov al, 0x11
-    out 0x20, al
-    mov al, 0x20
-    out 0x21, al
-    mov al, 4
-    out 0x21, al
-    mov al, 1
-    out 0x21, al
-    mov al, 0xfe
-    out 0x21, al
-    ret
+%include "pic.inc"
 
 %include "vmx-code.inc"
 
