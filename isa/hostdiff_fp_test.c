@@ -22,6 +22,7 @@
 #include <cpuid.h>
 
 #include "isa/hostrun.h"
+#include "isa/hostvendor.h"
 
 enum ext_kind { X_NONE, X_REG, X_RM, X_NOREXB };
 enum pfx { PFX_ANY, PFX_NP, PFX_NFX, PFX_P66, PFX_PF3, PFX_PF2 };
@@ -439,6 +440,32 @@ static void close_enough(uint8_t *host, uint8_t *fx)
     fx[2] = (uint8_t)((fx[2] & ~0x30) | (host[2] & 0x30)); // #U and #P of such a result
 }
 
+// What this host's vendor defines in its own way (isa/hostvendor.h). True if the whole case is: MXCSR bit 17.
+static bool forgive_vendor(const struct row *r, const struct enc *e, const struct host_page *p, int res, uint8_t *fx)
+{
+    bool loads = named(r, " fldenv frstor fxrstor xrstor ");
+    if (host_is_amd() && res == ISA_R_FAULT && p->trap < 0 && p->fx_out[26] & 2)
+        return true;
+    if (host_is_amd() && p->trap == ISA_X_PF && res != ISA_R_FAULT && fx[2] & 0x80) // page faults before unmasked #MF, Intel not
+        return true;
+    if (host_is_amd() && named(r, " fprem fprem1 ") && (p->fx_in[57] & 0x7f) == 0x7f &&
+        p->fx_in[56] == 0xff) // by infinity: #D first
+        return true;
+    if (host_is_amd() && p->trap == ISA_X_PF && res == ISA_R_FAULT && strchr(r->operands, 'P')) { // TOP and tags stay
+        memcpy(fx + 2, p->fx_out + 2, 3);
+        memcpy(fx + 32, p->fx_out + 32, 128);
+    }
+    if (named(r, " dpps dppd "))
+        host_nan_forgive(p->fx_out + 160 + 16 * e->i.reg, fx + 160 + 16 * e->i.reg);
+    host_fx_forgive(p->fx_out, fx, loads);
+    if (named(r, " rcpps rcpss rsqrtps rsqrtss "))
+        host_approximation_forgive(p->fx_out + 160 + 16 * e->i.reg, fx + 160 + 16 * e->i.reg);
+    uint64_t at = e->i.is_mem ? p->in.gpr[e->i.base] + e->i.disp : 0;
+    if (res != ISA_R_FAULT && at >= HOST_ARENA && at + 32 <= HOST_RO && named(r, " fxsave xsave xsaveopt xsavec "))
+        host_fx_forgive((const uint8_t *)(uintptr_t)at, isa_te_at(env, at), false);
+    return false;
+}
+
 static void run_case(const struct row *r, const struct enc *e)
 {
     static uint8_t initial[HOST_ARENA_N], fx[512];
@@ -481,6 +508,8 @@ static void run_case(const struct row *r, const struct enc *e)
         close_enough(p->fx_out, fx);
     if (named(r, " xrstor ") && p->trap >= 0) // processors have loaded some components by then
         memcpy(fx, p->fx_out, 512);
+    if (forgive_vendor(r, e, p, res, fx))
+        return;
     bool same = memcmp(arena, mine, HOST_ARENA_N) == 0;
     if (!exceptions_agree(r, e, p, res) || memcmp(c->gpr, p->out.gpr, sizeof p->out.gpr) != 0 || !same || c->rip != p->out.rip ||
         ((isa_rflags(c) ^ p->out.rflags) & ISA_FL_STATUS) || memcmp(fx, p->fx_out, 416) != 0)
@@ -558,6 +587,7 @@ static void test_against_host(void **state)
             print_message("# hostdiff-fp: %s skipped: the host lacks %s\n", r->id, isa_feature_info[r->feature].id);
     }
     assert_int_not_equal(n, 0);
+    print_message("# hostdiff-fp: the host's processor is %s\n", host_vendor_text());
     unsigned long per_row = (unsigned long)number("DIFF_CASES", 400000) / n / SETS + 1, all = 0, failing = 0;
     for (unsigned k = 0; k < n; k++) {
         nfailed = 0;
