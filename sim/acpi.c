@@ -4,20 +4,31 @@
 #include <assert.h>
 #include <string.h>
 
+#include "sim/dev_pc.h"
 #include "sim/dev_pci.h"
+#include "sim/internal.h"
 #include "sim/multiboot.h"
 
-#define AREA    0x2000u
-#define AT_XSDT 0x0040u
-#define AT_FADT 0x0100u
-#define AT_FACS 0x0200u
-#define AT_MADT 0x0300u
-#define AT_DSDT 0x0800u
-#define HEADER  36u
+#define AREA     0x2000u
+#define AT_XSDT  0x0040u
+#define AT_FADT  0x0100u
+#define AT_FACS  0x0200u
+#define AT_MADT  0x0300u
+#define AT_DSDT  0x0800u
+#define HEADER   36u
+#define POINTERS 8
+#define TABLES   4
 
 struct area {
     uint8_t b[AREA];
     unsigned n; // where the emitters write
+    struct {
+        uint16_t at;
+        uint8_t size;
+    } pointer[POINTERS]; // fields that hold addresses of tables
+    unsigned npointers;
+    uint16_t table[TABLES]; // tables with a checksum in their header
+    unsigned ntables;
 };
 
 static void put(struct area *a, uint64_t v, unsigned size)
@@ -25,6 +36,13 @@ static void put(struct area *a, uint64_t v, unsigned size)
     assert(a->n + size <= AREA);
     memcpy(a->b + a->n, &v, size);
     a->n += size;
+}
+static void pointer(struct area *a, unsigned table, unsigned size)
+{
+    assert(a->npointers < POINTERS);
+    a->pointer[a->npointers].at = (uint16_t)a->n;
+    a->pointer[a->npointers++].size = (uint8_t)size;
+    put(a, ACPI_RSDP + table, size);
 }
 static void bytes(struct area *a, const void *p, unsigned n)
 {
@@ -59,6 +77,8 @@ static void table_end(struct area *a, unsigned at)
     uint32_t n = a->n - at;
     memcpy(a->b + at + 4, &n, 4);
     a->b[at + 9] = checksum(a->b + at, n);
+    assert(a->ntables < TABLES);
+    a->table[a->ntables++] = (uint16_t)at;
 }
 
 // --- AML
@@ -243,8 +263,8 @@ static void gas(struct area *a, uint64_t port, unsigned size) // generic address
 static void fadt(struct area *a)
 {
     table_begin(a, AT_FADT, "FACP", 3);
-    put(a, ACPI_RSDP + AT_FACS, 4);
-    put(a, ACPI_RSDP + AT_DSDT, 4);
+    pointer(a, AT_FACS, 4);
+    pointer(a, AT_DSDT, 4);
     put(a, 0, 1);
     put(a, 1, 1); // a desktop
     put(a, ACPI_SCI, 2);
@@ -270,7 +290,7 @@ static void fadt(struct area *a)
     put(a, 6, 1);
     put(a, 0, 3);
     put(a, 0, 8); // the FACS has its 32-bit address above
-    put(a, ACPI_RSDP + AT_DSDT, 8);
+    pointer(a, AT_DSDT, 8);
     gas(a, ACPI_PM1_EVENT, 4);
     gas(a, 0, 0);
     gas(a, ACPI_PM1_CONTROL, 2);
@@ -313,8 +333,8 @@ static void madt(struct area *a, unsigned cpus)
 static void rsdp(struct area *a)
 {
     table_begin(a, AT_XSDT, "XSDT", 1);
-    put(a, ACPI_RSDP + AT_FADT, 8);
-    put(a, ACPI_RSDP + AT_MADT, 8);
+    pointer(a, AT_FADT, 8);
+    pointer(a, AT_MADT, 8);
     table_end(a, AT_XSDT);
     a->n = 0;
     bytes(a, "RSD PTR ", 8);
@@ -323,17 +343,110 @@ static void rsdp(struct area *a)
     put(a, 2, 1);
     put(a, 0, 4);
     put(a, 36, 4);
-    put(a, ACPI_RSDP + AT_XSDT, 8);
+    pointer(a, AT_XSDT, 8);
     a->b[8] = checksum(a->b, 20);
     a->b[32] = checksum(a->b, 36);
 }
 
+static void tables(struct area *a, const struct sim_machine *m)
+{
+    memset(a, 0, sizeof *a);
+    dsdt(a);
+    fadt(a);
+    madt(a, sim_ncpus(m));
+    rsdp(a);
+}
+
+// --- for a firmware
+
+#define FILE_RSDP   "etc/acpi/rsdp"
+#define FILE_TABLES "etc/acpi/tables" // the area from its XSDT on
+#define RSDP_SIZE   36u
+
+// A command of etc/table-loader: 128 bytes, of which the names take 56 each.
+struct command {
+    uint32_t what; // 1 allocate, 2 add pointer, 3 add checksum
+    char file[56];
+    union {
+        struct {
+            uint32_t align;
+            uint8_t zone; // 1 anywhere, 2 where the old search for the RSDP looks
+        } allocate;
+        struct {
+            char to[56];
+            uint32_t at;
+            uint8_t size;
+        } pointer;
+        struct {
+            uint32_t at, start, n;
+        } sum;
+        uint8_t all[68];
+    };
+};
+_Static_assert(sizeof(struct command) == 128, "the size that firmware expects");
+
+static struct command command(unsigned what, bool in_rsdp)
+{
+    struct command c = {.what = what};
+    memcpy(c.file, in_rsdp ? FILE_RSDP : FILE_TABLES, in_rsdp ? sizeof FILE_RSDP : sizeof FILE_TABLES);
+    return c;
+}
+
+static struct command add_sum(bool in_rsdp, unsigned at, unsigned start, unsigned n)
+{
+    struct command c = command(3, in_rsdp);
+    c.sum.at = at;
+    c.sum.start = start;
+    c.sum.n = n;
+    return c;
+}
+
+// The firmware adds the address of the file that a pointer leads into, so the field holds an offset until then.
+static struct command add_pointer(struct area *a, unsigned k)
+{
+    unsigned at = a->pointer[k].at;
+    bool in_rsdp = at < AT_XSDT;
+    struct command c = command(2, in_rsdp);
+    uint64_t to = 0;
+    memcpy(&to, a->b + at, a->pointer[k].size);
+    to -= ACPI_RSDP + AT_XSDT;
+    memcpy(a->b + at, &to, a->pointer[k].size);
+    memcpy(c.pointer.to, FILE_TABLES, sizeof FILE_TABLES);
+    c.pointer.at = in_rsdp ? at : at - AT_XSDT;
+    c.pointer.size = a->pointer[k].size;
+    return c;
+}
+
+int acpi_fwcfg(struct sim_machine *m)
+{
+    struct command c[POINTERS + TABLES + 4];
+    struct area a;
+    unsigned n = 0;
+    tables(&a, m);
+    for (unsigned k = 0; k < 2; k++, n++) {
+        c[n] = command(1, k == 0);
+        c[n].allocate.align = 64; // the FACS asks for it
+        c[n].allocate.zone = k ? 1 : 2;
+    }
+    for (unsigned k = 0; k < a.npointers; k++)
+        c[n++] = add_pointer(&a, k);
+    for (unsigned k = 0; k < a.ntables; k++) {
+        uint32_t size;
+        memcpy(&size, a.b + a.table[k] + 4, 4);
+        c[n++] = add_sum(false, a.table[k] + 9 - AT_XSDT, a.table[k] - AT_XSDT, size);
+    }
+    c[n++] = add_sum(true, 8, 0, 20);
+    c[n++] = add_sum(true, 32, 0, RSDP_SIZE);
+    return dev_fwcfg_add(bus_fwcfg(m), FILE_RSDP, a.b, RSDP_SIZE) < 0 ||
+                   dev_fwcfg_add(bus_fwcfg(m), FILE_TABLES, a.b + AT_XSDT, AREA - AT_XSDT) < 0 ||
+                   dev_fwcfg_add(bus_fwcfg(m), "etc/table-loader", c, n * (uint32_t)sizeof *c) < 0
+               ? -1
+               : 0;
+}
+
 int acpi_place(struct sim_machine *m, struct sim_error *err)
 {
-    struct area a = {.n = 0};
-    dsdt(&a);
-    fadt(&a);
-    madt(&a, sim_ncpus(m));
-    rsdp(&a);
+    struct area a;
+    tables(&a, m);
     return loader_copy(m, "ACPI tables", ACPI_RSDP, a.b, sizeof a.b, err);
 }

@@ -17,6 +17,9 @@
 #define ACPI_SCI         9
 #define ACPI_RSDP        0xe0000ull
 
+// Hand the tables to a firmware instead, through fw_cfg: the files etc/acpi/rsdp and etc/acpi/tables, and etc/table-loader, by whose commands
+// the firmware places them, adds addresses to their pointers and corrects their checksums. -1 when out of memory.
+int acpi_fwcfg(struct sim_machine *m);
 // Write the tables; the address of the RSDP is ACPI_RSDP.
 int acpi_place(struct sim_machine *m, struct sim_error *err);
 

@@ -283,8 +283,8 @@ enum block_outcome block_build(struct sim_cpu *cpu, const struct block_bytes *wh
     const struct isa_cpu *c = &cpu->isa;
     struct isa_decode_mode mode = {.mode = c->mode, .flat = c->mode_key & ISA_KEY_FLAT};
     memcpy(mode.features, m->profile->features, sizeof mode.features);
-    const uint8_t *p = ram_at(&m->ram, (struct hpa){where->pa}), *p2 = NULL;
-    if (!p || (where->has_second && !(p2 = ram_at(&m->ram, (struct hpa){where->pa2}))))
+    const uint8_t *p = bus_code_at(m, (struct hpa){where->pa}), *p2 = NULL;
+    if (!p || (where->has_second && !(p2 = bus_code_at(m, (struct hpa){where->pa2}))))
         return BLOCK_NO_RAM;
     unsigned in_page = 0x1000 - (where->pa & 0xfff);
     uint64_t room = limit_room(c);

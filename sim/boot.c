@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "sim/cli.h"
+#include "sim/device.h"
+#include "sim/firmware.h"
 #include "sim/gdb.h"
 #include "sim/inspect.h"
 #include "sim/ledger.h"
@@ -29,15 +31,19 @@ static const struct system {
     const char *append, *marker;
     uint64_t ram;
     const char
-        *hypervisor; // Multiboot command line of the file FILES/xen, which then boots the kernel as its first guest; NULL: none
+        *hypervisor;  // Multiboot command line of the file FILES/xen, which then boots the kernel as its first guest; NULL: none
+    bool firmware;    // FILES/bios.bin runs, and boots the disk
+    const char *disk; // in FILES, unless another one is given
 } systems[] = {
     {"linux", "linux", APPEND, NULL, 256ull << 20, NULL},
+    {"bios", "seabios", NULL, NULL, 64ull << 20, NULL, true, "disk"},
+    {"memtest", "memtest", "console=ttyS0,115200", NULL, 32ull << 20, NULL},
     {"kvm", "kvm", APPEND, "KVM-GUESTS-DONE", 384ull << 20, NULL},
     {"kvm-nested", "kvm", APPEND " nested=1", "KVM-GUESTS-DONE", 384ull << 20, NULL},
     {"xen", "xen", "console=hvc0 earlyprintk=xen cryptomgr.notests=1", NULL, 1024ull << 20,
      "console=com1 com1=115200,8n1 dom0_mem=512M noreboot"},
 };
-#define SYSTEM_NAMES "linux", "kvm", "kvm-nested", "xen" // in the order of the rows
+#define SYSTEM_NAMES "linux", "bios", "memtest", "kvm", "kvm-nested", "xen" // in the order of the rows
 #define NSYSTEM      (sizeof systems / sizeof *systems)
 
 extern char **environ;
@@ -52,6 +58,10 @@ struct console {
     const char *marker;
     size_t matched; // of marker
     bool reached;
+    bool firmware_log;
+    const char *script;    // EXPECTED|TYPED|..., what is left of it
+    size_t script_matched; // of EXPECTED
+    bool type;             // EXPECTED came: TYPED is due
     double start;
 };
 
@@ -96,12 +106,37 @@ static void clear_progress(struct console *c)
     c->printed = true;
 }
 
+static void expect(struct console *c, struct sim_machine *m, char b)
+{
+    if (!c->script || c->type || !c->script[c->script_matched]) // the last: a text that nothing follows waits for ever
+        return;
+    c->script_matched = b == c->script[c->script_matched] ? c->script_matched + 1 : b == c->script[0];
+    if (c->script[c->script_matched] != '|')
+        return;
+    c->script += c->script_matched + 1;
+    c->script_matched = 0;
+    c->type = true;
+    sim_request_stop(m);
+}
+
+static void type(struct console *c)
+{
+    size_t n = strcspn(c->script, "|");
+    sim_input(c->m, c->script, n);
+    sim_input(c->m, "\r", 1);
+    c->script = c->script[n] ? c->script + n + 1 : NULL;
+    c->type = false;
+}
+
 static void on_output(void *ctx, struct sim_machine *m, const struct ev *e)
 {
     struct console *c = ctx;
     char b = (char)e->u.output.byte;
+    if (!c->firmware_log && !strcmp(e->u.output.port, SIM_OUTPUT_FIRMWARE))
+        return;
     clear_progress(c);
     putchar(b);
+    expect(c, m, b);
     if (!c->marker)
         return;
     c->matched = b == c->marker[c->matched] ? c->matched + 1 : b == c->marker[0];
@@ -186,6 +221,10 @@ static struct sim_stop run(struct console *c, uint64_t max_cycles)
         struct sim_stop s = c->gdb ? gdb_drive(c->gdb, c->m, &u, &quit) : sim_run(c->m, &u);
         double took = seconds() - begin;
         fflush(stdout);
+        if (c->type && s.kind == SIM_STOP_REQUEST && !c->reached) {
+            type(c);
+            continue;
+        }
         if (s.kind != SIM_STOP_UNTIL || c->reached || quit)
             return s;
         if (cpu->cycles >= end || interrupted) {
@@ -261,6 +300,10 @@ static int fetch(const char *files, char *dir, size_t size, struct sim_error *er
 static int load(struct sim_machine *m, const struct system *y, const char *dir, const struct sim_linux *how, struct sim_error *err)
 {
     char xen[2150], first[2048];
+    if (y->firmware) {
+        snprintf(xen, sizeof xen, "%s/bios.bin", dir);
+        return sim_load_firmware(m, xen, err);
+    }
     if (!y->hypervisor || !*dir)
         return sim_load_linux(m, how, NULL, err);
     snprintf(xen, sizeof xen, "%s/xen", dir);
@@ -275,7 +318,12 @@ static int load(struct sim_machine *m, const struct system *y, const char *dir, 
 
 static struct sim_machine *machine(const struct system *y, const struct boot_options *o, struct sim_error *err)
 {
-    char dir[2100] = "", kernel[2150], initrd[2150];
+    char dir[2100] = "", kernel[2150], initrd[2150], disk[2150];
+    if (y->firmware && (o->kernel || o->initrd || o->append)) {
+        sim_fail(err, SIM_USAGE,
+                 "boot %s: the firmware boots what is on the disk; --kernel, --initrd and --append have no use here", y->name);
+        return NULL;
+    }
     struct sim_linux how = {.kernel = o->kernel, .initrd = o->initrd, .cmdline = o->append ? o->append : y->append};
     if (!o->kernel) {
         if (fetch(y->files, dir, sizeof dir, err) < 0)
@@ -283,12 +331,15 @@ static struct sim_machine *machine(const struct system *y, const struct boot_opt
         snprintf(kernel, sizeof kernel, "%s/vmlinuz", dir);
         snprintf(initrd, sizeof initrd, "%s/initrd", dir);
         how.kernel = kernel;
-        if (!o->initrd)
+        if (!o->initrd && access(initrd, F_OK) == 0)
             how.initrd = initrd;
+        snprintf(disk, sizeof disk, "%s/%s", dir, y->disk ? y->disk : "");
     }
     const struct sim_config cfg = {.ram_bytes = o->ram_bytes ? o->ram_bytes : y->ram,
                                    .profile = o->profile,
-                                   .disk = o->disk,
+                                   .disk = o->disk           ? o->disk
+                                           : *dir && y->disk ? disk
+                                                             : NULL,
                                    .virtio_console = o->virtio_console};
     struct sim_machine *m = sim_create(&cfg, err);
     if (m && load(m, y, dir, &how, err) < 0) {
@@ -311,7 +362,7 @@ static const struct system *find(const char *name, struct sim_error *err)
         if (!strcmp(systems[k].name, name))
             return &systems[k];
     const char *near = cli_nearest(name, sim_boot_systems());
-    sim_fail(err, SIM_USAGE, "boot: no system \"%s\"%s%s%s; there are linux, kvm, kvm-nested and xen", name,
+    sim_fail(err, SIM_USAGE, "boot: no system \"%s\"%s%s%s; there are linux, bios, memtest, kvm, kvm-nested and xen", name,
              near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
     return NULL;
 }
@@ -323,6 +374,8 @@ enum sim_status sim_boot(const struct boot_options *o, struct sim_error *err)
     struct ledger ledger;
     if (!y || !(c.m = machine(y, o, err)))
         return err->status;
+    c.firmware_log = o->firmware_log;
+    c.script = o->script;
     c.marker = o->marker ? o->marker : o->kernel ? NULL : y->marker;
     if (c.marker && !*c.marker)
         c.marker = NULL;

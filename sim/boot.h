@@ -11,19 +11,24 @@
 #include "sim/error.h"
 
 struct boot_options {
-    const char *system;                                    // "linux", "kvm" or "kvm-nested": sim_boot_systems()
+    const char *system;                                    // one of sim_boot_systems()
     const char *kernel, *initrd, *append, *disk, *profile; // NULL: the default of each
     uint64_t ram_bytes, max_cycles;                        // 0: default, no limit
     const char *gdb;                                       // wait for GDB at [HOST]:PORT; NULL: no
     // End with SIM_OK once the guest printed this. NULL: the system's own marker, if it has one; "": run on.
     const char *marker;
     bool virtio_console; // a virtio console beside the serial ports
-    bool ledger;         // end with the account of VM exits (sim/ledger.h)
+    bool firmware_log;   // print what the firmware says to port 402H, too
+    // What to type: EXPECTED|TYPED|EXPECTED|TYPED...: once the guest has printed the one, the other is typed, with Enter. NULL: nothing.
+    const char *script;
+    bool ledger; // end with the account of VM exits (sim/ledger.h)
 };
 // Boot a system and run until its marker, or until it switches itself off, asks for a reset, the user leaves, or something goes wrong.
 // Without a kernel, what boots is fetched into build/cache by docs/tools/fetch-guests.sh. All of them are Debian's kernel:
 //   linux       with busybox
 //   kvm         loads its own kvm-intel and runs scenarios/kvm/kvmrun.c on it: tiny guests, then the same kernel once more as L2
+//   bios        Debian's SeaBIOS, which boots the disk; without --disk, one that holds scenarios/boot/sector.asm
+//   memtest     Debian's memtest86+
 //   kvm-nested  and there loads kvm-intel again, and runs the tiny guests as L3
 // A run that ends in words (its stop, instructions, seconds, MIPS) prints them to standard error.
 enum sim_status sim_boot(const struct boot_options *o, struct sim_error *err);

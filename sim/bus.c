@@ -35,6 +35,10 @@ struct sim_bus {
     uint64_t next_deadline;
     uint64_t mmio_lo; // no device below
     struct dev_pc pc;
+    struct { // memory-mapped too, so that data accesses and the mirrors go by the device
+        uint64_t base, n;
+        const uint8_t *bytes;
+    } rom;
 };
 
 int bus_create(struct sim_machine *m, struct sim_error *err)
@@ -235,6 +239,21 @@ void bus_mmio_write(struct sim_machine *m, struct hpa pa, unsigned size, uint64_
         r->d->ops->write(r->d, r->range, pa.v - r->base, size, val);
 }
 
+void bus_set_rom(struct sim_machine *m, struct hpa base, uint64_t n, const uint8_t *bytes)
+{
+    m->bus->rom.base = base.v;
+    m->bus->rom.n = n;
+    m->bus->rom.bytes = bytes;
+}
+
+const uint8_t *bus_code_at(const struct sim_machine *m, struct hpa pa)
+{
+    const uint8_t *p = ram_at(&m->ram, pa);
+    return p || pa.v - m->bus->rom.base >= m->bus->rom.n ? p : m->bus->rom.bytes + (pa.v - m->bus->rom.base);
+}
+
+struct dev *bus_fwcfg(const struct sim_machine *m) { return m->bus->pc.fwcfg; }
+
 // --- time
 
 static void recompute_deadline(struct sim_bus *b)
@@ -346,7 +365,8 @@ void bus_msr_changed(struct sim_machine *m, unsigned cpu, uint32_t msr)
 void dev_output(struct dev *d, const char *port, uint8_t byte)
 {
     struct sim_machine *m = d->m;
-    if (m->output_len + 1 >= m->output_cap) {
+    const bool keep = strcmp(port, SIM_OUTPUT_FIRMWARE) != 0;
+    if (keep && m->output_len + 1 >= m->output_cap) {
         uint64_t cap = m->output_cap ? m->output_cap * 2 : 4096;
         char *p = cap <= (64u << 20) ? realloc(m->output, cap) : NULL; // beyond 64 MiB the record keeps what it has
         if (p) {
@@ -354,7 +374,7 @@ void dev_output(struct dev *d, const char *port, uint8_t byte)
             m->output_cap = cap;
         }
     }
-    if (m->output_len + 1 < m->output_cap) {
+    if (keep && m->output_len + 1 < m->output_cap) {
         m->output[m->output_len++] = (char)byte;
         m->output[m->output_len] = 0;
     }

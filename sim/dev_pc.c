@@ -24,7 +24,8 @@ int dev_pc_attach(struct sim_machine *m, struct dev_pc *pc, struct sim_error *er
     pc->lapic = pc->pic ? dev_lapic_attach(m, pc->pic) : NULL;
     pc->ioapic = pc->lapic ? dev_ioapic_attach(m, pc->lapic) : NULL;
     if (!pc->ioapic || !pc->serial || !dev_pit_attach(m) || !dev_debug_attach(m) || !dev_uart_attach(m, 0x2f8, 3) ||
-        !dev_rtc_attach(m) || !dev_8042_attach(m) || !dev_acpi_attach(m) || !dev_testdev_attach(m))
+        !dev_rtc_attach(m) || !dev_8042_attach(m) || !dev_acpi_attach(m) || !dev_testdev_attach(m) ||
+        !(pc->fwcfg = dev_fwcfg_attach(m)))
         return sim_fail(err, SIM_INTERNAL, "machine: out of memory for the devices");
     if (attach_pci(m, pc, err) < 0)
         return -1;

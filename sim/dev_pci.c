@@ -16,6 +16,7 @@ enum { PCI_ADDRESS, PCI_DATA };
 #define CMD_MEMORY 2u
 #define CMD_INTX   0x400u // disabled
 #define ST_INTX    8u
+#define BRIDGE_PAM 0x59
 
 struct pci {
     struct dev d;
@@ -30,7 +31,8 @@ static uint32_t get(const struct pci_fn *f, unsigned at, unsigned size)
     return v;
 }
 
-unsigned pci_line(unsigned slot) { return slot & 1 ? 11 : 10; }
+// As PC firmware expects of a 440FX board: four wires that rotate with the slot, two on each line.
+unsigned pci_line(unsigned slot) { return (slot - 1) & 2 ? 11 : 10; }
 
 // --- interrupts: a line is asserted while any function on it asserts INTA#
 
@@ -152,7 +154,14 @@ uint64_t pci_hash(const struct pci_fn *f, uint64_t h)
 
 // --- the host bridge, slot 0: configuration space and nothing else
 
-static void bridge_reset(struct dev *d) { pci_reset((struct pci_fn *)d); }
+// Firmware sets the registers that make C0000H..FFFFFH writable (PAM); here all of that always is RAM, and they are only kept.
+static void bridge_reset(struct dev *d)
+{
+    struct pci_fn *f = (struct pci_fn *)d;
+    pci_reset(f);
+    memset(f->cfg + BRIDGE_PAM, 0, 7);
+    memset(f->may + BRIDGE_PAM, 0x33, 7);
+}
 static uint64_t bridge_hash(const struct dev *d, uint64_t h) { return pci_hash((const struct pci_fn *)d, h); }
 static uint64_t bridge_read(struct dev *d, unsigned range, uint64_t off, unsigned size) { return UINT64_MAX; }
 static void bridge_write(struct dev *d, unsigned range, uint64_t off, unsigned size, uint64_t val) {}

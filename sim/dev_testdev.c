@@ -1,5 +1,4 @@
-// sim/dev_testdev.c: what test images written for QEMU expect of its PC.
-//   510H, 511H   fw_cfg: a 16-bit key, then bytes: 0 signature, 1 version, 3 RAM size, 5 processors, 11H eight zero bytes, 19H empty file directory
+// sim/dev_testdev.c: what test images written for QEMU expect of its PC, beside fw_cfg (sim/dev_fwcfg.c).
 //   E0H..E3H     pc-testdev: a scratch register of any width          E4H  swallows writes
 //   2000H+n      pc-testdev: 1 raises, 0 lowers interrupt line n (0..23)
 //   FF000000H    pc-testdev: 64 KiB of memory that is a device
@@ -10,7 +9,7 @@
 #include "sim/dev_pc.h"
 #include "sim/internal.h"
 
-enum { TEST_FWCFG, TEST_SCRATCH, TEST_SINK, TEST_IRQ, TEST_SHUTDOWN, TEST_RAM };
+enum { TEST_SCRATCH, TEST_SINK, TEST_IRQ, TEST_SHUTDOWN, TEST_RAM };
 #define LINES    24
 #define RAM_SIZE 0x10000u
 
@@ -18,38 +17,16 @@ static const char shutdown_word[] = "Shutdown";
 
 struct testdev {
     struct dev d;
-    uint16_t key, at; // fw_cfg: item and the next byte of it
     uint8_t scratch[4];
     uint8_t letters; // of "Shutdown" seen so far
     uint8_t ram[RAM_SIZE];
 };
-
-// The bytes of a fw_cfg item; beyond its end, and of unknown items, 0.
-static uint8_t item_byte(const struct testdev *t)
-{
-    const struct sim_machine *m = t->d.m;
-    uint8_t b[8] = {0};
-    switch (t->key) {
-    case 0x00: memcpy(b, "QEMU", 4); break;
-    case 0x01: b[0] = 1; break; // this interface, without DMA
-    case 0x03: memcpy(b, &m->ram.size, 8); break;
-    case 0x05:
-    case 0x0f: b[0] = (uint8_t)m->ncpus; break; // present, and possible
-    }
-    return t->at < sizeof b ? b[t->at] : 0;
-}
 
 static uint64_t test_read(struct dev *d, unsigned range, uint64_t off, unsigned size)
 {
     struct testdev *t = (struct testdev *)d;
     uint64_t v = 0;
     switch (range) {
-    case TEST_FWCFG:
-        if (off != 1)
-            return UINT64_MAX;
-        v = item_byte(t);
-        t->at += t->at < 0xffff;
-        break;
     case TEST_SCRATCH: memcpy(&v, t->scratch + off, size); break;
     case TEST_RAM: memcpy(&v, t->ram + off, size); break;
     default: v = UINT64_MAX;
@@ -61,12 +38,6 @@ static void test_write(struct dev *d, unsigned range, uint64_t off, unsigned siz
 {
     struct testdev *t = (struct testdev *)d;
     switch (range) {
-    case TEST_FWCFG:
-        if (off == 0 && size == 2) {
-            t->key = (uint16_t)val;
-            t->at = 0;
-        }
-        break;
     case TEST_SCRATCH: memcpy(t->scratch + off, &val, size); break;
     case TEST_IRQ: dev_irq(d, (unsigned)off, val & 1); break;
     case TEST_RAM: memcpy(t->ram + off, &val, size); break;
@@ -83,7 +54,7 @@ static void test_write(struct dev *d, unsigned range, uint64_t off, unsigned siz
 static void test_reset(struct dev *d)
 {
     struct testdev *t = (struct testdev *)d;
-    t->key = t->at = t->letters = 0;
+    t->letters = 0;
     memset(t->scratch, 0, sizeof t->scratch);
     memset(t->ram, 0, sizeof t->ram);
 }
@@ -91,8 +62,7 @@ static void test_reset(struct dev *d)
 static uint64_t test_hash(const struct dev *d, uint64_t h)
 {
     const struct testdev *t = (const struct testdev *)d;
-    const uint16_t flat[] = {t->key, t->at, t->letters};
-    h = dev_hash_bytes(dev_hash_bytes(h, flat, sizeof flat), t->scratch, sizeof t->scratch);
+    h = dev_hash_bytes(dev_hash_bytes(h, &t->letters, 1), t->scratch, sizeof t->scratch);
     return hash_bytes(h, t->ram, sizeof t->ram);
 }
 
@@ -106,7 +76,6 @@ struct dev *dev_testdev_attach(struct sim_machine *m)
         return NULL;
     t->d.ops = &test_ops;
     dev_attach(m, &t->d);
-    dev_map_port(&t->d, TEST_FWCFG, 0x510, 2);
     dev_map_port(&t->d, TEST_SCRATCH, 0xe0, 4);
     dev_map_port(&t->d, TEST_SINK, 0xe4, 1);
     dev_map_port(&t->d, TEST_IRQ, 0x2000, LINES);

@@ -107,7 +107,7 @@ static void test_configuration(void **state)
     assert_int_equal(cfg(4, 0), 0xffffffff);
     assert_int_equal(bus_in(m, 0xcfd, 1), 0xff);
     assert_int_equal(cfg(1, 0x10), BAR);
-    assert_int_equal(cfg(1, 0x3c) & 0xffff, 0x010b); // INTA#, line 11
+    assert_int_equal(cfg(1, 0x3c) & 0xffff, 0x010a); // INTA#, line 10
     set_cfg(1, 0x10, 0xffffffff);
     assert_int_equal(cfg(1, 0x10), 0xffffc000); // its size
     assert_int_equal(bus_mmio_read(m, (struct hpa){BAR + 0x12}, 2), 0xffff);
@@ -136,7 +136,7 @@ static void test_disk(void **state)
     assert_int_equal(peek(USED + 8, 4), 1025);
     assert_int_equal(peek(DATA, 1), 'd');
     assert_int_equal(peek(DATA + 1023, 1), 'e');
-    assert_int_equal(bus_irq_ack(m), 0x2b); // line 11
+    assert_int_equal(bus_irq_ack(m), 0x2a); // line 10
     assert_int_equal(get(0x1000, 1), 1);    // takes it back
     assert_int_equal(get(0x1000, 1), 0);
     poke(DATA, "written", 7);

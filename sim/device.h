@@ -43,7 +43,8 @@ struct dev_intc {
 void dev_set_intc(struct sim_machine *m, struct dev *d, const struct dev_intc *ops, unsigned priority); // lower is asked first
 void dev_intc_changed(struct sim_machine *m); // pending() may have changed
 
-// A byte of guest output, and a guest-requested exit.
+// A byte of guest output (of a firmware's log: it is told to observers only, and kept nowhere), and a guest-requested exit.
+#define SIM_OUTPUT_FIRMWARE "firmware"
 void dev_output(struct dev *d, const char *port, uint8_t byte);
 void dev_exit(struct dev *d, uint64_t code);
 // The guest switched the machine off: the run ends with SIM_STOP_EXIT, code 0.

@@ -182,7 +182,7 @@ static void emit_fetch(struct sim_cpu *cpu, uint64_t la, uint64_t pa, unsigned n
     e.u.mem.pa.v = pa;
     e.u.mem.size = (uint8_t)n;
     e.u.mem.acc = ISA_ACC_X;
-    memcpy(&e.u.mem.value, ram_at(&cpu->m->ram, (struct hpa){pa}), n < 8 ? n : 8);
+    memcpy(&e.u.mem.value, bus_code_at(cpu->m, (struct hpa){pa}), n < 8 ? n : 8);
     ev_emit(cpu, &e);
 }
 

@@ -39,10 +39,11 @@ static uint64_t transfer(struct sim_machine *m, unsigned cpu, enum sim_space spa
         if (!resolve(m, cpu, space, addr + done, &pa))
             break;
         uint8_t *p = ram_at(&m->ram, pa);
-        if (!p)
+        const uint8_t *from = out ? bus_code_at(m, pa) : p;
+        if (!from)
             break;
         if (out) {
-            memcpy(out + done, p, here);
+            memcpy(out + done, from, here);
         } else {
             engine_code_written(m, pa, here);
             memcpy(p, in + done, here);

@@ -199,6 +199,10 @@ void bus_out(struct sim_machine *m, uint16_t port, unsigned size, uint32_t val);
 bool bus_mmio_at(const struct sim_machine *m, struct hpa pa);
 uint64_t bus_mmio_read(struct sim_machine *m, struct hpa pa, unsigned size);
 void bus_mmio_write(struct sim_machine *m, struct hpa pa, unsigned size, uint64_t val);
+// Read-only memory that code can be fetched from: bytes stay the device's. bus_code_at: like ram_at, where code is fetched.
+void bus_set_rom(struct sim_machine *m, struct hpa base, uint64_t n, const uint8_t *bytes);
+const uint8_t *bus_code_at(const struct sim_machine *m, struct hpa pa);
+struct dev *bus_fwcfg(const struct sim_machine *m);
 uint64_t bus_next_deadline(const struct sim_machine *m);
 void bus_run_deadlines(struct sim_machine *m, uint64_t now);
 // MSRs that devices hold: those of the local APIC. The third: the processor wrote one of its own that they must know of.

@@ -373,9 +373,11 @@ static enum sim_status verb_boot(const struct cli *c)
                              .profile = c->opt[OPT_PROFILE],
                              .marker = c->opt[OPT_UNTIL],
                              .gdb = c->opt[OPT_GDB],
+                             .firmware_log = c->opt[OPT_FIRMWARE_LOG],
+                             .script = c->opt[OPT_TYPE],
                              .ledger = c->opt[OPT_LEDGER]};
     if (c->nargs != 1) {
-        sim_fail(&e, SIM_USAGE, "boot which system? linux, kvm or kvm-nested: ringside boot linux");
+        sim_fail(&e, SIM_USAGE, "boot which system? linux, bios, memtest, kvm, kvm-nested or xen: ringside boot linux");
         return complain(&e);
     }
     o.system = c->args[0];

@@ -5,7 +5,10 @@
 #   kvm     build/cache/kvm/vmlinuz, initrd: the same kernel; a RAM disk that loads the kernel's own kvm-intel and runs scenarios/kvm/kvmrun.c:
 #           tiny guests, then the kernel once more as a guest (L2). Kernel parameters: nested=1 has L2 load kvm-intel and run the tiny guests
 #           as L3; shell=1 gives a shell at the end.
-# Does nothing if it is all there. Exit status 0 done, 3 the registry cannot be reached, 1 anything else. Usage: fetch-guests.sh linux|generic|kvm|xen
+#   seabios build/cache/seabios/bios.bin, disk: SeaBIOS, and a disk of scenarios/boot/sector.asm
+#   memtest build/cache/memtest/vmlinuz: memtest86+
+# Does nothing if it is all there. Exit status 0 done, 3 the registry cannot be reached, 1 anything else.
+# Usage: fetch-guests.sh linux|generic|kvm|xen|seabios|memtest
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 say() { echo "fetch-guests: $*" >&2; }
@@ -169,10 +172,31 @@ fetch_xen() {
     ln -sf ../generic/vmlinuz vmlinuz && ln -sf ../generic/initrd initrd && mv xen.new xen
 }
 
+fetch_seabios() {
+    local dir=build/cache/seabios
+    [ -s $dir/bios.bin ] && [ -s $dir/disk ] && [ $dir/disk -nt scenarios/boot/sector.asm ] && return
+    mkdir -p $dir
+    if [ ! -s $dir/bios.bin ]; then
+        (cd $dir && download seabios && dpkg-deb -x seabios_*.deb package && cp package/usr/share/seabios/bios.bin bios.bin) || return
+    fi
+    env -u MAKEFLAGS -u MFLAGS make -s build/guests/boot/sector.bin >&2 && cp build/guests/boot/sector.bin $dir/disk ||
+        { say "scenarios/boot/sector.asm cannot be assembled"; return 1; }
+}
+
+fetch_memtest() {
+    local dir=build/cache/memtest
+    [ -s $dir/vmlinuz ] && return
+    mkdir -p $dir && cd $dir || return 1
+    download memtest86+ || return
+    dpkg-deb -x memtest86+_*.deb package && cp package/boot/memtest86+x64.bin vmlinuz
+}
+
 case ${1:-} in
+seabios) fetch_seabios ;;
+memtest) fetch_memtest ;;
 xen) fetch_xen ;;
 linux) fetch_linux ;;
 generic) fetch_linux generic linux-image-amd64 ;;
 kvm) fetch_kvm ;;
-*) say "usage: fetch-guests.sh linux|generic|kvm|xen"; exit 1 ;;
+*) say "usage: fetch-guests.sh linux|generic|kvm|xen|seabios|memtest"; exit 1 ;;
 esac
