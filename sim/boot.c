@@ -36,14 +36,16 @@ static const struct system {
     const char *disk; // in FILES, unless another one is given
 } systems[] = {
     {"linux", "linux", APPEND, NULL, 256ull << 20, NULL},
+    {"debian", "debian", APPEND " root=/dev/vda", NULL, 256ull << 20, NULL, false, "disk"},
     {"bios", "seabios", NULL, NULL, 64ull << 20, NULL, true, "disk"},
+    {"grub", "grub", NULL, NULL, 256ull << 20, NULL, true, "disk"},
     {"memtest", "memtest", "console=ttyS0,115200", NULL, 32ull << 20, NULL},
     {"kvm", "kvm", APPEND, "KVM-GUESTS-DONE", 384ull << 20, NULL},
     {"kvm-nested", "kvm", APPEND " nested=1", "KVM-GUESTS-DONE", 384ull << 20, NULL},
     {"xen", "xen", "console=hvc0 earlyprintk=xen cryptomgr.notests=1", NULL, 1024ull << 20,
      "console=com1 com1=115200,8n1 dom0_mem=512M noreboot"},
 };
-#define SYSTEM_NAMES "linux", "bios", "memtest", "kvm", "kvm-nested", "xen" // in the order of the rows
+#define SYSTEM_NAMES "linux", "debian", "bios", "grub", "memtest", "kvm", "kvm-nested", "xen" // in the order of the rows
 #define NSYSTEM      (sizeof systems / sizeof *systems)
 
 extern char **environ;
@@ -362,7 +364,7 @@ static const struct system *find(const char *name, struct sim_error *err)
         if (!strcmp(systems[k].name, name))
             return &systems[k];
     const char *near = cli_nearest(name, sim_boot_systems());
-    sim_fail(err, SIM_USAGE, "boot: no system \"%s\"%s%s%s; there are linux, bios, memtest, kvm, kvm-nested and xen", name,
+    sim_fail(err, SIM_USAGE, "boot: no system \"%s\"%s%s%s; there are linux, debian, bios, grub, memtest, kvm, kvm-nested and xen", name,
              near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
     return NULL;
 }

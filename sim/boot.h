@@ -28,6 +28,8 @@ struct boot_options {
 //   linux       with busybox
 //   kvm         loads its own kvm-intel and runs scenarios/kvm/kvmrun.c on it: tiny guests, then the same kernel once more as L2
 //   bios        Debian's SeaBIOS, which boots the disk; without --disk, one that holds scenarios/boot/sector.asm
+//   debian      with a small Debian userland on a virtio disk: root, password ringside
+//   grub        Debian's SeaBIOS and GRUB, which loads the kernel from the disk
 //   memtest     Debian's memtest86+
 //   kvm-nested  and there loads kvm-intel again, and runs the tiny guests as L3
 // A run that ends in words (its stop, instructions, seconds, MIPS) prints them to standard error.

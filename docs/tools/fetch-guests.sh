@@ -7,8 +7,10 @@
 #           as L3; shell=1 gives a shell at the end.
 #   seabios build/cache/seabios/bios.bin, disk: SeaBIOS, and a disk of scenarios/boot/sector.asm
 #   memtest build/cache/memtest/vmlinuz: memtest86+
+#   grub    build/cache/grub/bios.bin, disk: SeaBIOS, and a disk with GRUB, the cloud kernel and its RAM disk
+#   debian  build/cache/debian/vmlinuz, initrd, disk: the cloud kernel, its disk drivers, and a small Debian userland in an ext4 image
 # Does nothing if it is all there. Exit status 0 done, 3 the registry cannot be reached, 1 anything else.
-# Usage: fetch-guests.sh linux|generic|kvm|xen|seabios|memtest
+# Usage: fetch-guests.sh linux|generic|kvm|xen|seabios|grub|memtest|debian
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 say() { echo "fetch-guests: $*" >&2; }
@@ -191,12 +193,139 @@ fetch_memtest() {
     dpkg-deb -x memtest86+_*.deb package && cp package/boot/memtest86+x64.bin vmlinuz
 }
 
+# The first process of the RAM disk: drivers, then the disk's own init.
+init_switch() {
+    cat <<'INIT'
+#!/bin/busybox sh
+/bin/busybox mount -t devtmpfs dev /dev 2>/dev/null
+for m in /lib/modules/*.ko; do /bin/busybox insmod "$m"; done
+/bin/busybox mkdir /root
+/bin/busybox mount -t ext4 /dev/vda /root && exec /bin/busybox switch_root /root /sbin/init
+echo "the disk has no system"
+exec /bin/busybox poweroff -f
+INIT
+}
+
+# /sbin/init on the disk: a login on the serial port, again and again.
+init_debian() {
+    cat <<'INIT'
+#!/bin/bash
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+mountpoint -q /proc || mount -t proc proc /proc
+mount -t sysfs sys /sys
+mountpoint -q /dev || mount -t devtmpfs dev /dev
+mount -t tmpfs run /run
+hostname debian
+while :; do
+    setsid -w agetty -L ttyS0 115200 vt100
+    sleep 1
+done
+INIT
+}
+
+# All packages that a few programs need, without what only the installation of packages would want.
+debian_packages() {
+    apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces --no-enhances \
+        bash coreutils login passwd util-linux mount libc-bin base-files base-passwd hostname libpam-modules 2>/dev/null |
+        grep -E '^[a-z0-9]' | grep -vE ':|^(debconf|cdebconf|perl|dpkg|tar$|mawk|gawk|original-awk|base-passwd-|install-info|libdebconf|usrmerge|usr-is-merged|gcc-12-base|debianutils-|lib.*perl)' | sort -u
+}
+
+# What the packages' installation scripts would have written: accounts, PAM's common files, where libraries are.
+debian_etc() {
+    local t=$1 kind
+    sed 's,^root:[^:]*:,root:x:,' $t/usr/share/base-passwd/passwd.master >$t/etc/passwd
+    cp $t/usr/share/base-passwd/group.master $t/etc/group
+    # the password is "ringside"
+    echo 'root:$6$ringside$F00HI0DhPSKSh0rdj6.DjJKvqJjZFmehJxLiEUnT/GInrxM4ofi1TG8Ockw8N8tri.492ygmKzSL9QfoquBMA.:19700::::::' >$t/etc/shadow
+    chmod 640 $t/etc/shadow
+    for kind in auth account session password; do echo "$kind required pam_unix.so" >$t/etc/pam.d/common-$kind; done
+    echo "session required pam_unix.so" >$t/etc/pam.d/common-session-noninteractive
+    echo "/dev/vda / ext4 rw 0 1" >$t/etc/fstab
+    mkdir -p $t/proc $t/sys $t/dev $t/run $t/tmp $t/root
+    [ -e $t/bin/sh ] || ln -s bash $t/bin/sh
+    init_debian >$t/sbin/init && chmod 755 $t/sbin/init
+}
+
+fetch_debian() {
+    local dir=build/cache/debian p list
+    (fetch_linux) || return
+    [ -s $dir/disk ] && [ $dir/disk -nt docs/tools/fetch-guests.sh ] && [ -s $dir/initrd ] && return
+    need mke2fs e2fsprogs || return
+    mkdir -p $dir/packages
+    cd $dir || return 1
+    list=$(debian_packages)
+    [ -n "$list" ] || { say "apt knows no packages; run apt-get update"; return 3; }
+    rm -rf tree && mkdir tree
+    for p in $list; do
+        (cd packages && download "$p") || return
+        dpkg-deb -x "$(ls packages/"$p"_*.deb | head -1)" tree || { say "a downloaded package is damaged: remove $dir"; return 1; }
+    done
+    rm -rf tree/usr/share/doc tree/usr/share/man tree/usr/share/locale tree/usr/share/info
+    debian_etc tree || return 1
+    init_switch >init
+    archive ../linux/kernel ../linux/busybox | gzip -1 >initrd || return 1
+    ln -sf ../linux/vmlinuz vmlinuz
+    rm -f disk.new
+    mke2fs -q -t ext4 -E root_owner=0:0 -d tree disk.new 192M >/dev/null && mv disk.new disk && rm -rf tree
+}
+
+need() { # PROGRAM PACKAGE
+    command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] || { say "$1 is missing: install Debian's package $2"; return 1; }
+    PATH=$PATH:/usr/sbin:/sbin
+}
+
+# GRUB's boot sector, its core right behind it (where the core's first sector expects the rest), and one ext2 partition from sector 2048 on.
+fetch_grub() {
+    local dir=build/cache/grub lib=package/usr/lib/grub/i386-pc mkimage
+    (fetch_linux) && (fetch_seabios) || return
+    [ -s $dir/disk ] && [ $dir/disk -nt docs/tools/fetch-guests.sh ] && [ $dir/disk -nt build/cache/linux/initrd ] && return
+    need mke2fs e2fsprogs || return
+    mkdir -p $dir
+    cd $dir || return 1
+    download grub-pc-bin && download grub-common || return
+    rm -rf package tree && mkdir -p tree/boot/grub
+    dpkg-deb -x grub-pc-bin_*.deb package && dpkg-deb -x grub-common_*.deb package || { say "a downloaded package is damaged: remove $dir"; return 1; }
+    mkimage=package/usr/bin/grub-mkimage
+    $mkimage --version >/dev/null 2>&1 || mkimage=grub-mkimage # a library of the package's own one is missing here
+    need "$mkimage" grub-common || return
+    cp ../linux/vmlinuz ../linux/initrd tree/boot
+    cat >tree/boot/grub/grub.cfg <<'CFG'
+echo "GRUB: loading Debian's kernel"
+linux /boot/vmlinuz console=ttyS0 earlyprintk=serial cryptomgr.notests=1 nokaslr
+initrd /boot/initrd
+boot
+CFG
+    cat >core.cfg <<'CFG'
+serial --unit=0 --speed=115200
+terminal_input serial
+terminal_output serial
+set root=(hd0,msdos1)
+set prefix=(hd0,msdos1)/boot/grub
+configfile /boot/grub/grub.cfg
+CFG
+    $mkimage -O i386-pc -d $lib -p '(hd0,msdos1)/boot/grub' -c core.cfg -o core.img \
+        biosdisk part_msdos ext2 serial terminal normal configfile echo linux || return 1
+    [ "$(stat -c %s core.img)" -le $((2047 * 512)) ] || { say "GRUB's core does not fit before the partition"; return 1; }
+    rm -f part disk.new
+    mke2fs -q -t ext2 -d tree part 32M >/dev/null || return 1
+    { # boot.img without its last bytes, one partition of type 83H from sector 2048, 65536 sectors, and the signature
+        head -c 446 $lib/boot.img
+        printf '\200\376\377\377\203\376\377\377\000\010\000\000\000\000\001\000'
+        head -c 48 /dev/zero
+        printf '\125\252'
+        cat core.img
+    } >disk.new
+    truncate -s $((2048 * 512)) disk.new && cat part >>disk.new && ln -sf ../seabios/bios.bin bios.bin && mv disk.new disk && rm -rf part tree
+}
+
 case ${1:-} in
+debian) fetch_debian ;;
+grub) fetch_grub ;;
 seabios) fetch_seabios ;;
 memtest) fetch_memtest ;;
 xen) fetch_xen ;;
 linux) fetch_linux ;;
 generic) fetch_linux generic linux-image-amd64 ;;
 kvm) fetch_kvm ;;
-*) say "usage: fetch-guests.sh linux|generic|kvm|xen|seabios|memtest"; exit 1 ;;
+*) say "usage: fetch-guests.sh linux|generic|kvm|xen|seabios|grub|memtest|debian"; exit 1 ;;
 esac

@@ -3,7 +3,7 @@
 # guest whose package cannot be fetched is reported as SKIPPED and counts as not reached. Usage: test-guests.sh RINGSIDE [GUEST...]
 set -u
 ringside=$1; shift
-[ $# -eq 0 ] && set -- linux linux-isa linux-generic seabios kvm kvm-nested xen
+[ $# -eq 0 ] && set -- linux linux-isa linux-generic seabios grub debian kvm kvm-nested xen
 missed=0
 boot() { # NAME PACKAGES MARKER ARGUMENT...
     local name=$1 packages=$2 marker=$3 system=linux log rc start
@@ -59,8 +59,10 @@ for guest in "$@"; do
     kvm-nested) kvm kvm-nested KVM-REAL-OK KVM-PROT-OK KVM-LONG-OK KVM-L2-USERSPACE "L3: KVM-REAL-OK" "L3: KVM-PROT-OK" "L3: KVM-LONG-OK" KVM-GUESTS-DONE ;;
     xen) boot xen xen "Ringside: Linux" ;;
     seabios) boot seabios seabios "BOOT-SECTOR-OK: the firmware read this from sector 2 of the disk" ;;
+    grub) boot grub grub "is up: the shell is on the serial console" ;;
+    debian) boot debian debian "DEBIAN-USERLAND-42" --type 'login: |root|assword: |ringside|# |uname -a; ldd /bin/bash; echo DEBIAN-USERLAND-$(expr 40 + 2)' ;;
     memtest) LIMIT=400e9 boot memtest memtest "Pass:  1        Errors: 0 " ;; # the first pass is complete: several minutes, so not in the default set
-    *) echo "$guest: no such guest; there are linux, linux-isa, linux-generic, kvm, kvm-nested, xen, seabios and memtest"; missed=1 ;;
+    *) echo "$guest: no such guest; there are linux, linux-isa, linux-generic, kvm, kvm-nested, xen, seabios, grub, debian and memtest"; missed=1 ;;
     esac
 done
 exit $missed
