@@ -1,6 +1,7 @@
 // Fuzz the devices: the input is a list of port and memory accesses, DMA memory writes and waits; nothing may crash, whatever the guest does.
 #include <string.h>
 
+#include "sim/dev_pc.h"
 #include "sim/inspect.h"
 #include "sim/internal.h"
 
@@ -16,6 +17,8 @@ static void operation(struct sim_machine *m, const uint8_t *b)
     unsigned size = 1u << (b[0] >> 4 & 3), port = ports[b[1] & 15] + (b[1] >> 4);
     uint32_t v;
     memcpy(&v, b + 4, 4);
+    if (b[0] & 8) // any port at all
+        port = b[2] | (unsigned)b[3] << 8;
     struct hpa pa = {pages[b[1] & 7] + ((b[2] | (unsigned)b[3] << 8) & 0xfff & ~(size - 1))};
     switch (b[0] & 7) {
     case 0: bus_out(m, (uint16_t)port, size == 8 ? 4 : size, v); break;
@@ -53,6 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!m)
         return 0;
     start_queue(m);
+    dev_fwcfg_add(bus_fwcfg(m), "etc/file", data, size < 100 ? (uint32_t)size : 100);
     for (size_t k = 0; k + 8 <= size && k < 8000; k += 8)
         operation(m, data + k);
     sim_destroy(m);
