@@ -364,8 +364,8 @@ static const struct system *find(const char *name, struct sim_error *err)
         if (!strcmp(systems[k].name, name))
             return &systems[k];
     const char *near = cli_nearest(name, sim_boot_systems());
-    sim_fail(err, SIM_USAGE, "boot: no system \"%s\"%s%s%s; there are linux, debian, bios, grub, memtest, kvm, kvm-nested and xen", name,
-             near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+    sim_fail(err, SIM_USAGE, "boot: no system \"%s\"%s%s%s; there are linux, debian, bios, grub, memtest, kvm, kvm-nested and xen",
+             name, near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
     return NULL;
 }
 

@@ -377,7 +377,8 @@ static enum sim_status verb_boot(const struct cli *c)
                              .script = c->opt[OPT_TYPE],
                              .ledger = c->opt[OPT_LEDGER]};
     if (c->nargs != 1) {
-        sim_fail(&e, SIM_USAGE, "boot which system? linux, debian, bios, grub, memtest, kvm, kvm-nested or xen: ringside boot linux");
+        sim_fail(&e, SIM_USAGE,
+                 "boot which system? linux, debian, bios, grub, memtest, kvm, kvm-nested or xen: ringside boot linux");
         return complain(&e);
     }
     o.system = c->args[0];

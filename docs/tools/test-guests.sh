@@ -50,7 +50,7 @@ kvm() { # NAME MARKER...
 }
 for guest in "$@"; do
     case $guest in
-    linux) boot linux linux "is up: the shell is on the serial console" ;;
+    linux) boot linux linux "x86_64 GNU/Linux" --type "# |uname -a" ;;
     linux-isa) boot linux-isa linux "is up: the shell is on the serial console" \
         --append "console=ttyS0 earlyprintk=serial cryptomgr.notests=1 nokaslr acpi=off nolapic noapic" ;;
     linux-generic) boot linux-generic generic "is up: the shell is on the serial console" --memory 512M \
