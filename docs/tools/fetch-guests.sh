@@ -276,18 +276,17 @@ need() { # PROGRAM PACKAGE
 
 # GRUB's boot sector, its core right behind it (where the core's first sector expects the rest), and one ext2 partition from sector 2048 on.
 fetch_grub() {
-    local dir=build/cache/grub lib=package/usr/lib/grub/i386-pc mkimage
+    local dir=build/cache/grub lib=package/usr/lib/grub/i386-pc
     (fetch_linux) && (fetch_seabios) || return
     [ -s $dir/disk ] && [ $dir/disk -nt docs/tools/fetch-guests.sh ] && [ $dir/disk -nt build/cache/linux/initrd ] && return
     need mke2fs e2fsprogs || return
     mkdir -p $dir
     cd $dir || return 1
-    download grub-pc-bin && download grub-common || return
+    download grub-pc-bin && download grub-common && download libdevmapper1.02.1 || return
     rm -rf package tree && mkdir -p tree/boot/grub
-    dpkg-deb -x grub-pc-bin_*.deb package && dpkg-deb -x grub-common_*.deb package || { say "a downloaded package is damaged: remove $dir"; return 1; }
-    mkimage=package/usr/bin/grub-mkimage
-    $mkimage --version >/dev/null 2>&1 || mkimage=grub-mkimage # a library of the package's own one is missing here
-    need "$mkimage" grub-common || return
+    dpkg-deb -x grub-pc-bin_*.deb package && dpkg-deb -x grub-common_*.deb package &&
+        dpkg-deb -x libdevmapper1.02.1_*.deb package || { say "a downloaded package is damaged: remove $dir"; return 1; }
+    mkimage() { LD_LIBRARY_PATH=package/lib/x86_64-linux-gnu package/usr/bin/grub-mkimage "$@"; } # with its library, which is rarely installed
     cp ../linux/vmlinuz ../linux/initrd tree/boot
     cat >tree/boot/grub/grub.cfg <<'CFG'
 echo "GRUB: loading Debian's kernel"
@@ -303,7 +302,7 @@ set root=(hd0,msdos1)
 set prefix=(hd0,msdos1)/boot/grub
 configfile /boot/grub/grub.cfg
 CFG
-    $mkimage -O i386-pc -d $lib -p '(hd0,msdos1)/boot/grub' -c core.cfg -o core.img \
+    mkimage -O i386-pc -d $lib -p '(hd0,msdos1)/boot/grub' -c core.cfg -o core.img \
         biosdisk part_msdos ext2 serial terminal normal configfile echo linux || return 1
     [ "$(stat -c %s core.img)" -le $((2047 * 512)) ] || { say "GRUB's core does not fit before the partition"; return 1; }
     rm -f part disk.new
