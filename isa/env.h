@@ -57,6 +57,9 @@ enum isa_icpt {
     ISA_ICPT_NUM
 };
 
+// The virtualization layer carried out the access itself (RDMSR: *val is the value; WRMSR, MOV to CR: nothing is left to do).
+#define ISA_ICPT_DONE 0x40
+
 // TLB and paging-structure-cache effects of instructions (manual, "Invalidation of TLBs and Paging-Structure Caches").
 enum isa_inval {
     ISA_INVAL_INVLPG,  // a = linear address

@@ -36,7 +36,7 @@ ISA_SYSOP(mov_c_r)
         return r;
     uint64_t v = c->gpr[i->rm] & operand_mask(c);
     if (n != 2 && (r = isa_icpt(c, i, ISA_ICPT_MOV_TO_CR, n | (uint64_t)i->rm << 8, &v)))
-        return r;
+        return r == ISA_ICPT_DONE ? 0 : r;
     switch (n) {
     case 0: return isa_set_cr0(c, v);
     case 2: {
@@ -141,18 +141,19 @@ static uint64_t edx_eax(const struct isa_cpu *c) { return isa_r32(c, ISA_RAX) | 
 ISA_SYSOP(rdmsr)
 {
     uint32_t msr = isa_r32(c, ISA_RCX);
-    uint64_t v, tsc = 0;
+    uint64_t v, icpt = 0;
     enum isa_rule rule;
     int r = isa_need_cpl0(c);
     if (r)
         return r;
     if (msr == ISA_MSR_TSC)
-        tsc = c->env->tsc(c, isa_now(c, i));
-    if ((r = isa_icpt(c, i, ISA_ICPT_RDMSR, msr, &tsc)))
+        icpt = c->env->tsc(c, isa_now(c, i));
+    r = isa_icpt(c, i, ISA_ICPT_RDMSR, msr, &icpt);
+    if (r && r != ISA_ICPT_DONE)
         return r;
-    if (!isa_rdmsr(c, msr, &v, &rule))
+    if (!r && !isa_rdmsr(c, msr, &v, &rule))
         return isa_gp0(c, rule);
-    set_edx_eax(c, msr == ISA_MSR_TSC ? tsc : v);
+    set_edx_eax(c, r || msr == ISA_MSR_TSC ? icpt : v);
     return 0;
 }
 
@@ -163,7 +164,7 @@ ISA_SYSOP(wrmsr)
     enum isa_rule rule;
     int r = isa_need_cpl0(c);
     if (r || (r = isa_icpt(c, i, ISA_ICPT_WRMSR, msr, &v)))
-        return r;
+        return r == ISA_ICPT_DONE ? 0 : r;
     return isa_wrmsr(c, msr, v, &rule) ? 0 : isa_gp0(c, rule);
 }
 

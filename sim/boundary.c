@@ -276,6 +276,17 @@ static void choose_budget(struct sim_cpu *cpu)
     cpu->insn_budget = engine_has_stops(e->until) || engine_observed(cpu->m) ? 0 : e->insn_budget;
 }
 
+// A VM exit at the boundary that one of vmx-model/event.c's functions finds.
+static bool boundary_exit(struct sim_cpu *cpu, bool (*due)(struct isa_cpu *c, struct vmx_cpu *v))
+{
+    if (cpu->isa.vmx != ISA_VMX_NONROOT || !due(&cpu->isa, &cpu->vmx))
+        return false;
+    if (cpu->eng->halted)
+        emit_halt(cpu, true);
+    engine_outcome(cpu, ISA_R_VMEXIT);
+    return true;
+}
+
 bool engine_boundary(struct sim_cpu *cpu, struct sim_stop *stop)
 {
     struct isa_cpu *c = &cpu->isa;
@@ -285,13 +296,7 @@ bool engine_boundary(struct sim_cpu *cpu, struct sim_stop *stop)
             bus_run_deadlines(cpu->m, c->cycles);
         if (stops(cpu, stop))
             return true;
-        bool again = debug_trap(cpu);
-        if (!again && c->vmx == ISA_VMX_NONROOT && vmx_window_exit(c, &cpu->vmx)) {
-            if (cpu->eng->halted)
-                emit_halt(cpu, true);
-            engine_outcome(cpu, ISA_R_VMEXIT);
-            again = true;
-        }
+        bool again = boundary_exit(cpu, vmx_trap_exit) || debug_trap(cpu) || boundary_exit(cpu, vmx_window_exit);
         if (!again && !nmi(cpu) && !interrupt(cpu)) {
             if (c->activity == ISA_ACTIVE) {
                 if (!insn_breakpoint(cpu))

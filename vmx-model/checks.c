@@ -11,6 +11,7 @@
 #define CD_NW              ((uint64_t)(ISA_CR0_CD | ISA_CR0_NW)) // VM entry neither checks nor loads them
 #define DEBUGCTL_RESERVED  UINT64_MAX                            // branch records and single-stepping on branches are not modelled
 #define ISA_BS             (1u << 14)
+#define NEED_TPR_SHADOW    (VMX_PROC2_VIRTUALIZE_X2APIC)
 #define BTF                (1u << 1)
 
 #define V                  (w->val)
@@ -30,6 +31,7 @@
 
 static uint64_t beyond(const struct vmx_view *w) { return V >> w->v->maxphyaddr << w->v->maxphyaddr; }
 static uint64_t page_bad(const struct vmx_view *w) { return (V & 0xfff) | beyond(w); }
+static bool page_bad_at(const struct vmx_view *w, uint64_t pa) { return (pa & 0xfff) || vmx_beyond_width(w->v, pa); }
 static uint64_t page_good(const struct vmx_view *w) { return V & ~page_bad(w); }
 static uint64_t area_bad_align(const struct vmx_view *w) { return V & 15; }
 static uint64_t area_bad_end(const struct vmx_view *w, uint64_t count)
@@ -44,6 +46,11 @@ static uint64_t canonical(const struct vmx_view *w)
     return (uint64_t)((int64_t)(V << unused) >> unused);
 }
 static uint64_t noncanonical(const struct vmx_view *w) { return V ^ canonical(w); }
+
+// --- the virtual-APIC page
+
+// The threshold that the virtual TPR is below, or 0.
+static uint64_t threshold_above_vtpr(const struct vmx_view *w) { return (V & 15) > vmx_virtual_priority(w->c, w->v) ? V & 15 : 0; }
 
 // --- event injection
 

@@ -79,13 +79,24 @@ struct test_case {
 #define BASE_CASE(id, g, r, o, val) EACH(id, g, GUEST_##r##_BASE, o, val)
 #define LIM_CASE(id, g, r, o, val)  EACH(id, g, GUEST_##r##_LIMIT, o, val)
 
+#define TPR_SHADOW                                                                                                                 \
+    O(CPU_BASED_VM_EXEC_CONTROL, VMX_PROC_USE_TPR_SHADOW), S(VIRTUAL_APIC_PAGE_ADDR, TV_VMCS2), M(TV_VMCS2 + 0x80, 0x50)
+#define X2APIC O(SECONDARY_VM_EXEC_CONTROL, VMX_PROC2_VIRTUALIZE_X2APIC)
+
 static const struct test_case cases[] = {
+    // --- the virtual-APIC page
+    T("E-CT-018", 64, A(TPR_SHADOW), A(O(VIRTUAL_APIC_PAGE_ADDR, 8)))
+        T("E-CT-018", 64, A(TPR_SHADOW), A(O(VIRTUAL_APIC_PAGE_ADDR, WIDE)))
+            T("E-CT-019", 64, A(TPR_SHADOW), A(S(TPR_THRESHOLD, 0x10)))
+                T("E-CT-020", 64, A(TPR_SHADOW, S(TPR_THRESHOLD, 5)), A(S(TPR_THRESHOLD, 6)))
+                    T("E-CT-020", 64, A(TPR_SHADOW, S(TPR_THRESHOLD, 5)), A(M(TV_VMCS2 + 0x80, 0x4f)))
+                        T("E-CT-021", 64, A(TPR_SHADOW, X2APIC), A(X(CPU_BASED_VM_EXEC_CONTROL, VMX_PROC_USE_TPR_SHADOW)))
     // --- execution controls
     T("E-CT-001", 64, NOTHING, A(X(PIN_BASED_VM_EXEC_CONTROL, 2)))
         T("E-CT-002", 64, NOTHING, A(O(PIN_BASED_VM_EXEC_CONTROL, VMX_PIN_POSTED_INTERRUPTS)))
             T("E-CT-002", 64, NOTHING, A(O(PIN_BASED_VM_EXEC_CONTROL, 1 << 30))) T("E-CT-003", 64, NOTHING,
                                                                                    A(X(CPU_BASED_VM_EXEC_CONTROL, 2)))
-                T("E-CT-004", 64, NOTHING, A(O(CPU_BASED_VM_EXEC_CONTROL, VMX_PROC_USE_TPR_SHADOW)))
+                T("E-CT-004", 64, NOTHING, A(O(CPU_BASED_VM_EXEC_CONTROL, VMX_PROC_ACTIVATE_TERTIARY)))
                     T("E-CT-005", 64, NOTHING, A(O(SECONDARY_VM_EXEC_CONTROL, VMX_PROC2_VMCS_SHADOWING)))
                         T("E-CT-006", 64, A(S(CR3_TARGET_COUNT, 4)), A(S(CR3_TARGET_COUNT, 5)))
                             T("E-CT-007", 64, NOTHING, A(O(IO_BITMAP_A, 1))) T("E-CT-008", 64, NOTHING, A(O(IO_BITMAP_B, WIDE)))

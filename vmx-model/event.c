@@ -102,23 +102,38 @@ static bool timer_expired(const struct isa_cpu *c, const struct vmx_cpu *v, uint
     return true;
 }
 
-bool vmx_window_exit(struct isa_cpu *c, struct vmx_cpu *v)
+static bool exit_at_boundary(struct vmx_cpu *v, uint32_t reason)
 {
-    uint32_t reason = VMX_R_MONITOR_TRAP_FLAG;
-    if (!v->mtf_pending && !timer_expired(c, v, &reason) && !window_open(c, v, &reason)) {
-        v->mtf_pending = vmx_proc(v) & VMX_PROC_MONITOR_TRAP_FLAG; // the instruction that comes now will be followed by an exit
-        return false;
-    }
     v->mtf_pending = false;
+    v->trap_reason = 0;
     vmx_exit_record(v, reason, 0, NULL);
     v->exit.trap_like = true;
     return true;
 }
 
+// Manual, "Monitor Trap Flag" and "TPR Virtualization": both take priority over debug traps, which stay pending.
+bool vmx_trap_exit(struct isa_cpu *c, struct vmx_cpu *v)
+{
+    if (v->trap_reason)
+        return exit_at_boundary(v, v->trap_reason);
+    return v->mtf_pending && exit_at_boundary(v, VMX_R_MONITOR_TRAP_FLAG);
+}
+
+bool vmx_window_exit(struct isa_cpu *c, struct vmx_cpu *v)
+{
+    uint32_t reason;
+    if (vmx_trap_exit(c, v))
+        return true;
+    if (timer_expired(c, v, &reason) || window_open(c, v, &reason))
+        return exit_at_boundary(v, reason);
+    v->mtf_pending = vmx_proc(v) & VMX_PROC_MONITOR_TRAP_FLAG; // the instruction that comes now will be followed by an exit
+    return false;
+}
+
 bool vmx_window_armed(const struct isa_cpu *c, const struct vmx_cpu *v)
 {
     const uint32_t any = VMX_PROC_INT_WINDOW_EXITING | VMX_PROC_NMI_WINDOW_EXITING | VMX_PROC_MONITOR_TRAP_FLAG;
-    return v->mtf_pending || (vmx_proc(v) & any);
+    return v->mtf_pending || v->trap_reason || (vmx_proc(v) & any);
 }
 
 int vmx_ept_violation(struct isa_cpu *c, struct vmx_cpu *v, struct gpa gpa, uint64_t la, bool la_valid, bool translating_la,

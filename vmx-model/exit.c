@@ -78,6 +78,7 @@ static bool enter_root(struct isa_cpu *c, struct vmx_cpu *v)
     c->cr0_fixed0 = v->caps->cr0_fixed0;
     c->delivering_valid = false;
     v->mtf_pending = false;
+    v->trap_reason = 0;
     vmx_load_host(c, v);
     isa_update_mode(c);
     if (!vmx_load_pdptes(c))

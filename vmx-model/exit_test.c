@@ -859,6 +859,103 @@ static void test_activity_and_debug(void **state)
     tv_close();
 }
 
+// --- the virtual-APIC page
+
+#define VAPIC TV_VMCS2
+
+static void start_tpr_shadow(uint64_t vtpr, uint64_t threshold)
+{
+    start();
+    on(PROC, VMX_PROC_USE_TPR_SHADOW);
+    tv_set(VF_VIRTUAL_APIC_PAGE_ADDR, VAPIC);
+    tv_set(VF_TPR_THRESHOLD, threshold);
+    tv_w64(VAPIC + 0x80, vtpr);
+}
+
+static int guest(const char *code, unsigned n)
+{
+    isa_te_code(tv.t, TV_GUEST, code, n);
+    tv.c->rip = TV_GUEST;
+    return isa_te_run(tv.t, 1);
+}
+
+// CR8 of the guest is bits 7:4 of the virtual TPR; the processor's own stays.
+static void test_tpr_shadow(void **state)
+{
+    start_tpr_shadow(0x9abcdef0000075, 3);
+    enter_guest();
+    tv.c->cr8 = 9;
+    assert_int_equal(guest("\x44\x0f\x20\xc1", 4), ISA_R_STOP); // mov rcx, cr8
+    assert_int_equal(tv.c->gpr[ISA_RCX], 7);
+    tv.c->gpr[ISA_RAX] = 3;
+    assert_int_equal(guest("\x44\x0f\x22\xc0", 4), ISA_R_STOP); // mov cr8, rax: not below 3
+    assert_int_equal(tv_r64(VAPIC + 0x80), 0x9abcde00000030);
+    assert_false(vmx_trap_exit(tv.c, &tv.v));
+    tv.c->gpr[ISA_RAX] = 2;
+    assert_int_equal(guest("\x44\x0f\x22\xc0", 4), ISA_R_STOP);
+    assert_int_equal(tv.c->vmx, ISA_VMX_NONROOT); // a trap: the instruction completed
+    assert_int_equal(tv.c->rip, TV_GUEST + 4);
+    assert_int_equal(tv_r64(VAPIC + 0x80), 0x9abcde00000020);
+    assert_true(vmx_window_armed(tv.c, &tv.v));
+    tv.c->pending_dbg = 1 << 14;
+    assert_true(vmx_trap_exit(tv.c, &tv.v)); // before the debug trap, which stays pending
+    assert_true(vmx_take_exit(tv.c, &tv.v));
+    assert_int_equal(tv_get(VF_VM_EXIT_REASON), VMX_R_TPR_BELOW_THRESHOLD);
+    assert_int_equal(tv_get(VF_EXIT_QUALIFICATION), 0);
+    assert_int_equal(tv_get(VF_GUEST_RIP), TV_GUEST + 4);
+    assert_int_equal(tv_get(VF_GUEST_PENDING_DBG_EXCEPTIONS), 1 << 14);
+    assert_int_equal(tv.c->cr8, 9);
+    assert_false(vmx_window_armed(tv.c, &tv.v));
+    tv_close();
+}
+
+static void test_tpr_shadow_faults_and_exits(void **state)
+{
+    start_tpr_shadow(0x50, 0);
+    enter_guest();
+    tv.t->deliver = NULL;
+    tv.c->gpr[ISA_RAX] = 16;
+    assert_int_equal(guest("\x44\x0f\x22\xc0", 4), ISA_R_FAULT); // reserved bits
+    assert_int_equal(tv.c->fault.vector, ISA_X_GP);
+    assert_int_equal(tv_r64(VAPIC + 0x80), 0x50);
+    on(PROC, VMX_PROC_CR8_LOAD_EXITING | VMX_PROC_CR8_STORE_EXITING); // exiting goes before the shadow
+    assert_int_equal(guest("\x44\x0f\x22\xc0", 4), ISA_R_VMEXIT);
+    assert_int_equal(tv.v.exit.qual, 8);
+    assert_int_equal(guest("\x44\x0f\x20\xc1", 4), ISA_R_VMEXIT);
+    assert_int_equal(tv.v.exit.qual, 8 | 1 << 4 | ISA_RCX << 8);
+    assert_int_equal(tv_r64(VAPIC + 0x80), 0x50);
+    tv_close();
+}
+
+// RDMSR and WRMSR of the x2APIC's task priority go to the page; the bitmaps go before.
+static void test_virtual_x2apic(void **state)
+{
+    start_tpr_shadow(0x1234567800000041, 4);
+    on(PROC2, VMX_PROC2_VIRTUALIZE_X2APIC);
+    enter_guest();
+    tv.t->deliver = NULL;
+    tv.c->gpr[ISA_RCX] = 0x808;
+    assert_int_equal(guest("\x0f\x32", 2), ISA_R_STOP);
+    assert_int_equal(tv.c->gpr[ISA_RAX], 0x41);
+    assert_int_equal(tv.c->gpr[ISA_RDX], 0x12345678);    // the page is read as it is
+    assert_int_equal(guest("\x0f\x30", 2), ISA_R_FAULT); // bits 63:8
+    assert_int_equal(tv.c->fault.vector, ISA_X_GP);
+    tv.c->gpr[ISA_RDX] = 0;
+    tv.c->gpr[ISA_RAX] = 0x3f;
+    assert_int_equal(guest("\x0f\x30", 2), ISA_R_STOP);
+    assert_int_equal(tv_r64(VAPIC + 0x80), 0x3f);
+    assert_true(vmx_trap_exit(tv.c, &tv.v));
+    assert_int_equal(tv.v.exit.reason, VMX_R_TPR_BELOW_THRESHOLD);
+    *(uint8_t *)isa_te_at(tv.t, TV_MSRS + 0x808 / 8) |= 1;         // read
+    *(uint8_t *)isa_te_at(tv.t, TV_MSRS + 0x800 + 0x808 / 8) |= 1; // write
+    assert_int_equal(guest("\x0f\x32", 2), ISA_R_VMEXIT);
+    assert_int_equal(guest("\x0f\x30", 2), ISA_R_VMEXIT);
+    *(uint8_t *)isa_te_at(tv.t, TV_MSRS + 0x808 / 8) &= ~1;
+    off(PROC2, VMX_PROC2_VIRTUALIZE_X2APIC); // not virtualized: the processor's own, which this machine has not
+    assert_int_equal(guest("\x0f\x32", 2), ISA_R_FAULT);
+    tv_close();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -886,6 +983,9 @@ int main(void)
         cmocka_unit_test(test_injection_exits),
         cmocka_unit_test(test_activity_and_debug),
         cmocka_unit_test(test_task_switch),
+        cmocka_unit_test(test_tpr_shadow),
+        cmocka_unit_test(test_tpr_shadow_faults_and_exits),
+        cmocka_unit_test(test_virtual_x2apic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,7 +29,7 @@ unsigned vmx_explain_check(const char *id, char *buf, unsigned size);
 unsigned vmx_qual_text(uint32_t reason, uint64_t qual, char *buf, unsigned size);
 // One line: the value of a field in words, where it has bit names (controls, access rights, interruption information ...); else hex.
 unsigned vmx_value_text(enum vmcs_field f, uint64_t val, char *buf, unsigned size);
-// One line: the names of some bits of a field, "USE_TPR_SHADOW (bit 21, not modelled), bit 30"; "" if bits is 0.
+// One line: the names of some bits of a field, "ACTIVATE_TERTIARY (bit 17, not modelled), bit 30"; "" if bits is 0.
 unsigned vmx_bits_text(enum vmcs_field f, uint64_t bits, char *buf, unsigned size);
 unsigned vmx_access_rights_text(uint32_t ar, char *buf, unsigned size);
 unsigned vmx_intr_info_text(uint32_t info, char *buf, unsigned size);

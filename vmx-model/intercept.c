@@ -1,7 +1,7 @@
 // vmx-model/intercept.c: which instructions of the guest exit, and what the guest sees where they do not.
 //
 // The simple ones are rows of vmx-model/intercepts.def; the functions here serve the rows that say FN. Each returns 0 (go on, with
-// *val changed where masks, shadows or offsets apply), ISA_R_VMEXIT with the record in v->exit, or ISA_R_FAULT.
+// *val changed where masks, shadows or offsets apply), ISA_ICPT_DONE, ISA_R_VMEXIT with the record in v->exit, or ISA_R_FAULT.
 #include "isa/msr.h"
 #include "vmx-model/internal.h"
 
@@ -68,7 +68,7 @@ static int mov_to_cr(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_insn
         return exits ? cr_exit(v, i, cr, CR_TO, reg, 0) : 0;
     }
     if (cr == 8)
-        return vmx_proc(v) & VMX_PROC_CR8_LOAD_EXITING ? cr_exit(v, i, cr, CR_TO, reg, 0) : 0;
+        return vmx_proc(v) & VMX_PROC_CR8_LOAD_EXITING ? cr_exit(v, i, cr, CR_TO, reg, 0) : vmx_write_cr8(c, v, *val);
     if (cr != 0 && cr != 4)
         return 0;
     uint64_t mask = vmx_get(v, zero ? VF_CR0_GUEST_HOST_MASK : VF_CR4_GUEST_HOST_MASK);
@@ -79,13 +79,17 @@ static int mov_to_cr(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_insn
     return 0;
 }
 
-static int mov_from_cr(struct vmx_cpu *v, const struct isa_insn *i, uint64_t arg, uint64_t *val)
+static int mov_from_cr(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_insn *i, uint64_t arg, uint64_t *val)
 {
     unsigned cr = arg & 0xff, reg = arg >> 8 & 15;
     if (cr == 3)
         return vmx_proc(v) & VMX_PROC_CR3_STORE_EXITING ? cr_exit(v, i, cr, CR_FROM, reg, 0) : 0;
-    if (cr == 8)
-        return vmx_proc(v) & VMX_PROC_CR8_STORE_EXITING ? cr_exit(v, i, cr, CR_FROM, reg, 0) : 0;
+    if (cr == 8) {
+        if (vmx_proc(v) & VMX_PROC_CR8_STORE_EXITING)
+            return cr_exit(v, i, cr, CR_FROM, reg, 0);
+        vmx_read_cr8(c, v, val);
+        return 0;
+    }
     if (cr != 0 && cr != 4)
         return 0;
     uint64_t mask = vmx_get(v, cr == 0 ? VF_CR0_GUEST_HOST_MASK : VF_CR4_GUEST_HOST_MASK);
@@ -164,7 +168,7 @@ static int msr_access(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_ins
         return vmx_exit_record(v, write ? VMX_R_WRMSR : VMX_R_RDMSR, 0, i);
     if (!write && msr == ISA_MSR_TSC && val && (vmx_proc(v) & VMX_PROC_TSC_OFFSETTING))
         *val += vmx_get(v, VF_TSC_OFFSET);
-    return 0;
+    return vmx_x2apic(c, v, msr, write, val);
 }
 
 static bool port_exits(struct isa_cpu *c, const struct vmx_cpu *v, unsigned port, unsigned size)
@@ -230,10 +234,10 @@ static int by_function(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_in
     case ISA_ICPT_RDMSR: return msr_access(c, v, i, (uint32_t)arg, false, val);
     case ISA_ICPT_WRMSR: return msr_access(c, v, i, (uint32_t)arg, true, val);
     case ISA_ICPT_MOV_TO_CR: return mov_to_cr(c, v, i, arg, val);
-    case ISA_ICPT_MOV_FROM_CR: return mov_from_cr(v, i, arg, val);
+    case ISA_ICPT_MOV_FROM_CR: return mov_from_cr(c, v, i, arg, val);
     case ISA_ICPT_CLTS: return clts(v, i, val);
     case ISA_ICPT_LMSW: return lmsw(c, v, i, arg, val);
-    case ISA_ICPT_SMSW: return mov_from_cr(v, i, 0, val);
+    case ISA_ICPT_SMSW: return mov_from_cr(c, v, i, 0, val);
     case ISA_ICPT_IO: return io(c, v, i, arg, val);
     case ISA_ICPT_TASK_SWITCH: return task_switch(c, v, i, arg);
     default: return 0;

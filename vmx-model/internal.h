@@ -59,6 +59,12 @@ int vmx_enter(struct isa_cpu *c, struct vmx_cpu *v, bool launch, struct vmx_done
 // Report a VM-entry failure as a VM exit: host state is loaded. false: VMX abort.
 bool vmx_fail_exit(struct isa_cpu *c, struct vmx_cpu *v, uint32_t reason, uint64_t qual);
 
+// apic.c: the virtual-APIC page. Each returns 0 (not virtualized: go on), ISA_ICPT_DONE or ISA_R_FAULT.
+int vmx_write_cr8(struct isa_cpu *c, struct vmx_cpu *v, uint64_t val);
+void vmx_read_cr8(struct isa_cpu *c, const struct vmx_cpu *v, uint64_t *val); // *val: CR8 in, what the guest sees out
+int vmx_x2apic(struct isa_cpu *c, struct vmx_cpu *v, uint32_t msr, bool write, uint64_t *val);
+unsigned vmx_virtual_priority(struct isa_cpu *c, const struct vmx_cpu *v); // VTPR 7:4
+
 uint64_t vmx_eptp_bad_bits(const struct vmx_cpu *v, uint64_t eptp);
 
 #endif

@@ -1,7 +1,7 @@
 // vmx-model/recheck.c: the checks of a VM entry that differs little from the last one that passed.
 //
 // EXACT      A row's result follows from the field (or fields) it is applied to, from what other_rows() and readers[] say of the fields
-//            that rows of other fields read, from the mode of the host, and, for the rows of two fields, from memory and the
+//            that rows of other fields read, from the mode of the host, and, for the rows of three fields, from memory and the
 //            current-VMCS pointer: those always run. Rows of which nothing changed since they passed pass again. If one fails, all rows
 //            run, so the report is that of vmx_run_checks(). vmx-model/recheck_test.c compares the two under random changes.
 #include <string.h>
@@ -13,7 +13,7 @@
 _Static_assert(VMCS_NFIELD < 256, "fields are listed as bytes");
 
 // Fields whose rows read memory, or the current-VMCS pointer.
-static const uint8_t reads_memory[] = {VF_GUEST_CR3, VF_VMCS_LINK_POINTER};
+static const uint8_t reads_memory[] = {VF_GUEST_CR3, VF_VMCS_LINK_POINTER, VF_TPR_THRESHOLD};
 
 // Rows of these fields read the field before them as well. Their ends are 0: that field has no such rows.
 static const struct {

@@ -51,6 +51,11 @@ static void vary(void)
     tv_set(VF_VMCS_LINK_POINTER, rnd() % 4 ? VMX_NO_PTR : TV_VMCS2);
     tv_w32(TV_VMCS2, rnd() % 4 ? vmx_revision(&tv.caps) : 5);
     tv_w64(TV_TABLE, rnd() % 4 ? 0 : 0x1e7);
+    tv_set(VF_VIRTUAL_APIC_PAGE_ADDR, TV_VMCS2);
+    tv_set(VF_TPR_THRESHOLD, rnd() % 3);
+    tv_w64(TV_VMCS2 + 0x80, rnd() % 4 << 4);
+    if (rnd() % 4 == 0)
+        tv_set(VF_CPU_BASED_VM_EXEC_CONTROL, tv_get(VF_CPU_BASED_VM_EXEC_CONTROL) ^ VMX_PROC_USE_TPR_SHADOW);
 }
 
 // Each bit of each field, alone, from every valid state and from many variations of it.

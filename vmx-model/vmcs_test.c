@@ -232,8 +232,8 @@ static void test_texts(void **state)
     assert_string_equal(buf, "hardware exception, vector 14 (#PF), with error code");
     vmx_value_text(VF_CPU_BASED_VM_EXEC_CONTROL, VMX_PROC_HLT_EXITING | VMX_PROC_USE_MSR_BITMAPS, buf, sizeof buf);
     assert_string_equal(buf, "HLT_EXITING, USE_MSR_BITMAPS");
-    vmx_bits_text(VF_CPU_BASED_VM_EXEC_CONTROL, VMX_PROC_USE_TPR_SHADOW | 1 << 7 | 1 << 8, buf, sizeof buf);
-    assert_string_equal(buf, "HLT_EXITING (bit 7), bit 8, USE_TPR_SHADOW (bit 21, not modelled)");
+    vmx_bits_text(VF_CPU_BASED_VM_EXEC_CONTROL, VMX_PROC_ACTIVATE_TERTIARY | 1 << 7 | 1 << 8, buf, sizeof buf);
+    assert_string_equal(buf, "HLT_EXITING (bit 7), bit 8, ACTIVATE_TERTIARY (bit 17, not modelled)");
     vmx_bits_text(VF_GUEST_CR0, 0xffffffff80000001, buf, sizeof buf);
     assert_string_equal(buf, "PE (bit 0), PG (bit 31), bits 63:32");
     vmx_bits_text(VF_GUEST_CS_AR_BYTES, 0, buf, sizeof buf);

@@ -78,6 +78,7 @@ struct vmx_cpu {
     bool has_report;
     struct vmx_passed passed;
     bool mtf_pending;        // monitor trap flag: exit at the next instruction boundary
+    uint32_t trap_reason;    // an exit that follows the instruction under way (TPR below threshold), or 0
     uint64_t entry_cycle;    // when non-root operation was entered
     uint64_t timer_deadline; // when the VMX-preemption timer reaches 0; UINT64_MAX: it does not run
     uint64_t exit_cycle;     // when the exit that is being taken happened; for whom calls vmx_take_exit() to set
@@ -128,8 +129,10 @@ int vmx_ept_misconfig(struct isa_cpu *c, struct vmx_cpu *v, struct gpa gpa);
 bool vmx_intercept_irq(struct isa_cpu *c, struct vmx_cpu *v, bool nmi, int vector);
 // Whether an exit for an external interrupt must acknowledge it ("acknowledge interrupt on exit").
 bool vmx_ack_on_exit(const struct vmx_cpu *v);
-// At an instruction boundary in non-root operation: true and a record if the monitor trap flag, the VMX-preemption timer, an NMI window or
-// an interrupt window causes a VM exit. vmx_window_armed: each boundary must be watched (the timer's alone: vmx_deadline).
+// At an instruction boundary in non-root operation, before debug traps: true and a record if the instruction that ended there causes a VM
+// exit: the TPR fell below its threshold, or the monitor trap flag.
+bool vmx_trap_exit(struct isa_cpu *c, struct vmx_cpu *v);
+// After debug traps: true and a record if that, the VMX-preemption timer, an NMI window or an interrupt window causes a VM exit. vmx_window_armed: each boundary must be watched (the timer's alone: vmx_deadline).
 bool vmx_window_exit(struct isa_cpu *c, struct vmx_cpu *v);
 bool vmx_window_armed(const struct isa_cpu *c, const struct vmx_cpu *v);
 // Take the VM exit of v->exit: save guest state, load host state. RIP must be exact. False: VMX abort (v->vmcs.abort says why).
