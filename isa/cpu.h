@@ -234,12 +234,14 @@ struct isa_cpu {
     // --- mode, derived (isa_update_mode)
     uint8_t mode; // enum isa_mode
     uint8_t cpl;
-    uint8_t vmx;       // enum isa_vmx_mode
-    uint8_t activity;  // enum isa_activity
-    uint32_t blocking; // ISA_BLOCK_*
-    uint32_t mode_key; // what decoded blocks depend on: mode, flat segments, CPL class, non-root
-    uint16_t mctx;     // context number in mirror tags, 0..255; sim/ sets it
-    uint8_t seg_flat;  // bit s: segment s has base 0, covers all of 4 GB and is readable and writable (CS: readable)
+    uint8_t vmx;         // enum isa_vmx_mode
+    uint8_t activity;    // enum isa_activity
+    uint32_t blocking;   // ISA_BLOCK_*
+    bool iret_keeps_nmi; // IRET does not end blocking by NMI ("NMI exiting" without "virtual NMIs")
+    bool iret_unblocked; // an IRET ended it and then faulted; until that fault is delivered or exits
+    uint32_t mode_key;   // what decoded blocks depend on: mode, flat segments, CPL class, non-root
+    uint16_t mctx;       // context number in mirror tags, 0..255; sim/ sets it
+    uint8_t seg_flat;    // bit s: segment s has base 0, covers all of 4 GB and is readable and writable (CS: readable)
     // --- segments and tables
     struct isa_seg seg[ISA_NSREG];
     struct isa_dtr gdtr, idtr;

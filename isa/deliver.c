@@ -282,6 +282,7 @@ static int triple_fault(struct isa_cpu *c)
 static void delivered(struct isa_cpu *c, const struct isa_event *e)
 {
     c->delivering_valid = false;
+    c->iret_unblocked = false;
     c->raise_ext = 0;
     c->activity = ISA_ACTIVE;
     c->blocking &= ~(ISA_BLOCK_STI | ISA_BLOCK_MOVSS);

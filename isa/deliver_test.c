@@ -454,6 +454,18 @@ static void canonical_stack(void **state)
     st_code(t, "\x48\xcf", 2);
     assert_int_equal(st_step(t), 0);
     assert_false(t->c.blocking & ISA_BLOCK_NMI);
+    assert_false(t->c.iret_unblocked);
+    // Until an IRET that faults, too, but not where NMIs are the VMM's.
+    for (unsigned keeps = 0; keeps < 2; keeps++) {
+        st_init(t, ST_L64, 0);
+        t->c.blocking = ISA_BLOCK_NMI;
+        t->c.iret_keeps_nmi = keeps;
+        t->c.gpr[ISA_RSP] = 1ull << 63;
+        st_code(t, "\x48\xcf", 2);
+        assert_int_equal(st_step(t), ISA_R_FAULT);
+        assert_int_equal(t->c.blocking, keeps ? ISA_BLOCK_NMI : 0);
+        assert_int_equal(t->c.iret_unblocked, !keeps);
+    }
 }
 
 int main(void)

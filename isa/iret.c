@@ -27,8 +27,8 @@ uint64_t isa_flags_writable(const struct isa_cpu *c, unsigned osz, bool iret)
 static void load_flags(struct isa_cpu *c, uint64_t fl, uint64_t writable)
 {
     isa_set_rflags(c, (isa_rflags(c) & ~(writable | ISA_FL_RF)) | (fl & writable));
-    c->blocking &= ~(ISA_BLOCK_NMI | ISA_BLOCK_STI | ISA_BLOCK_MOVSS);
-    c->attention = 1; // IF, TF or NMI blocking may have changed
+    c->blocking &= ~(ISA_BLOCK_STI | ISA_BLOCK_MOVSS);
+    c->attention = 1; // IF or TF may have changed
 }
 
 static int iret_paragraphs(struct isa_cpu *c, unsigned osz)
@@ -68,10 +68,7 @@ static int iret_task(struct isa_cpu *c, const struct isa_insn *i)
         return isa_raise(c, ISA_X_TS, err, ISA_RULE_TS_LINK_BUSY);
     if (!(d.seg.ar & ISA_AR_P))
         return isa_raise(c, ISA_X_NP, err, ISA_RULE_NP_TSS);
-    r = isa_task_switch(c, i, &d, ISA_TASK_IRET, isa_next_rip(c, i), false, 0);
-    if (!r)
-        c->blocking &= ~ISA_BLOCK_NMI;
-    return r;
+    return isa_task_switch(c, i, &d, ISA_TASK_IRET, isa_next_rip(c, i), false, 0);
 }
 
 static int iret_to_v86(struct isa_cpu *c, uint64_t rip, uint16_t cs, uint64_t fl)
@@ -133,7 +130,7 @@ static int iret_protected(struct isa_cpu *c, unsigned osz)
     return 0;
 }
 
-int isa_iret(struct isa_cpu *c, const struct isa_insn *i, unsigned osz)
+static int iret(struct isa_cpu *c, const struct isa_insn *i, unsigned osz)
 {
     if (c->mode == ISA_REAL)
         return iret_paragraphs(c, osz);
@@ -145,4 +142,18 @@ int isa_iret(struct isa_cpu *c, const struct isa_insn *i, unsigned osz)
     if (c->rflags_sys & ISA_FL_NT)
         return isa_long(c) ? isa_gp0(c, ISA_RULE_GP_IRET_NT) : iret_task(c, i);
     return iret_protected(c, osz);
+}
+
+// Blocking by NMI ends whether or not the IRET succeeds (manual, "Handling Multiple NMIs").
+int isa_iret(struct isa_cpu *c, const struct isa_insn *i, unsigned osz)
+{
+    if (!c->iret_keeps_nmi && (c->blocking & ISA_BLOCK_NMI)) {
+        c->blocking &= ~ISA_BLOCK_NMI;
+        c->iret_unblocked = true;
+        c->attention = 1; // one may be waiting
+    }
+    int r = iret(c, i, osz);
+    if (r != ISA_R_FAULT && r != ISA_R_VMEXIT)
+        c->iret_unblocked = false;
+    return r;
 }

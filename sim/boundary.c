@@ -7,6 +7,7 @@
 #include "isa/deliver.h"
 #include "isa/flags.h"
 #include "sim/engine.h"
+#include "vmx-model/controls.h"
 
 #define BLOCK_ONE  (ISA_BLOCK_STI | ISA_BLOCK_MOVSS) // what lasts for one instruction
 #define IDLE_LIMIT 2000000u                          // events and waits without one instruction retired
@@ -157,7 +158,9 @@ static void emit_accept(struct sim_cpu *cpu, int vector)
 static bool nmi(struct sim_cpu *cpu)
 {
     const struct isa_event e = {.type = ISA_EV_NMI, .vector = ISA_X_NMI};
-    if (!cpu->nmi || (cpu->isa.blocking & (ISA_BLOCK_NMI | BLOCK_ONE)))
+    // With virtual NMIs the guest's blocking by NMI is virtual and holds none of the processor's back.
+    bool virtual = cpu->isa.vmx == ISA_VMX_NONROOT && (vmx_pin(&cpu->vmx) & VMX_PIN_VIRTUAL_NMIS);
+    if (!cpu->nmi || (cpu->isa.blocking & ((virtual ? 0 : ISA_BLOCK_NMI) | BLOCK_ONE)))
         return false;
     cpu->nmi = false;
     deliver(cpu, &e, true);

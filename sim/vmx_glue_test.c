@@ -274,6 +274,68 @@ static void test_monitor_trap_flag(void **state)
 }
 
 // STI blocks for one more instruction; then the window is open.
+// The monitor trap flag's exit goes before the single-step trap of the same boundary, which stays pending.
+static void test_monitor_trap_before_debug_trap(void **state)
+{
+    static const uint8_t guest[] = {0x90, 0xf4}; // nop; hlt
+    static const unsigned reasons[] = {37, 0, 12};
+    for (unsigned mode = 0; mode < MODES; mode++) {
+        struct log l;
+        struct sim_machine *m = boot(mode, guest, sizeof guest, &l);
+        or_field(m, VF_CPU_BASED_VM_EXEC_CONTROL, VMX_PROC_MONITOR_TRAP_FLAG);
+        vmcs_put(vmcs(m), VF_GUEST_RFLAGS, 2 | ISA_FL_TF);
+        vmcs_put(vmcs(m), VF_EXCEPTION_BITMAP, 1 << ISA_X_DB);
+        run(m);
+        assert_int_equal(l.n, 6);
+        for (unsigned n = 0; n < 3; n++) {
+            assert_int_equal(l.e[2 * n + 1].reason, reasons[n]);
+            assert_int_equal(l.e[2 * n + 1].rip, GUEST + 1);
+        }
+        sim_destroy(m);
+    }
+}
+
+// MOV to CR8 below the threshold exits behind the instruction; without a change the next entry fails.
+static void test_tpr_below_threshold(void **state)
+{
+    static const uint8_t guest[] = {0xb8, 5,    0,    0,    0,    0x44,
+                                    0x0f, 0x22, 0xc0, 0xb0, 1,           // mov eax, 5; mov cr8, rax; mov al, 1
+                                    0x44, 0x0f, 0x22, 0xc0, 0x90, 0xf4}; // mov cr8, rax; nop; hlt
+    for (unsigned mode = 0; mode < MODES; mode++) {
+        struct log l;
+        struct sim_machine *m = boot(mode, guest, sizeof guest, &l);
+        or_field(m, VF_CPU_BASED_VM_EXEC_CONTROL, VMX_PROC_USE_TPR_SHADOW);
+        vmcs_put(vmcs(m), VF_VIRTUAL_APIC_PAGE_ADDR, 0x200000);
+        vmcs_put(vmcs(m), VF_TPR_THRESHOLD, 3);
+        put(m, 0x200080, "\x40", 1);
+        run(m);
+        assert_int_equal(l.n, 3);
+        assert_int_equal(l.e[1].reason, 43);
+        assert_int_equal(l.e[1].rip, GUEST + 15);
+        assert_int_equal(l.e[2].kind, EV_VMENTRY_FAIL);
+        assert_string_equal(l.first, "E-CT-020");
+        assert_int_equal(sim_cpu(m, 0)->cr8, 0);
+        sim_destroy(m);
+    }
+}
+
+// Virtual-NMI blocking does not hold back an NMI of the processor: it exits.
+static void test_nmi_exits_while_virtual_nmis_are_blocked(void **state)
+{
+    for (unsigned mode = 0; mode < MODES; mode++) {
+        struct log l;
+        struct sim_machine *m = boot(mode, "\x90\xf4", 2, &l);
+        vmcs_put(vmcs(m), VF_GUEST_INTERRUPTIBILITY_INFO, ISA_BLOCK_NMI);
+        const struct sim_until u = {.events = EV_BIT(EV_VMENTRY), .max_insns = 1000};
+        assert_int_equal(sim_run(m, &u).kind, SIM_STOP_UNTIL);
+        m->cpu[0]->nmi = true;
+        run(m);
+        assert_int_equal(l.e[1].reason, 0);
+        assert_int_equal(vmcs_get(vmcs(m), VF_GUEST_INTERRUPTIBILITY_INFO), ISA_BLOCK_NMI);
+        sim_destroy(m);
+    }
+}
+
 static void test_interrupt_window(void **state)
 {
     static const uint8_t guest[] = {0xfa, 0x90, 0xfb, 0x90, 0x90, 0xf4}; // cli; nop; sti; nop; nop; hlt
@@ -371,6 +433,9 @@ int main(void)
         cmocka_unit_test(test_ledger_many),
         cmocka_unit_test(test_failed_entry),
         cmocka_unit_test(test_monitor_trap_flag),
+        cmocka_unit_test(test_monitor_trap_before_debug_trap),
+        cmocka_unit_test(test_tpr_below_threshold),
+        cmocka_unit_test(test_nmi_exits_while_virtual_nmis_are_blocked),
         cmocka_unit_test(test_interrupt_window),
         cmocka_unit_test(test_triple_fault),
         cmocka_unit_test(test_preemption_timer),

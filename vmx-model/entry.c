@@ -106,6 +106,8 @@ int vmx_enter(struct isa_cpu *c, struct vmx_cpu *v, bool launch, struct vmx_done
     v->trap_reason = 0;
     vmx_start_clock(v, r->cycle);
     c->delivering_valid = false;
+    c->iret_unblocked = false;
+    c->iret_keeps_nmi = (vmx_pin(v) & VMX_PIN_NMI_EXITING) && !(vmx_pin(v) & VMX_PIN_VIRTUAL_NMIS);
     c->attention = 1;
     isa_update_mode(c);
     return ISA_R_STOP;

@@ -15,6 +15,9 @@ static bool exception_exits(const struct vmx_cpu *v, const struct isa_event *e)
     return (e->error & mask) == match ? bit : !bit; // no match reverses the bit's meaning
 }
 
+// "NMI unblocking due to IRET": for a fault of IRET itself, not of the delivery of an event.
+static bool unblocked_by_iret(const struct isa_cpu *c) { return c->iret_unblocked && !c->delivering_valid; }
+
 int vmx_intercept_event(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_event *e)
 {
     bool exits;
@@ -32,6 +35,8 @@ int vmx_intercept_event(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_e
         qual = e->vector == ISA_X_PF ? e->addr : e->vector == ISA_X_DB ? e->dr6 & QUAL_DB : 0;
     int r = vmx_exit_record(v, VMX_R_EXCEPTION_NMI, qual, NULL);
     v->exit.intr_info = VMX_INTR_VALID | e->vector | (uint32_t)e->type << 8 | (e->has_error ? VMX_INTR_ERROR : 0);
+    if (e->vector != ISA_X_DF && unblocked_by_iret(c))
+        v->exit.intr_info |= VMX_INTR_UNBLOCKED;
     v->exit.intr_err = e->has_error ? e->error : 0;
     v->exit.insn_len = e->insn_len;
     v->exit.trap_like = e->type == ISA_EV_NMI;
@@ -143,6 +148,8 @@ int vmx_ept_violation(struct isa_cpu *c, struct vmx_cpu *v, struct gpa gpa, uint
     int r = vmx_exit_record(v, VMX_R_EPT_VIOLATION, ept_violation_qual(need, ept_perms, la_valid, translating_la), NULL);
     v->exit.gpa = gpa;
     v->exit.gla = la_valid ? la : 0;
+    if (unblocked_by_iret(c))
+        v->exit.qual |= EPT_QUAL_UNBLOCKED;
     return r;
 }
 

@@ -77,6 +77,7 @@ static bool enter_root(struct isa_cpu *c, struct vmx_cpu *v)
     c->vmx = ISA_VMX_ROOT;
     c->cr0_fixed0 = v->caps->cr0_fixed0;
     c->delivering_valid = false;
+    c->iret_unblocked = c->iret_keeps_nmi = false;
     v->mtf_pending = false;
     v->trap_reason = 0;
     vmx_load_host(c, v);

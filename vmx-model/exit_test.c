@@ -859,6 +859,34 @@ static void test_activity_and_debug(void **state)
     tv_close();
 }
 
+// What an IRET that faults does to blocking by NMI, by the two controls, and how the exit says so.
+static void test_iret_unblocks(void **state)
+{
+    static const struct {
+        uint32_t pin_off, blocking, unblocked;
+    } k[] = {{0, 0, VMX_INTR_UNBLOCKED},               // virtual NMIs: ends virtual blocking
+             {VMX_PIN_VIRTUAL_NMIS, ISA_BLOCK_NMI, 0}, // NMI exiting alone: IRET has no effect
+             {VMX_PIN_VIRTUAL_NMIS | VMX_PIN_NMI_EXITING, 0, VMX_INTR_UNBLOCKED}};
+    for (unsigned n = 0; n < sizeof k / sizeof *k; n++) {
+        start();
+        off(PIN, k[n].pin_off);
+        tv_set(VF_GUEST_INTERRUPTIBILITY_INFO, ISA_BLOCK_NMI);
+        tv_set(VF_GUEST_RSP, TV_VMCS2); // CS 0: #GP(0)
+        tv_set(VF_EXCEPTION_BITMAP, 1u << ISA_X_GP);
+        memset(isa_te_at(tv.t, TV_VMCS2), 0, 64);
+        enter_guest();
+        isa_te_code(tv.t, TV_GUEST, "\x48\xcf", 2);
+        assert_int_equal(isa_te_run(tv.t, 1), ISA_R_VMEXIT);
+        assert_int_equal(tv.v.exit.intr_info, VMX_INTR_VALID | VMX_INTR_ERROR | 3u << 8 | ISA_X_GP | k[n].unblocked);
+        vmx_ept_violation(tv.c, &tv.v, (struct gpa){TV_VMCS2}, TV_VMCS2, true, true, ISA_ACC_R, 0);
+        assert_int_equal(tv.v.exit.qual & EPT_QUAL_UNBLOCKED, k[n].unblocked);
+        assert_true(vmx_take_exit(tv.c, &tv.v));
+        assert_int_equal(tv_get(VF_GUEST_INTERRUPTIBILITY_INFO), k[n].blocking);
+        assert_false(tv.c->iret_unblocked || tv.c->iret_keeps_nmi);
+        tv_close();
+    }
+}
+
 // --- the virtual-APIC page
 
 #define VAPIC TV_VMCS2
@@ -983,6 +1011,7 @@ int main(void)
         cmocka_unit_test(test_injection_exits),
         cmocka_unit_test(test_activity_and_debug),
         cmocka_unit_test(test_task_switch),
+        cmocka_unit_test(test_iret_unblocks),
         cmocka_unit_test(test_tpr_shadow),
         cmocka_unit_test(test_tpr_shadow_faults_and_exits),
         cmocka_unit_test(test_virtual_x2apic),

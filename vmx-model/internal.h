@@ -26,6 +26,8 @@ enum vmx_abort { VMX_ABORT_STORE_MSR = 1, VMX_ABORT_PDPTE = 2, VMX_ABORT_LOAD_MS
 // Interruption information (VM-entry, VM-exit and IDT-vectoring): vector 7..0, type 10..8, error code valid 11, valid 31.
 #define VMX_INTR_VALID      (1u << 31)
 #define VMX_INTR_ERROR      (1u << 11)
+#define VMX_INTR_UNBLOCKED  (1u << 12) // VM exit: NMI unblocking due to IRET
+#define EPT_QUAL_UNBLOCKED  (1u << 12) // the same in the qualification of an EPT violation
 #define VMX_INTR_VECTOR(x)  ((unsigned)(x)&0xff)
 #define VMX_INTR_TYPE(x)    ((unsigned)((x) >> 8) & 7)
 #define VMX_INTR_TYPE_OTHER 7u // VM entry: with vector 0, a pending MTF VM exit
