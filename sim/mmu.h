@@ -5,7 +5,7 @@
 //   1. an entry mirrors a live L1 dTLB (fx: iTLB) entry of its context, or the identity of the paging-off context;
 //   2. tlb_drop() alone removes L1 entries, and it drops the mirror of the page in all contexts;
 //   3. wr entries only where D is set at both levels and the context may write; rd entries only where it may read;
-//   4. plain RAM only; wr never where decoded code is, nor where paging-structure entries are that live TLB entries were made from;
+//   4. plain RAM only, and not the APIC-access page; wr never where decoded code is, nor where paging-structure entries are that live TLB entries were made from;
 //      nothing while INSN, MEM or TLB_STALE have listeners or cfg.no_mirror is set;
 //   5. the mirrors of a large page lie in the slots noted at its L1 entry (tlb_unit_state.mirrored);
 //   6. L1 replacement is by fill order, so hits that the mirror hides change nothing.
@@ -56,6 +56,9 @@ struct mmu_state {
     uint64_t eptrta;      // 0 when EPT is off
     uint64_t root;        // guest-physical address of the top table
     uint64_t key1, gkey1; // parts of TLB keys: linear or combined mappings, guest-physical mappings
+    // The APIC-access page of the guest that runs, its bit 0 set, or 0: accesses to it are virtualized, and it is never mirrored.
+    // last: at the last VM entry.
+    uint64_t apic_page, apic_page_last;
     // mirror contexts
     struct mmu_mctx ctx[MMU_NCTX];
     uint8_t ctx_cur, ctx_next;
@@ -192,6 +195,8 @@ void mmu_mirror_drop_writes(struct sim_machine *m, struct hpa pa); // no wr entr
 void mmu_mirror_select(struct sim_cpu *c);                         // context number of the current context into isa.mctx
 // Assert the invariants; returns how many mirror entries are live. Debug builds call it after some of the slow paths.
 unsigned mmu_mirror_check(struct sim_cpu *c);
+
+static inline bool mmu_is_apic_page(const struct mmu_state *s, struct hpa pa) { return ((pa.v & ~0xfffull) | 1) == s->apic_page; }
 
 // What an access of kind acc (ISA_ACC_*) needs of EPT: EPT_R, EPT_W, EPT_X.
 static inline unsigned mmu_ept_need(unsigned acc)

@@ -68,6 +68,8 @@ static int fill(struct sim_cpu *c, enum tlb_unit l1, struct tlb_entry *e)
 
 static void mirror(struct sim_cpu *c, uint64_t la, unsigned acc, struct hpa pa, uint64_t data, uint64_t *slots)
 {
+    if (mmu_is_apic_page(&c->mmu, pa))
+        return;
     if ((acc & ISA_ACC_USER) || ((acc & ISA_ACC_SYS) && c->isa.cpl == 3)) // other rights than those of the context
         return;
     if (acc & ISA_ACC_X)
@@ -232,6 +234,23 @@ static void tell_mem(struct sim_cpu *c, uint64_t la, struct hpa pa, const void *
     ev_emit(c, &ev);
 }
 
+// --- the APIC-access page (vmx-model/apic.c)
+
+static bool spans_apic(const struct sim_cpu *c, const struct span *s)
+{
+    return __builtin_expect(c->mmu.apic_page != 0, 0) &&
+           (mmu_is_apic_page(&c->mmu, s->pa[0]) || (s->n[1] && mmu_is_apic_page(&c->mmu, s->pa[1])));
+}
+
+static int apic_access(struct sim_cpu *c, const struct span *s, void *buf, unsigned acc)
+{
+    unsigned off = mmu_is_apic_page(&c->mmu, s->pa[0]) ? (unsigned)(s->pa[0].v & 0xfff) : 0;
+    int r = vmx_apic_access(&c->isa, &c->vmx, off, buf, s->n[0] + s->n[1], acc);
+    if (!r && c->vmx.trap_reason)
+        engine_kick(c->m);
+    return r;
+}
+
 int mmu_read(struct isa_cpu *isa, uint64_t la, void *buf, unsigned n, unsigned acc)
 {
     struct sim_cpu *c = sim_cpu_of(isa);
@@ -239,6 +258,8 @@ int mmu_read(struct isa_cpu *isa, uint64_t la, void *buf, unsigned n, unsigned a
     int r = span(c, la, n, acc & ~ISA_ACC_W, &s);
     if (r)
         return r;
+    if (spans_apic(c, &s))
+        return apic_access(c, &s, buf, acc & ~ISA_ACC_W);
     phys_read(c, s.pa[0], buf, s.n[0]);
     if (s.n[1])
         phys_read(c, s.pa[1], (uint8_t *)buf + s.n[0], s.n[1]);
@@ -253,6 +274,11 @@ int mmu_write(struct isa_cpu *isa, uint64_t la, const void *buf, unsigned n, uns
     int r = span(c, la, n, acc | ISA_ACC_W, &s);
     if (r)
         return r;
+    if (spans_apic(c, &s)) {
+        uint64_t val = 0; // what is longer than that exits
+        memcpy(&val, buf, n < sizeof val ? n : sizeof val);
+        return apic_access(c, &s, &val, acc | ISA_ACC_W);
+    }
     phys_write(c, s.pa[0], buf, s.n[0]);
     if (s.n[1])
         phys_write(c, s.pa[1], (const uint8_t *)buf + s.n[0], s.n[1]);
@@ -262,8 +288,10 @@ int mmu_write(struct isa_cpu *isa, uint64_t la, const void *buf, unsigned n, uns
 
 int mmu_probe(struct isa_cpu *isa, uint64_t la, unsigned n, unsigned acc)
 {
+    struct sim_cpu *c = sim_cpu_of(isa);
     struct span s;
-    return span(sim_cpu_of(isa), la, n, acc, &s);
+    int r = span(c, la, n, acc, &s);
+    return !r && spans_apic(c, &s) ? apic_access(c, &s, NULL, acc) : r;
 }
 
 // A pure L1 lookup: no walk, no fill, no charge, no event. Where it finds nothing, the caller's element-wise access does all that and
@@ -290,14 +318,22 @@ void *mmu_host_run(struct isa_cpu *isa, uint64_t la, uint64_t max, uint64_t *len
         pa.v = (data & TLB_DATA_FRAME) | (la & ((1ull << tlb_class_shift[u->hot[i].key0 >> 1 & 3]) - 1));
     }
     uint8_t *p = ram_at(&c->m->ram, pa);
-    if (!p || bus_mmio_at(c->m, pa) || ((acc & WRITES) && (engine_page_has_code(c->m, pa) || mmu_guarded(c->m, pa))))
+    if (!p || bus_mmio_at(c->m, pa) || mmu_is_apic_page(s, pa) ||
+        ((acc & WRITES) && (engine_page_has_code(c->m, pa) || mmu_guarded(c->m, pa))))
         return NULL;
     uint64_t room = 4096 - (la & 0xfff);
     *len = max < room ? max : room;
     return p;
 }
 
-int mmu_fetch_slow(struct isa_cpu *isa, uint64_t la, struct hpa *pa) { return mmu_translate(sim_cpu_of(isa), la, ISA_ACC_X, pa); }
+int mmu_fetch_slow(struct isa_cpu *isa, uint64_t la, struct hpa *pa)
+{
+    struct sim_cpu *c = sim_cpu_of(isa);
+    int r = mmu_translate(c, la, ISA_ACC_X, pa);
+    if (!r && mmu_is_apic_page(&c->mmu, *pa))
+        return vmx_apic_access(isa, &c->vmx, (unsigned)(pa->v & 0xfff), NULL, 1, ISA_ACC_X);
+    return r;
+}
 
 // --- guest-physical accesses
 
@@ -316,9 +352,10 @@ static int phys(struct isa_cpu *isa, struct gpa gpa, unsigned n, unsigned acc, s
         return 0;
     }
     mmu_context(c);
-    if ((r = mmu_walk_gpa(c, gpa, acc, &s->pa[0])) || !s->n[1])
+    if ((r = mmu_walk_gpa(c, gpa, acc, &s->pa[0])) ||
+        (s->n[1] && (r = mmu_walk_gpa(c, (struct gpa){gpa.v + s->n[0]}, acc, &s->pa[1]))))
         return r;
-    return mmu_walk_gpa(c, (struct gpa){gpa.v + s->n[0]}, acc, &s->pa[1]);
+    return spans_apic(c, s) ? vmx_apic_access_physical(isa, &c->vmx, (unsigned)(s->pa[0].v & 0xfff)) : 0;
 }
 
 int mmu_read_phys(struct isa_cpu *isa, struct gpa gpa, void *buf, unsigned n)

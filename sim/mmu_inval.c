@@ -95,10 +95,22 @@ void mmu_inval(struct isa_cpu *isa, enum isa_inval kind, uint64_t a, uint64_t b,
 
 // --- VMX
 
+// Mirrors of the APIC-access page may be left from an entry without that control: contexts do not tell the two apart.
+static void set_apic_page(struct sim_cpu *c, bool entry)
+{
+    uint64_t page = entry ? vmx_apic_access_page(&c->vmx) : VMX_NO_PTR;
+    c->mmu.apic_page = page == VMX_NO_PTR ? 0 : page | 1;
+    if (!entry || c->mmu.apic_page == c->mmu.apic_page_last)
+        return;
+    c->mmu.apic_page_last = c->mmu.apic_page;
+    mmu_mirror_clear_cpu(c);
+}
+
 void mmu_vm_transition(struct sim_cpu *c, bool entry)
 {
     const uint64_t *f = c->vmx.vmcs.f;
     mmu_context(c); // root or non-root has changed, so all is computed anew
+    set_apic_page(c, entry);
     bool vpid = (f[VF_CPU_BASED_VM_EXEC_CONTROL] >> 31 & 1) && (f[VF_SECONDARY_VM_EXEC_CONTROL] >> 5 & 1);
     if (vpid)
         return;

@@ -369,6 +369,11 @@ static int locate_table(struct walk *w, struct place *p, uint64_t off, uint64_t 
         return r;
     p->hpa = l.hpa & ~0xfffull;
     p->eperms = l.perms;
+    if (w->s->ept_on && mmu_is_apic_page(w->s, (struct hpa){l.hpa})) {
+        w->outcome = WALK_VIOLATION;
+        end(w, p->gpa + off, 0, 0);
+        return vmx_apic_access_physical(&w->c->isa, &w->c->vmx, (unsigned)(l.hpa & 0xfff));
+    }
     if (src)
         fill_structure_cache(w, p, &l, src, val);
     return 0;

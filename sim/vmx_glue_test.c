@@ -319,6 +319,96 @@ static void test_tpr_below_threshold(void **state)
     }
 }
 
+#define APIC_PAGE    0x300000u
+#define VIRTUAL_APIC 0x200000u
+
+static struct sim_machine *boot_apic(unsigned mode, const void *guest, unsigned n, struct log *l, unsigned threshold)
+{
+    struct sim_machine *m = boot(mode, guest, n, l);
+    or_field(m, VF_CPU_BASED_VM_EXEC_CONTROL, VMX_PROC_USE_TPR_SHADOW | VMX_PROC_ACTIVATE_SECONDARY);
+    vmcs_put(vmcs(m), VF_SECONDARY_VM_EXEC_CONTROL, VMX_PROC2_VIRTUALIZE_APIC_ACCESSES);
+    vmcs_put(vmcs(m), VF_VIRTUAL_APIC_PAGE_ADDR, VIRTUAL_APIC);
+    vmcs_put(vmcs(m), VF_APIC_ACCESS_ADDR, APIC_PAGE);
+    vmcs_put(vmcs(m), VF_TPR_THRESHOLD, threshold);
+    put(m, VIRTUAL_APIC + 0x80, "\x45\x77", 2);
+    return m;
+}
+
+// The task priority is virtualized; other registers exit and the VMM skips them. A write of it below the threshold exits behind the
+// instruction, and every entry after that at once.
+static void test_apic_access_page(void **state)
+{
+    static const uint8_t guest[] = {0x44, 0x8b, 0x34, 0x25, 0x80, 0,    0x30, 0,           // mov r14d, [300080h]
+                                    0x66, 0xff, 0x04, 0x25, 0x80, 0,    0x30, 0,           // inc word [300080h]
+                                    0x44, 0x0f, 0xb6, 0x2c, 0x25, 0x80, 0,    0x30, 0,     // movzx r13d, byte [300080h]
+                                    0x8b, 0x04, 0x25, 0x20, 0,    0x30, 0,                 // mov eax, [300020h]
+                                    0x89, 0x04, 0x25, 0xb0, 0,    0x30, 0,                 // mov [3000b0h], eax
+                                    0x48, 0x8b, 0x04, 0x25, 0x80, 0,    0x30, 0,           // mov rax, [300080h]: more than 32 bits
+                                    0xc6, 0x04, 0x25, 0x80, 0,    0x30, 0,    0x10, 0xf4}; // mov byte [300080h], 10h; hlt
+    static const unsigned reasons[] = {44, 44, 44, 43, 43, 43};
+    static const uint64_t at[] = {25, 32, 39, 55, 55, 55};
+    uint64_t cycles = 0;
+    for (unsigned mode = 0; mode < MODES; mode++) {
+        struct log l;
+        struct sim_machine *m = boot_apic(mode, guest, sizeof guest, &l, 2);
+        assert_int_equal(run(m).kind, SIM_STOP_LIMIT);
+        assert_int_equal(l.n, 64);
+        for (unsigned n = 0; n < sizeof reasons / sizeof *reasons; n++) {
+            assert_int_equal(l.e[2 * n + 1].reason, reasons[n]);
+            assert_int_equal(l.e[2 * n + 1].rip, GUEST + at[n]);
+        }
+        uint64_t vtpr = 0, access = 1;
+        sim_peek(m, 0, SIM_HOST_PHYSICAL, VIRTUAL_APIC + 0x80, &vtpr, 8);
+        sim_peek(m, 0, SIM_HOST_PHYSICAL, APIC_PAGE + 0x80, &access, 8);
+        assert_int_equal(sim_cpu(m, 0)->gpr[ISA_R14], 0x7745);
+        assert_int_equal(sim_cpu(m, 0)->gpr[ISA_R13], 0x46);
+        assert_int_equal(vtpr, 0x10); // bits 31:8 are cleared by each write
+        assert_int_equal(access, 0);  // the page itself is never accessed
+        cycles = mode ? cycles : sim_cpu(m, 0)->cycles;
+        assert_int_equal(sim_cpu(m, 0)->cycles, cycles);
+        sim_destroy(m);
+    }
+}
+
+static void test_apic_access_fetch(void **state)
+{
+    static const uint8_t guest[] = {0xb8, 0x40, 5, 0x30, 0, 0xff, 0xe0}; // mov eax, 300540h; jmp rax
+    for (unsigned mode = 0; mode < MODES; mode++) {
+        struct log l;
+        struct sim_machine *m = boot_apic(mode, guest, sizeof guest, &l, 0);
+        const struct sim_until u = {.events = EV_BIT(EV_VMEXIT), .max_insns = 1000};
+        assert_int_equal(sim_run(m, &u).kind, SIM_STOP_UNTIL);
+        assert_int_equal(l.e[1].reason, 44);
+        assert_int_equal(vmcs_get(vmcs(m), VF_EXIT_QUALIFICATION), 2 << 12 | 0x540);
+        assert_int_equal(vmcs_get(vmcs(m), VF_GUEST_RIP), APIC_PAGE + 0x540);
+        sim_destroy(m);
+    }
+}
+
+// A page that was mirrored while nothing virtualized it is not served from the mirror once the control is 1, and the other way round.
+static void test_apic_access_after_mirror(void **state)
+{
+    static const uint8_t guest[] = {0x8b, 0x04, 0x25, 0x20, 0, 0x30, 0, 0x8b, 0x04, 0x25, 0x20, 0, 0x30, 0, 0x0f, 0xa2}; // cpuid
+    for (unsigned mode = 0; mode < MODES; mode++) {
+        struct log l;
+        struct sim_machine *m = boot_apic(mode, guest, sizeof guest, &l, 0);
+        const struct sim_until u = {.events = EV_BIT(EV_VMEXIT), .max_insns = 1000};
+        vmcs_put(vmcs(m), VF_SECONDARY_VM_EXEC_CONTROL, VMX_PROC2_ENABLE_VPID); // transitions flush nothing
+        vmcs_put(vmcs(m), VF_VIRTUAL_PROCESSOR_ID, 1);
+        sim_run(m, &u);
+        assert_int_equal(l.e[1].reason, 10);
+        vmcs_put(vmcs(m), VF_SECONDARY_VM_EXEC_CONTROL, VMX_PROC2_ENABLE_VPID | VMX_PROC2_VIRTUALIZE_APIC_ACCESSES);
+        vmcs_put(vmcs(m), VF_GUEST_RIP, GUEST - 2);
+        put(m, GUEST - 2, "\x90\x90", 2);
+        sim_run(m, &u);
+        assert_int_equal(l.e[3].reason, 44);
+        vmcs_put(vmcs(m), VF_SECONDARY_VM_EXEC_CONTROL, VMX_PROC2_ENABLE_VPID);
+        sim_run(m, &u);
+        assert_int_equal(l.e[5].reason, 10);
+        sim_destroy(m);
+    }
+}
+
 // Virtual-NMI blocking does not hold back an NMI of the processor: it exits.
 static void test_nmi_exits_while_virtual_nmis_are_blocked(void **state)
 {
@@ -435,6 +525,9 @@ int main(void)
         cmocka_unit_test(test_monitor_trap_flag),
         cmocka_unit_test(test_monitor_trap_before_debug_trap),
         cmocka_unit_test(test_tpr_below_threshold),
+        cmocka_unit_test(test_apic_access_page),
+        cmocka_unit_test(test_apic_access_fetch),
+        cmocka_unit_test(test_apic_access_after_mirror),
         cmocka_unit_test(test_nmi_exits_while_virtual_nmis_are_blocked),
         cmocka_unit_test(test_interrupt_window),
         cmocka_unit_test(test_triple_fault),

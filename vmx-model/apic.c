@@ -1,8 +1,8 @@
-// vmx-model/apic.c: the virtual-APIC page: what CR8 and the task-priority MSR are to the guest.
+// vmx-model/apic.c: the virtual-APIC page: what CR8, the task-priority MSR and the APIC-access page are to the guest.
 //
 // STATE      the page holds the registers of a virtual local APIC at the offsets of the xAPIC; VTPR is its 32 bits at 080H.
 // MANUAL     "APIC Virtualization and Virtual Interrupts": "Virtual APIC State", "TPR Virtualization", "Virtualizing CR8-Based TPR
-//            Accesses", "Virtualizing MSR-Based APIC Accesses".
+//            Accesses", "Virtualizing Memory-Mapped APIC Accesses", "Virtualizing MSR-Based APIC Accesses".
 #include "vmx-model/internal.h"
 
 #define VAPIC_TPR    0x80u
@@ -56,4 +56,56 @@ int vmx_x2apic(struct isa_cpu *c, struct vmx_cpu *v, uint32_t msr, bool write, u
         return *val & ~0xffull ? isa_gp0(c, ISA_RULE_GP_MSR_VALUE) : write_tpr(c, v, *val, 8);
     vmx_phys_read(c, at(v, VAPIC_TPR), val, 8);
     return ISA_ICPT_DONE;
+}
+
+// --- the APIC-access page
+
+enum { LINEAR_READ, LINEAR_WRITE, LINEAR_FETCH, LINEAR_DELIVERY, PHYSICAL_DELIVERY = 10, PHYSICAL = 15 };
+
+static int apic_exit(struct isa_cpu *c, struct vmx_cpu *v, unsigned off, uint64_t type)
+{
+    return vmx_exit_record(v, VMX_R_APIC_ACCESS, off | type << 12, c->delivering_valid ? NULL : c->at);
+}
+
+// Of the registers only the task priority is virtualized: up to 32 bits inside its low 4 bytes, and data.
+static bool virtualized(const struct vmx_cpu *v, unsigned off, unsigned n, unsigned acc)
+{
+    return (vmx_proc(v) & VMX_PROC_USE_TPR_SHADOW) && !(acc & ISA_ACC_X) && off >= VAPIC_TPR && off + n <= VAPIC_TPR + 4;
+}
+
+uint64_t vmx_apic_access_page(const struct vmx_cpu *v)
+{
+    return vmx_proc2(v) & VMX_PROC2_VIRTUALIZE_APIC_ACCESSES ? vmx_get(v, VF_APIC_ACCESS_ADDR) : VMX_NO_PTR;
+}
+
+int vmx_apic_access(struct isa_cpu *c, struct vmx_cpu *v, unsigned off, void *buf, unsigned n, unsigned acc)
+{
+    const uint64_t zero = 0;
+    bool write = acc & ISA_ACC_W;
+    if (!virtualized(v, off, n, acc))
+        return apic_exit(c, v, off,
+                         c->delivering_valid ? LINEAR_DELIVERY
+                         : acc & ISA_ACC_X   ? LINEAR_FETCH
+                         : write             ? LINEAR_WRITE
+                                             : LINEAR_READ);
+    if (!buf)
+        return 0;
+    if (!write)
+        return vmx_phys_read(c, at(v, off), buf, n);
+    vmx_phys_write(c, at(v, off), buf, n);
+    vmx_phys_write(c, at(v, VAPIC_TPR + 1), &zero, 3); // TPR virtualization clears VTPR 31:8
+    tpr_written(c, v);
+    return 0;
+}
+
+int vmx_apic_access_physical(struct isa_cpu *c, struct vmx_cpu *v, unsigned off)
+{
+    return apic_exit(c, v, off, c->delivering_valid ? PHYSICAL_DELIVERY : PHYSICAL);
+}
+
+// Manual, "VM Exits Induced by the TPR Threshold": the check that takes the place of E-CT-020 where APIC accesses are virtualized.
+void vmx_enter_tpr(struct isa_cpu *c, struct vmx_cpu *v)
+{
+    if ((vmx_proc(v) & VMX_PROC_USE_TPR_SHADOW) && (vmx_proc2(v) & VMX_PROC2_VIRTUALIZE_APIC_ACCESSES))
+        tpr_written(c, v);
 }

@@ -85,12 +85,19 @@ struct test_case {
 
 static const struct test_case cases[] = {
     // --- the virtual-APIC page
-    T("E-CT-018", 64, A(TPR_SHADOW), A(O(VIRTUAL_APIC_PAGE_ADDR, 8)))
-        T("E-CT-018", 64, A(TPR_SHADOW), A(O(VIRTUAL_APIC_PAGE_ADDR, WIDE)))
-            T("E-CT-019", 64, A(TPR_SHADOW), A(S(TPR_THRESHOLD, 0x10)))
-                T("E-CT-020", 64, A(TPR_SHADOW, S(TPR_THRESHOLD, 5)), A(S(TPR_THRESHOLD, 6)))
-                    T("E-CT-020", 64, A(TPR_SHADOW, S(TPR_THRESHOLD, 5)), A(M(TV_VMCS2 + 0x80, 0x4f)))
-                        T("E-CT-021", 64, A(TPR_SHADOW, X2APIC), A(X(CPU_BASED_VM_EXEC_CONTROL, VMX_PROC_USE_TPR_SHADOW)))
+    T("E-CT-018", 64, A(TPR_SHADOW), A(O(VIRTUAL_APIC_PAGE_ADDR, 8))) T("E-CT-018", 64, A(TPR_SHADOW),
+                                                                        A(O(VIRTUAL_APIC_PAGE_ADDR, WIDE)))
+        T("E-CT-019", 64, A(TPR_SHADOW), A(S(TPR_THRESHOLD, 0x10))) T("E-CT-020", 64, A(TPR_SHADOW, S(TPR_THRESHOLD, 5)),
+                                                                      A(S(TPR_THRESHOLD, 6)))
+            T("E-CT-020", 64, A(TPR_SHADOW, S(TPR_THRESHOLD, 5)), A(M(TV_VMCS2 + 0x80, 0x4f)))
+                T("E-CT-021", 64, A(TPR_SHADOW, X2APIC), A(X(CPU_BASED_VM_EXEC_CONTROL, VMX_PROC_USE_TPR_SHADOW)))
+                    T("E-CT-022", 64, A(TPR_SHADOW, X2APIC), A(O(SECONDARY_VM_EXEC_CONTROL, VMX_PROC2_VIRTUALIZE_APIC_ACCESSES)))
+                        T("E-CT-023", 64,
+                          A(O(SECONDARY_VM_EXEC_CONTROL, VMX_PROC2_VIRTUALIZE_APIC_ACCESSES), S(APIC_ACCESS_ADDR, TV_DATA)),
+                          A(O(APIC_ACCESS_ADDR, 0x10)))
+                            T("E-CT-023", 64,
+                              A(O(SECONDARY_VM_EXEC_CONTROL, VMX_PROC2_VIRTUALIZE_APIC_ACCESSES), S(APIC_ACCESS_ADDR, TV_DATA)),
+                              A(O(APIC_ACCESS_ADDR, WIDE)))
     // --- execution controls
     T("E-CT-001", 64, NOTHING, A(X(PIN_BASED_VM_EXEC_CONTROL, 2)))
         T("E-CT-002", 64, NOTHING, A(O(PIN_BASED_VM_EXEC_CONTROL, VMX_PIN_POSTED_INTERRUPTS)))

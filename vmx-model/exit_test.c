@@ -984,6 +984,43 @@ static void test_virtual_x2apic(void **state)
     tv_close();
 }
 
+static void test_apic_accesses(void **state)
+{
+    static const struct {
+        unsigned off, n, acc, delivering;
+        int type; // of the exit; -1: virtualized
+    } k[] = {{0x80, 4, ISA_ACC_R, 0, -1},  {0x80, 1, ISA_ACC_W, 0, -1},   {0x81, 2, ISA_ACC_R, 0, -1}, {0x83, 1, ISA_ACC_W, 0, -1},
+             {0x83, 2, ISA_ACC_R, 0, 0},   {0x80, 8, ISA_ACC_R, 0, 0},    {0x80, 8, ISA_ACC_W, 0, 1},  {0x7f, 2, ISA_ACC_R, 0, 0},
+             {0x84, 1, ISA_ACC_R, 0, 0},   {0xb0, 4, ISA_ACC_W, 0, 1},    {0x20, 4, ISA_ACC_R, 0, 0},  {0x300, 4, ISA_ACC_W, 0, 1},
+             {0x80, 1, ISA_ACC_X, 0, 2},   {0xfff, 1, ISA_ACC_R, 0, 0},   {0x40, 8, ISA_ACC_W, 1, 3},  {0x40, 8, ISA_ACC_R, 1, 3},
+             {0x90, 4, ISA_ACC_RMW, 0, 0}, {0x80, 4, ISA_ACC_RMW, 0, -1}, {0x380, 4, ISA_ACC_R, 0, 0}};
+    start_tpr_shadow(0x50, 0);
+    on(PROC2, VMX_PROC2_VIRTUALIZE_APIC_ACCESSES);
+    tv_set(VF_APIC_ACCESS_ADDR, TV_DATA);
+    enter_guest();
+    assert_int_equal(vmx_apic_access_page(&tv.v), TV_DATA);
+    for (unsigned n = 0; n < sizeof k / sizeof *k; n++) {
+        uint64_t val = 0x33;
+        tv.c->delivering_valid = k[n].delivering;
+        int r = vmx_apic_access(tv.c, &tv.v, k[n].off, &val, k[n].n, k[n].acc);
+        assert_int_equal(r, k[n].type < 0 ? 0 : ISA_R_VMEXIT);
+        if (r)
+            assert_int_equal(tv.v.exit.qual, k[n].off | (unsigned)k[n].type << 12);
+    }
+    for (unsigned delivering = 0; delivering < 2; delivering++) {
+        tv.c->delivering_valid = delivering;
+        assert_int_equal(vmx_apic_access_physical(tv.c, &tv.v, 0x80), ISA_R_VMEXIT);
+        assert_int_equal(tv.v.exit.qual, 0x80 | (delivering ? 10 : 15) << 12);
+    }
+    off(PROC, VMX_PROC_USE_TPR_SHADOW); // without it every access exits
+    tv.c->delivering_valid = false;
+    assert_int_equal(vmx_apic_access(tv.c, &tv.v, 0x80, NULL, 4, ISA_ACC_R), ISA_R_VMEXIT);
+    off(PROC2, VMX_PROC2_VIRTUALIZE_APIC_ACCESSES);
+    assert_true(vmx_apic_access_page(&tv.v) == VMX_NO_PTR);
+    printf("# APIC accesses: %u cases\n", (unsigned)(sizeof k / sizeof *k));
+    tv_close();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1015,6 +1052,7 @@ int main(void)
         cmocka_unit_test(test_tpr_shadow),
         cmocka_unit_test(test_tpr_shadow_faults_and_exits),
         cmocka_unit_test(test_virtual_x2apic),
+        cmocka_unit_test(test_apic_accesses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -65,6 +65,7 @@ bool vmx_fail_exit(struct isa_cpu *c, struct vmx_cpu *v, uint32_t reason, uint64
 int vmx_write_cr8(struct isa_cpu *c, struct vmx_cpu *v, uint64_t val);
 void vmx_read_cr8(struct isa_cpu *c, const struct vmx_cpu *v, uint64_t *val); // *val: CR8 in, what the guest sees out
 int vmx_x2apic(struct isa_cpu *c, struct vmx_cpu *v, uint32_t msr, bool write, uint64_t *val);
+void vmx_enter_tpr(struct isa_cpu *c, struct vmx_cpu *v);                  // a VM entry may be followed by an exit at once
 unsigned vmx_virtual_priority(struct isa_cpu *c, const struct vmx_cpu *v); // VTPR 7:4
 
 uint64_t vmx_eptp_bad_bits(const struct vmx_cpu *v, uint64_t eptp);

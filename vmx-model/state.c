@@ -47,6 +47,7 @@ static uint64_t saved_rflags(const struct isa_cpu *c, const struct vmx_cpu *v)
     bool db_trap = vector == ISA_X_DB && (v->exit.qual & ISA_DR6_BS);
     switch (v->exit.reason) {
     case VMX_R_TRIPLE_FAULT: return fl | ISA_FL_RF;
+    case VMX_R_APIC_ACCESS:
     case VMX_R_EPT_VIOLATION:
     case VMX_R_EPT_MISCONFIGURATION: return c->delivering_valid && c->delivering.type != ISA_EV_HWEXC ? fl : fl | ISA_FL_RF;
     case VMX_R_EXCEPTION_NMI: return type == ISA_EV_HWEXC && !db_trap ? fl | ISA_FL_RF : fl;

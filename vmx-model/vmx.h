@@ -124,6 +124,12 @@ int vmx_intercept_event(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_e
 int vmx_intercept_triple(struct isa_cpu *c, struct vmx_cpu *v);
 int vmx_ept_violation(struct isa_cpu *c, struct vmx_cpu *v, struct gpa gpa, uint64_t la, bool la_valid, bool translating_la,
                       unsigned acc, unsigned ept_perms);
+// Host-physical address of the APIC-access page, or VMX_NO_PTR: accesses are not virtualized.
+uint64_t vmx_apic_access_page(const struct vmx_cpu *v);
+// A linear access to offset off of the APIC-access page (acc with W: a write): 0, carried out on the virtual-APIC page, or VMEXIT.
+// buf NULL: a probe, which changes nothing. The access may end beyond the page. The other: a guest-physical access, always VMEXIT.
+int vmx_apic_access(struct isa_cpu *c, struct vmx_cpu *v, unsigned off, void *buf, unsigned n, unsigned acc);
+int vmx_apic_access_physical(struct isa_cpu *c, struct vmx_cpu *v, unsigned off);
 int vmx_ept_misconfig(struct isa_cpu *c, struct vmx_cpu *v, struct gpa gpa);
 // An interrupt waits in non-root operation (vector < 0: not acknowledged): true and a record if it causes a VM exit.
 bool vmx_intercept_irq(struct isa_cpu *c, struct vmx_cpu *v, bool nmi, int vector);
