@@ -1021,10 +1021,153 @@ static void test_apic_accesses(void **state)
     tv_close();
 }
 
+// --- the exit matrix: every intercept on and off, from ring 0 and 3, in real, protected and 64-bit mode
+
+enum { EXITS, GP3 = ISA_X_GP, UD3 = ISA_X_UD }; // what ring 3 sees: the exit, or the fault that goes before it
+struct intercept_case {
+    const char *name;
+    uint8_t code[4], n;
+    uint8_t word; // enum vmx_ctl_word of the control
+    uint32_t control;
+    uint8_t reason, ring3;
+    bool always;  // no control turns it off
+    bool no_real; // #UD in real mode
+    bool only_64;
+};
+#define ALWAYS(name, reason, ring3, no_real, n, ...)                                                                               \
+    {                                                                                                                              \
+        name, {__VA_ARGS__}, n, 0, 0, VMX_R_##reason, ring3, true, no_real, false                                                  \
+    }
+#define BY(w, control, name, reason, ring3, no_real, n, ...)                                                                       \
+    {                                                                                                                              \
+        name, {__VA_ARGS__}, n, VMX_WORD_##w, VMX_##w##_##control, VMX_R_##reason, ring3, false, no_real, false                    \
+    }
+static const struct intercept_case icases[] = {
+    ALWAYS("cpuid", CPUID, EXITS, false, 2, 0x0f, 0xa2),
+    ALWAYS("invd", INVD, GP3, false, 2, 0x0f, 0x08),
+    ALWAYS("xsetbv", XSETBV, GP3, false, 3, 0x0f, 0x01, 0xd1),
+    ALWAYS("vmcall", VMCALL, EXITS, false, 3, 0x0f, 0x01, 0xc1),
+    ALWAYS("vmlaunch", VMLAUNCH, EXITS, true, 3, 0x0f, 0x01, 0xc2),
+    ALWAYS("vmresume", VMRESUME, EXITS, true, 3, 0x0f, 0x01, 0xc3),
+    ALWAYS("vmxoff", VMXOFF, EXITS, true, 3, 0x0f, 0x01, 0xc4),
+    ALWAYS("vmread", VMREAD, EXITS, true, 3, 0x0f, 0x78, 0xc8),
+    ALWAYS("vmwrite", VMWRITE, EXITS, true, 3, 0x0f, 0x79, 0xc8),
+    ALWAYS("vmptrld", VMPTRLD, EXITS, true, 3, 0x0f, 0xc7, 0x30),
+    ALWAYS("vmptrst", VMPTRST, EXITS, true, 3, 0x0f, 0xc7, 0x38),
+    ALWAYS("vmclear", VMCLEAR, EXITS, true, 4, 0x66, 0x0f, 0xc7, 0x30),
+    ALWAYS("vmxon", VMXON, EXITS, true, 4, 0xf3, 0x0f, 0xc7, 0x30),
+    BY(PROC, HLT_EXITING, "hlt", HLT, GP3, false, 1, 0xf4),
+    BY(PROC, PAUSE_EXITING, "pause", PAUSE, EXITS, false, 2, 0xf3, 0x90),
+    BY(PROC, MWAIT_EXITING, "mwait", MWAIT, UD3, false, 3, 0x0f, 0x01, 0xc9),
+    BY(PROC, MONITOR_EXITING, "monitor", MONITOR, UD3, false, 3, 0x0f, 0x01, 0xc8),
+    BY(PROC2, WBINVD_EXITING, "wbinvd", WBINVD, GP3, false, 2, 0x0f, 0x09),
+    BY(PROC, INVLPG_EXITING, "invlpg", INVLPG, GP3, false, 3, 0x0f, 0x01, 0x38),
+    BY(PROC, RDPMC_EXITING, "rdpmc", RDPMC, GP3, false, 2, 0x0f, 0x33),
+    BY(PROC2, RDRAND_EXITING, "rdrand", RDRAND, EXITS, false, 3, 0x0f, 0xc7, 0xf1),
+    BY(PROC2, RDSEED_EXITING, "rdseed", RDSEED, EXITS, false, 3, 0x0f, 0xc7, 0xf9),
+    BY(PROC2, DESCRIPTOR_TABLE_EXITING, "sgdt", GDTR_IDTR_ACCESS, EXITS, false, 3, 0x0f, 0x01, 0x00),
+    BY(PROC2, DESCRIPTOR_TABLE_EXITING, "sidt", GDTR_IDTR_ACCESS, EXITS, false, 3, 0x0f, 0x01, 0x08),
+    BY(PROC2, DESCRIPTOR_TABLE_EXITING, "lgdt", GDTR_IDTR_ACCESS, GP3, false, 3, 0x0f, 0x01, 0x10),
+    BY(PROC2, DESCRIPTOR_TABLE_EXITING, "lidt", GDTR_IDTR_ACCESS, GP3, false, 3, 0x0f, 0x01, 0x18),
+    BY(PROC2, DESCRIPTOR_TABLE_EXITING, "sldt", LDTR_TR_ACCESS, EXITS, true, 3, 0x0f, 0x00, 0xc0),
+    BY(PROC2, DESCRIPTOR_TABLE_EXITING, "str", LDTR_TR_ACCESS, EXITS, true, 3, 0x0f, 0x00, 0xc8),
+    BY(PROC2, DESCRIPTOR_TABLE_EXITING, "lldt", LDTR_TR_ACCESS, GP3, true, 3, 0x0f, 0x00, 0xd0),
+    BY(PROC2, DESCRIPTOR_TABLE_EXITING, "ltr", LDTR_TR_ACCESS, GP3, true, 3, 0x0f, 0x00, 0xd8),
+    BY(PROC, RDTSC_EXITING, "rdtsc", RDTSC, EXITS, false, 2, 0x0f, 0x31),
+    BY(PROC, RDTSC_EXITING, "rdtscp", RDTSCP, EXITS, false, 3, 0x0f, 0x01, 0xf9),
+    BY(PROC, CR3_LOAD_EXITING, "mov cr3, eax", CR_ACCESS, GP3, false, 3, 0x0f, 0x22, 0xd8),
+    BY(PROC, CR3_STORE_EXITING, "mov eax, cr3", CR_ACCESS, GP3, false, 3, 0x0f, 0x20, 0xd8),
+    BY(PROC, MOV_DR_EXITING, "mov eax, dr0", DR_ACCESS, GP3, false, 3, 0x0f, 0x21, 0xc0),
+    BY(PROC, MOV_DR_EXITING, "mov dr0, eax", DR_ACCESS, GP3, false, 3, 0x0f, 0x23, 0xc0),
+    BY(PROC, UNCONDITIONAL_IO_EXITING, "in al, dx", IO_INSTRUCTION, GP3, false, 1, 0xec),
+    BY(PROC, UNCONDITIONAL_IO_EXITING, "out dx, al", IO_INSTRUCTION, GP3, false, 1, 0xee),
+    {"mov cr8, rax",
+     {0x44, 0x0f, 0x22, 0xc0},
+     4,
+     VMX_WORD_PROC,
+     VMX_PROC_CR8_LOAD_EXITING,
+     VMX_R_CR_ACCESS,
+     GP3,
+     false,
+     true,
+     true},
+    {"mov rax, cr8",
+     {0x44, 0x0f, 0x20, 0xc0},
+     4,
+     VMX_WORD_PROC,
+     VMX_PROC_CR8_STORE_EXITING,
+     VMX_R_CR_ACCESS,
+     GP3,
+     false,
+     true,
+     true},
+    // "use MSR bitmaps" the other way round: without them all MSRs exit
+    {"rdmsr", {0x0f, 0x32}, 2, VMX_WORD_PROC, VMX_PROC_USE_MSR_BITMAPS, VMX_R_RDMSR, GP3, false, false, false},
+    {"wrmsr", {0x0f, 0x30}, 2, VMX_WORD_PROC, VMX_PROC_USE_MSR_BITMAPS, VMX_R_WRMSR, GP3, false, false, false},
+};
+
+static void matrix_guest(enum tv_golden g, bool ring3)
+{
+    tv_golden(g);
+    off(PROC, VMX_PROC_HLT_EXITING | VMX_PROC_USE_IO_BITMAPS);
+    on(VF_GUEST_CR4, ISA_CR4_OSXSAVE);
+    if (ring3) {
+        on(VF_GUEST_CS_SELECTOR, 3);
+        on(VF_GUEST_SS_SELECTOR, 3);
+        on(VF_GUEST_CS_AR_BYTES, 3 << 5);
+        on(VF_GUEST_SS_AR_BYTES, 3 << 5);
+    }
+    assert_int_equal(enter(false), ISA_R_STOP);
+    assert_int_equal(tv.c->cpl, ring3 ? 3 : 0);
+    for (unsigned r = 0; r < 8; r++)
+        if (r != ISA_RSP)
+            tv.c->gpr[r] = 0;
+    tv.c->gpr[ISA_RBX] = TV_DATA;
+    memset(isa_te_at(tv.t, tv.c->seg[ISA_TR].base + 0x66), 0xff, 2); // no I/O permission bitmap
+}
+
+static void run_intercept_case(const struct intercept_case *k, enum tv_golden g, bool ring3, bool set)
+{
+    matrix_guest(g, ring3);
+    enum vmcs_field f = k->word == VMX_WORD_PROC2 ? PROC2 : PROC;
+    if (!k->always)
+        set ? on(f, k->control) : off(f, k->control);
+    bool want = k->always || set == !(k->control == VMX_PROC_USE_MSR_BITMAPS && k->word == VMX_WORD_PROC);
+    unsigned fault = g == TV_REAL && k->no_real ? ISA_X_UD : ring3 ? k->ring3 : 0;
+    isa_te_code(tv.t, tv.c->seg[ISA_CS].base + tv.c->rip, k->code, k->n);
+    int r = isa_te_run(tv.t, 1);
+    bool ok = fault ? r == ISA_R_FAULT && tv.c->fault.vector == fault
+                    : (r == ISA_R_VMEXIT) == want && (!want || (tv.v.exit.reason == k->reason && tv.v.exit.insn_len == k->n));
+    if (!ok)
+        fail_msg("%s, state %u, ring %u, control %u: result %d, reason %u, length %u, fault %u", k->name, g, ring3 ? 3 : 0, set, r,
+                 tv.v.exit.reason, tv.v.exit.insn_len, tv.c->fault.vector);
+    tv_close();
+}
+
+// In which rings the instruction exists in this mode. MOV to and from CR8 is an instruction of 64-bit mode alone.
+static unsigned rings(const struct intercept_case *k, enum tv_golden g)
+{
+    return k->only_64 && g != TV_64 ? 0 : g == TV_REAL ? 1 : 2;
+}
+
+static void test_exit_matrix(void **state)
+{
+    static const enum tv_golden mode[] = {TV_64, TV_PAE, TV_REAL};
+    unsigned cases = 0, rows = sizeof icases / sizeof *icases;
+    for (unsigned n = 0; n < rows; n++)
+        for (unsigned m = 0; m < 3; m++)
+            for (unsigned ring3 = 0; ring3 < rings(&icases[n], mode[m]); ring3++)
+                for (unsigned set = icases[n].always; set < 2; set++, cases++)
+                    run_intercept_case(&icases[n], mode[m], ring3, set);
+    printf("# exit matrix: %u instructions, %u cases: control off and on, ring 0 and 3, 64-bit, protected and real mode\n", rows,
+           cases);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_matrix),
+        cmocka_unit_test(test_exit_matrix),
         cmocka_unit_test(test_masks_and_shadows),
         cmocka_unit_test(test_tsc_offset),
         cmocka_unit_test(test_msr_bitmaps),
