@@ -172,6 +172,8 @@ struct isa_event {
     uint64_t dr6;  // #DB: bits to set in DR6 at delivery; else 0
 };
 
+#define ISA_CHAIN_MAX 8 // events of one triple fault: serial faults, #DF, and what its delivery raised
+
 // The inline TLB ("mirror"): a direct cache of live entries of the architectural L1 data TLB, so that the common memory
 // access costs one compare. tag = page of la | context << 4 (context: isa_cpu.mctx; bits 3..0 are left for the alignment
 // test); an empty slot holds ISA_MIRROR_EMPTY, which equals no tag. host = addend + la.
@@ -276,6 +278,9 @@ struct isa_cpu {
     union isa_vec xmm[16] __attribute__((aligned(16)));
     struct isa_x87 x87;
     uint32_t mxcsr;
+    // --- for people: the event under way, then what its delivery raised, and so on; complete when a triple fault ends it
+    struct isa_event chain[ISA_CHAIN_MAX];
+    uint8_t chain_n;
 };
 
 // Put the processor into the state after RESET (manual, "Processor State After Reset"): real mode, CS:RIP = F000:FFF0 with base

@@ -247,7 +247,7 @@ static enum severity severity(const struct isa_event *e)
         return BENIGN;
     if (e->vector == ISA_X_DF)
         return DOUBLE;
-    if (e->vector == ISA_X_PF)
+    if (e->vector == ISA_X_PF || e->vector == ISA_X_VE)
         return PAGE_FAULT;
     return isa_vector_info(e->vector)->contributory ? CONTRIBUTORY : BENIGN;
 }
@@ -264,6 +264,7 @@ static int vmexit(struct isa_cpu *c, bool vectoring)
 {
     c->delivering_valid = vectoring;
     c->raise_ext = 0;
+    c->chain_n = 0;
     return ISA_R_VMEXIT;
 }
 
@@ -272,8 +273,10 @@ static int triple_fault(struct isa_cpu *c)
     c->delivering_valid = false;
     c->raise_ext = 0;
     int r = c->env->intercept_triple(c);
-    if (r)
+    if (r) {
+        c->chain_n = 0;
         return r;
+    }
     c->activity = ISA_SHUTDOWN;
     c->attention = 1;
     return 0;
@@ -284,6 +287,7 @@ static void delivered(struct isa_cpu *c, const struct isa_event *e)
     c->delivering_valid = false;
     c->iret_unblocked = false;
     c->raise_ext = 0;
+    c->chain_n = 0;
     c->activity = ISA_ACTIVE;
     c->blocking &= ~(ISA_BLOCK_STI | ISA_BLOCK_MOVSS);
     if (e->type == ISA_EV_NMI)
@@ -293,10 +297,18 @@ static void delivered(struct isa_cpu *c, const struct isa_event *e)
     c->env->on_event(c, e);
 }
 
+static void remember(struct isa_cpu *c, const struct isa_event *e)
+{
+    if (c->chain_n < ISA_CHAIN_MAX)
+        c->chain[c->chain_n++] = *e;
+}
+
 static int deliver(struct isa_cpu *c, struct isa_event e, bool intercept)
 {
     c->delivering_valid = false;
+    c->chain_n = 0;
     for (;;) {
+        remember(c, &e);
         if (intercept && c->vmx == ISA_VMX_NONROOT && c->env->intercept_event(c, &e))
             return vmexit(c, c->delivering_valid);
         // delivering still names the outer event here, if this one is a fault of its delivery.

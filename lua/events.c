@@ -98,7 +98,7 @@ static const char *exit_reason_name(unsigned reason)
 // Kinds that tell of memory and translation. False if e is of another kind.
 static bool push_memory(lua_State *L, const struct ev *e)
 {
-    static const char *const outcomes[] = {"ok", "page-fault", "ept-violation", "ept-misconfiguration"};
+    static const char *const outcomes[] = {"ok", "page-fault", "ept-violation", "ept-misconfiguration", "", "pml-full", "", ""};
     switch (e->kind) {
     case EV_MEM:
         lx_set_u64(L, "la", e->u.mem.la);
@@ -114,7 +114,7 @@ static bool push_memory(lua_State *L, const struct ev *e)
         lx_set_u64(L, "refs", e->u.walk.refs);
         if (!e->u.walk.done)
             return true;
-        lx_set_str(L, "outcome", outcomes[e->u.walk.outcome & 3]);
+        lx_set_str(L, "outcome", outcomes[e->u.walk.outcome & 7]);
         lx_set_u64(L, "error", e->u.walk.err);
         lx_set_u64(L, "gpa", e->u.walk.gpa.v);
         lx_set_u64(L, "hpa", e->u.walk.hpa.v);

@@ -40,7 +40,7 @@ static int error_text(lua_State *L)
     const char *s = lx_tostring(L, 1, &n);
     luaL_Buffer b;
     luaL_buffinit(L, &b);
-    for (size_t k = 0; k < n && k < 400; k++)
+    for (size_t k = 0; k < n && k < 900; k++)
         luaL_addchar(&b, s[k] == '\n' || s[k] == '\r' ? ' ' : s[k]);
     luaL_pushresult(&b);
     return 1;
@@ -88,7 +88,7 @@ static enum sim_status failure(struct lx *lx, lua_State *L, int code, struct sim
         lua_pushcfunction(L, error_text);
         lua_insert(L, -2);
         bool fine = lua_pcall(L, 1, 1, 0) == LUA_OK && lua_type(L, -1) == LUA_TSTRING;
-        snprintf(err->what, sizeof err->what, "%.400s",
+        snprintf(err->what, sizeof err->what, "%.900s",
                  fine ? lua_tostring(L, -1) : "the script failed, and its error cannot be printed");
     }
     err->status = status;

@@ -74,7 +74,7 @@ int lx_s_machine(lua_State *L)
 {
     static const char *const keys[] = {"ram", "profile", "seed", NULL};
     struct lx *lx = lx_of(L);
-    struct sim_config cfg = {.no_mirror = lx->opt->no_mirror, .loop = lx->opt->loop};
+    struct sim_config cfg = {.no_mirror = lx->opt->no_mirror, .loop = lx->opt->loop, .stuck_exits = lx->opt->stuck_exits};
     struct sim_error err = {0};
     lx_check_alive(L);
     lx_opt_keys(L, 1, "ringside.machine", keys);

@@ -6,7 +6,8 @@
 #include "lua/api.h"
 #include "lua/state.h"
 
-static const char *const kinds[] = {"until", "request", "limit", "halt", "shutdown", "exit", "unmodelled", NULL};
+static const char *const kinds[] = {"until", "request", "limit",      "halt",        "shutdown",
+                                    "exit",  "reset",   "unmodelled", "no-progress", NULL};
 static const char *const conditions[] = {"insns", "cycle", "event", "to"};
 
 bool lx_drive_try(lua_State *L, struct lx_machine *lm, struct sim_until *until, struct sim_stop *stop)

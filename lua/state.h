@@ -31,7 +31,7 @@ struct lx {
     // The script is ending and nothing may catch it: a limit was crossed, the user quit, the caller has its mark.
     bool fatal;
     enum sim_status fatal_status;
-    char fatal_text[256];
+    char fatal_text[900];
     // Machines that are alive, in order of creation, and the one that ran last.
     struct lx_machine *machines, *last;
     unsigned nmachines, nalive;
@@ -128,7 +128,7 @@ struct lx_code {
     uint8_t *bytes; // malloc'd
     uint64_t n;
     char *symbols; // lines "name hexaddress", malloc'd
-    char error[480];
+    char error[960];
 };
 enum lx_syntax { LX_NASM, LX_GAS };
 // One line of a map that NASM wrote: "real virtual name". False for its other lines.

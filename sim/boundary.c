@@ -49,24 +49,82 @@ static void stop_limit(struct sim_cpu *cpu, struct sim_stop *stop, const char *w
                 hint);
 }
 
-// The chain of a triple fault: what could not be delivered, and why. The last fault that an instruction raised is the cause only if it was raised just
-// now; else software (INT n, INT3 ...) or a device brought the event.
+// --- the chain of a triple fault: each event, what its delivery read, and why that failed
+
+struct text {
+    char buf[640];
+    size_t n;
+};
+static void __attribute__((format(printf, 2, 3))) add(struct text *t, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(t->buf + t->n, sizeof t->buf - t->n, fmt, ap);
+    va_end(ap);
+    if (n > 0)
+        t->n = t->n + (size_t)n < sizeof t->buf ? t->n + (size_t)n : sizeof t->buf - 1;
+}
+
+static void add_event(struct text *t, const struct isa_event *e)
+{
+    if (e->type == ISA_EV_HWEXC || e->type == ISA_EV_SWEXC || e->type == ISA_EV_PRIVSW || e->type == ISA_EV_NMI)
+        add(t, "%s", e->type == ISA_EV_NMI ? "NMI" : isa_vector_info(e->vector)->mnemonic);
+    else
+        add(t, "%s 0x%x", e->type == ISA_EV_SWINT ? "INT" : "interrupt", e->vector);
+}
+
+// What an error code says of the place: the address of a page fault, or the descriptor.
+static void add_error(struct text *t, const struct isa_event *e)
+{
+    if (e->vector == ISA_X_PF)
+        add(t, " for address 0x%" PRIx64 ", error code 0x%x", e->addr, e->error);
+    else if (e->has_error && e->error & 0xfff8)
+        add(t, " for %s entry %u", e->error & ISA_ERR_IDT ? "IDT" : e->error & 4 ? "LDT" : "GDT", e->error >> 3);
+}
+
+static void add_rule(struct text *t, const struct isa_event *e)
+{
+    if (e->rule)
+        add(t, ": %s", isa_rule_info(e->rule)->text);
+    else
+        add(t, ".");
+}
+
+static void add_chain(struct text *t, const struct isa_cpu *c, const char *at)
+{
+    const unsigned size = c->mode == ISA_REAL ? 4 : isa_long(c) ? 16 : 8;
+    for (unsigned k = 0; k < c->chain_n; k++) {
+        const struct isa_event *e = &c->chain[k];
+        bool df = e->vector == ISA_X_DF && k && e->type == ISA_EV_HWEXC;
+        add(t, df ? " Together that is " : k ? ": " : "");
+        add_event(t, e);
+        if (!k)
+            add(t, " %s", at);
+        if (!df) {
+            add_error(t, e);
+            add_rule(t, e);
+        }
+        bool becomes_df = k + 1 < c->chain_n && c->chain[k + 1].vector == ISA_X_DF && c->chain[k + 1].type == ISA_EV_HWEXC;
+        if (k + 1 < c->chain_n && !becomes_df) // the next event is what the delivery of this one raised
+            add(t, "%s Its delivery read IDT entry %u at 0x%" PRIx64 ", and failed with", df ? "." : "", e->vector,
+                c->idtr.base + (uint64_t)size * e->vector);
+    }
+}
+
 static void stop_shutdown(struct sim_cpu *cpu, struct sim_stop *stop)
 {
     const struct engine_cpu *e = cpu->eng;
     const struct isa_cpu *c = &cpu->isa;
     bool raised = e->has_last && e->last_insns == c->insns;
-    const char *then = c->fault.rule && !(raised && c->fault.rule == e->last.rule) ? isa_rule_info(c->fault.rule)->text : NULL;
+    struct text t = {.n = 0};
     char at[160];
     place(cpu, raised ? e->last_rip : c->rip, at, sizeof at);
-    if (raised)
-        engine_stop(cpu, stop, SIM_STOP_SHUTDOWN, e->last.vector, "triple fault: %s %s: %s Its delivery failed%s%s",
-                    isa_vector_info(e->last.vector)->mnemonic, at, e->last.rule ? isa_rule_info(e->last.rule)->text : "",
-                    then ? ": " : " too.", then ? then : "");
-    else if (then)
-        engine_stop(cpu, stop, SIM_STOP_SHUTDOWN, 0, "triple fault: an interrupt %s could not be delivered: %s", at, then);
-    else
+    if (c->chain_n < 2) {
         engine_stop(cpu, stop, SIM_STOP_SHUTDOWN, 0, "shutdown %s", at);
+        return;
+    }
+    add_chain(&t, c, at);
+    engine_stop(cpu, stop, SIM_STOP_SHUTDOWN, c->chain[0].vector, "triple fault: %s", t.buf);
 }
 
 // Stop conditions, in the order in which they are reported when several hold.

@@ -25,6 +25,13 @@ struct engine_cpu {
     struct isa_event last; // the last fault that an instruction raised, and where
     uint64_t last_rip, last_insns;
     bool has_last;
+    // VM exits without progress: the last one, and how many before it were the same
+    struct {
+        uint64_t entry_insns; // when the guest was entered
+        uint64_t rip, qual, gpa, gpr[16];
+        uint32_t reason;
+        unsigned same;
+    } stuck;
     uint64_t idle_insns; // no-progress guard: events and waits since insns was this
     unsigned idle;
 };

@@ -487,6 +487,18 @@ static void test_storm_and_shutdown(void **state)
     assert_int_equal(s.kind, SIM_STOP_SHUTDOWN);
     assert_non_null(strstr(s.text, "#UD"));
     assert_non_null(strstr(s.text, "0x100000"));
+    // the whole chain: the stack of #UD's handler is not mapped, #PF has no gate, nor has #DF
+    static const char *const link[] = {"Its delivery read IDT entry 6 at 0x",
+                                       "failed with: #PF for address 0x6ffffffff8, error code 0x2: ",
+                                       "Its delivery read IDT entry 14 at 0x",
+                                       "failed with: #GP for IDT entry 14: ",
+                                       "Together that is #DF. Its delivery read IDT entry 8 at 0x",
+                                       "failed with: #GP for IDT entry 8: "};
+    const char *rest = s.text;
+    for (unsigned n = 0; n < sizeof link / sizeof *link; n++) {
+        rest = strstr(rest, link[n]);
+        assert_non_null(rest);
+    }
     sim_destroy(m);
 
     static const uint8_t iret_to_ud[] = {0x48, 0xcf}; // iretq: returns to the UD2 for ever

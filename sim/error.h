@@ -20,7 +20,7 @@ enum sim_status {
 // what: one line, "place: reason; what to do" in plain words, no newline. status: what the program should exit with.
 struct sim_error {
     enum sim_status status;
-    char what[512];
+    char what[1024];
 };
 
 // Fill *e (if not NULL) printf-style and return -1, so that "return sim_fail(...)" reads well.

@@ -48,7 +48,7 @@ struct ev {
             uint64_t value;
         } mem;
         // WALK: done = 0 at the start, 1 at the end. refs counts REF events so far. outcome: 0 translated, 1 #PF, 2 EPT violation,
-        // 3 EPT misconfiguration
+        // 3 EPT misconfiguration, 5 the page-modification log is full (enum sim_walk_outcome)
         struct {
             uint64_t la;
             uint8_t acc, done, outcome;

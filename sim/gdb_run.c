@@ -106,7 +106,7 @@ static unsigned at_break(struct gdb *g, unsigned cpu)
 // The machine stopped by itself: say why, once; GDB may look around. Signals are the nearest that GDB has.
 static void stopped_itself(struct gdb *g, const struct sim_stop *s)
 {
-    char line[400];
+    char line[840];
     snprintf(line, sizeof line, "ringside: %s: %s\n", sim_stop_name(s->kind), s->text);
     gdb_say(g, line);
     stopped(g, s->cpu, s->kind == SIM_STOP_SHUTDOWN ? GDB_SIG_SEGV : GDB_SIG_STOP, "");

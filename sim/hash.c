@@ -69,6 +69,7 @@ static uint64_t hash_vmx(uint64_t h, const struct vmx_cpu *v)
         return h;
     for (unsigned f = 0; f < VMCS_NFIELD; f++)
         h = hash_u64(h, v->vmcs.f[f]);
+    h = hash_u64(hash_u64(h, v->pause_last), v->pause_first);
     return hash_u64(h, v->vmcs.launched | (uint64_t)v->vmcs.abort << 8 | (uint64_t)v->trap_reason << 40);
 }
 

@@ -165,6 +165,7 @@ const char *sim_stop_name(enum sim_stop_kind k)
         [SIM_STOP_LIMIT] = "limit",           [SIM_STOP_HALT] = "halt",
         [SIM_STOP_SHUTDOWN] = "shutdown",     [SIM_STOP_EXIT] = "exit",
         [SIM_STOP_UNMODELLED] = "unmodelled", [SIM_STOP_RESET] = "reset",
+        [SIM_STOP_STUCK] = "no-progress",
     };
     return (unsigned)k < sizeof name / sizeof *name ? name[k] : "?";
 }

@@ -122,6 +122,7 @@ static inline int mmu_fetch(struct isa_cpu *c, uint64_t la, struct hpa *pa)
 void mmu_inval(struct isa_cpu *c, enum isa_inval kind, uint64_t a, uint64_t b, uint64_t la);
 // VMX transitions and instructions (called by sim/vmx_glue.c).
 void mmu_vm_transition(struct sim_cpu *c, bool entry); // after state was loaded: flush by VPID rule, choose the mirror context
+void mmu_eptp_switched(struct sim_cpu *c);
 void mmu_invept(struct sim_cpu *c, unsigned type, uint64_t eptp);
 void mmu_invvpid(struct sim_cpu *c, unsigned type, uint16_t vpid, uint64_t la);
 // Behind env->context: the mode, CPL, CR0, CR3, CR4, EFER or the VMX context may have changed (cheap if nothing did):
@@ -171,8 +172,9 @@ int glue_intercept_triple(struct isa_cpu *c);
 // EPT violation or misconfiguration found by the mmu: prepare the VM-exit record and return ISA_R_VMEXIT. translating_la: the
 // access was to the translation of la itself, not to a paging-structure entry (exit qualification bit 8). ept_perms: logical AND of
 // the EPT entries (EPT_R | EPT_W | EPT_X). Bits of the qualification: ept_violation_qual() in vmx-model/ept.h.
+int glue_log_dirty(struct isa_cpu *c, struct gpa gpa);
 int glue_ept_violation(struct isa_cpu *c, struct gpa gpa, uint64_t la, bool la_valid, bool translating_la, unsigned acc,
-                       unsigned ept_perms);
+                       unsigned ept_perms, uint64_t entry);
 int glue_ept_misconfig(struct isa_cpu *c, struct gpa gpa);
 // Carry out the VM exit whose record the processor holds (state save, host load, events, cost). RIP must be exact.
 void glue_do_exit(struct sim_cpu *c);

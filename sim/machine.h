@@ -22,6 +22,9 @@ struct sim_config {
     const char *disk;    // raw image on virtio-blk; NULL: none. Read at creation, never written
     bool no_mirror;      // test switch: no inline TLB
     bool loop;           // test switch: plain dispatcher even when nobody observes
+    // Stop when a guest has taken the same VM exit at the same RIP so many times in a row without completing an instruction or
+    // changing a register in between: nothing will come of it. 0: never.
+    unsigned stuck_exits;
 };
 
 struct sim_machine;
@@ -41,12 +44,14 @@ enum sim_stop_kind {
     SIM_STOP_EXIT,       // the guest wrote the debug-exit port; code = (v << 1) | 1
     SIM_STOP_RESET,      // the guest asked for a reset; text says how. The machine stands before it
     SIM_STOP_UNMODELLED, // the guest used something that is not modelled; text names it
+    SIM_STOP_STUCK,      // a guest's guest makes no progress (sim_config.stuck_exits)
 };
+#define SIM_STUCK_EXITS 10000u // what `ringside run` asks for
 struct sim_stop {
     enum sim_stop_kind kind;
     unsigned cpu;
     uint64_t code;  // EXIT: exit status; UNTIL: which condition (SIM_UNTIL_*)
-    char text[256]; // one line for people: what, where, what to do
+    char text[768]; // one line for people: what, where, what to do
 };
 
 // When to stop; zero means no such condition. Several may be given; the first that comes true wins. All are exact.

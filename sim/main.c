@@ -41,6 +41,7 @@ static struct sim_machine *machine_for_image(const struct cli *c, struct sim_err
 {
     static const char *const starts[] = {"auto", "real", "prot32", "long64", NULL};
     struct sim_config cfg = {.profile = c->opt[OPT_PROFILE], .loop = c->opt[OPT_LOOP], .no_mirror = c->opt[OPT_NO_MIRROR]};
+    cfg.stuck_exits = c->opt[OPT_STUCK] ? 0 : SIM_STUCK_EXITS;
     struct sim_load how = {.cmdline = c->opt[OPT_APPEND]};
     if (cli_number(c, OPT_RAM, 64u << 20, &cfg.ram_bytes, e) < 0 || cli_number(c, OPT_ADDR, 0x7c00, &how.addr, e) < 0 ||
         cli_number(c, OPT_ENTRY, 0, &how.entry, e) < 0)
@@ -78,6 +79,7 @@ static enum sim_status status_of(const struct sim_stop *s, bool from_guest)
     case SIM_STOP_EXIT: return from_guest ? (enum sim_status)(s->code & 0xff) : SIM_OK;
     case SIM_STOP_LIMIT: return SIM_LIMIT;
     case SIM_STOP_SHUTDOWN:
+    case SIM_STOP_STUCK:
     case SIM_STOP_UNMODELLED: return SIM_UNRECOVERABLE;
     default: return SIM_OK;
     }
@@ -175,6 +177,7 @@ static enum sim_status verb_run(const struct cli *c)
     o.quiet = c->opt[OPT_QUIET];
     o.loop = c->opt[OPT_LOOP];
     o.no_mirror = c->opt[OPT_NO_MIRROR];
+    o.stuck_exits = c->opt[OPT_STUCK] ? 0 : SIM_STUCK_EXITS;
     o.hash = c->opt[OPT_HASH];
     struct gdb_session g;
     if (gdb_begin(c, &g, &e) < 0)

@@ -213,7 +213,8 @@ int mmu_walk_gpa(struct sim_cpu *c, struct gpa gpa, unsigned acc, struct hpa *pa
 // Raise #PF: drops what the manual says a page fault drops.
 int mmu_page_fault(struct sim_cpu *c, uint64_t la, unsigned acc, enum isa_rule rule);
 // EPT violation found in a TLB entry or in a walk: drops what the manual says it drops.
-int mmu_ept_violation(struct sim_cpu *c, struct gpa gpa, uint64_t la, bool la_valid, bool final, unsigned acc, unsigned perms);
+int mmu_ept_violation(struct sim_cpu *c, struct gpa gpa, uint64_t la, bool la_valid, bool final, unsigned acc, unsigned perms,
+                      uint64_t entry);
 int mmu_ept_misconfig(struct sim_cpu *c, struct gpa gpa);
 
 // --- access (sim/mmu_access.c): translate one access inside a page; *pa is exact on success.

@@ -118,6 +118,13 @@ void mmu_vm_transition(struct sim_cpu *c, bool entry)
     told(c, entry ? "VM entry" : "VM exit", 0, 0, 0, drop(c, s));
 }
 
+// VMFUNC changed the EPTP under the guest's feet: what was cached stays, under its own EPTRTA.
+void mmu_eptp_switched(struct sim_cpu *c)
+{
+    c->mmu.valid = false;
+    mmu_context(c);
+}
+
 void mmu_invept(struct sim_cpu *c, unsigned type, uint64_t eptp)
 {
     struct tlb_select s = {.units = TLB_UNITS_ALL, .mappings = 1u << TLB_GUEST_PHYSICAL | 1u << TLB_COMBINED};
@@ -168,10 +175,11 @@ static void drop_guest_physical(struct sim_cpu *c, const char *cause, struct gpa
         told(c, cause, gpa.v, 0, la, n);
 }
 
-int mmu_ept_violation(struct sim_cpu *c, struct gpa gpa, uint64_t la, bool la_valid, bool final, unsigned acc, unsigned perms)
+int mmu_ept_violation(struct sim_cpu *c, struct gpa gpa, uint64_t la, bool la_valid, bool final, unsigned acc, unsigned perms,
+                      uint64_t entry)
 {
     drop_guest_physical(c, "EPT violation", gpa, la, la_valid);
-    return glue_ept_violation(&c->isa, gpa, la, la_valid, final, acc, perms);
+    return glue_ept_violation(&c->isa, gpa, la, la_valid, final, acc, perms, entry);
 }
 
 int mmu_ept_misconfig(struct sim_cpu *c, struct gpa gpa) { return glue_ept_misconfig(&c->isa, gpa); }

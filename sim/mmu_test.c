@@ -1,6 +1,9 @@
 // The walk, its references, A and D, faults and exits, access details, and the mirror's invariants.
 #include "sim/mmu_testkit.h"
 
+#include "isa/decode.h"
+#include "vmx-model/controls.h"
+
 // --- reference counts (the numbers of the textbooks, counted from events)
 
 static void test_native(void **state)
@@ -499,6 +502,113 @@ static void test_ept_violations(void **state)
     kit_close(&k);
 }
 
+// Page-modification logging: one entry per dirty flag that is set, from 511 down; a full log exits before the flag is set.
+static void test_page_modification_log(void **state)
+{
+    struct kit k;
+    uint64_t root, log = 0x3f00000;
+    nested_open(&k, &root, 0x400000, true);
+    uint64_t *f = k.c->vmx.vmcs.f, leaf = kit_ept_entry(&k, k.eptp, 0x300000, 1);
+    f[VF_SECONDARY_VM_EXEC_CONTROL] |= VMX_PROC2_ENABLE_PML;
+    f[VF_PML_ADDRESS] = log;
+    f[VF_GUEST_PML_INDEX] = 511;
+    // the guest's four tables count as written, because A may be set in them; the page was only read
+    (void)kit_must_read(&k, 0x400000);
+    assert_int_equal(f[VF_GUEST_PML_INDEX], 507);
+    assert_int_equal(kit_get(&k, log + 8 * 511), root);
+    assert_false(kit_get(&k, leaf) & EPT_D);
+    assert_int_equal(kit_write(&k, 0x400123, 1), 0);
+    assert_int_equal(f[VF_GUEST_PML_INDEX], 506);
+    assert_int_equal(kit_get(&k, log + 8 * 507), 0x300000);
+    assert_int_equal(kit_write(&k, 0x400123, 2), 0); // dirty already
+    assert_int_equal(f[VF_GUEST_PML_INDEX], 506);
+    // full
+    kit_put(&k, leaf, kit_get(&k, leaf) & ~(uint64_t)(EPT_D | EPT_A));
+    mmu_invept(k.c, 2, 0);
+    f[VF_GUEST_PML_INDEX] = 0xffff;
+    assert_int_equal(kit_write(&k, 0x400000, 3), ISA_R_VMEXIT);
+    assert_int_equal(k.c->vmx.exit.reason, 62);
+    assert_int_equal(k.c->vmx.exit.qual, 0);
+    assert_false(kit_get(&k, leaf) & (EPT_D | EPT_A));
+    f[VF_GUEST_PML_INDEX] = 0; // the last entry; then the index wraps
+    assert_int_equal(kit_write(&k, 0x400000, 3), 0);
+    assert_int_equal(f[VF_GUEST_PML_INDEX], 0xffff);
+    assert_int_equal(kit_get(&k, log), 0x300000);
+    assert_true(kit_get(&k, leaf) & EPT_D);
+    kit_close(&k);
+}
+
+// EPT violations that become #VE: where the suppress bit of the refusing entry is 0, the area is free, and no event is being delivered.
+static void test_virtualization_exception(void **state)
+{
+    enum { NOT_PRESENT, READ_ONLY, CACHED, NCASE };
+    for (unsigned n = 0; n < NCASE; n++)
+        for (unsigned how = 0; how < 6; how++) {
+            struct kit k;
+            uint64_t root, area = 0x3f00000;
+            nested_open(&k, &root, 0x400000, false);
+            uint64_t *f = k.c->vmx.vmcs.f, leaf = kit_ept_entry(&k, k.eptp, 0x300000, 1), e = kit_get(&k, leaf);
+            e = n == NOT_PRESENT ? e & ~(uint64_t)EPT_RWX : e & ~(uint64_t)EPT_W;
+            kit_put(&k, leaf, how == 1 ? e | EPT_SUPPRESS_VE : e);
+            if (n == CACHED)
+                (void)kit_must_read(&k, 0x400000);
+            f[VF_SECONDARY_VM_EXEC_CONTROL] |= how == 5 ? 0 : VMX_PROC2_EPT_VIOLATION_VE;
+            f[VF_VIRT_EXCEPTION_INFO] = area;
+            f[VF_EPTP_INDEX] = 0x1234;
+            memset(kit_ram(&k, area), 0, 64);
+            if (how == 2)
+                kit_put32(&k, area + 4, 1); // the guest has not taken the last one
+            if (how == 3)
+                k.c->isa.delivering_valid = true;
+            if (how == 4)
+                k.c->isa.cr0 &= ~(uint64_t)ISA_CR0_PE;
+            int r = kit_write(&k, 0x400008, 1);
+            if (how) {
+                assert_int_equal(r, ISA_R_VMEXIT);
+                assert_int_equal(k.c->vmx.exit.reason, 48);
+                assert_int_equal(kit_get32(&k, area), 0);
+            } else {
+                uint64_t qual = 2 | (n == NOT_PRESENT ? 0 : (EPT_R | EPT_X) << 3) | 0x180;
+                assert_int_equal(r, ISA_R_FAULT);
+                assert_int_equal(k.c->isa.fault.vector, ISA_X_VE);
+                assert_int_equal(kit_get(&k, area), 0xffffffff00000030ull);
+                assert_int_equal(kit_get(&k, area + 8), qual);
+                assert_int_equal(kit_get(&k, area + 16), 0x400008);
+                assert_int_equal(kit_get(&k, area + 24), 0x300008);
+                assert_int_equal(kit_get(&k, area + 32), 0x1234);
+            }
+            kit_close(&k);
+        }
+}
+
+// VMFUNC changes the EPT under the guest: nothing is invalidated, and each EPT's translations serve it alone.
+static void test_eptp_switching(void **state)
+{
+    struct kit k;
+    uint64_t root, first, second;
+    nested_open(&k, &root, 0x400000, false);
+    first = k.eptp;
+    second = kit_ept(&k, 4 << 20, 2, false);
+    k.c->vmx.vmcs.f[VF_SECONDARY_VM_EXEC_CONTROL] |= VMX_PROC2_ENABLE_VMFUNC;
+    k.c->vmx.vmcs.f[VF_VM_FUNCTION_CONTROL] = 1;
+    k.c->vmx.vmcs.f[VF_EPTP_LIST_ADDRESS] = 0x3f00000;
+    memset(kit_ram(&k, 0x3f00000), 0, 4096);
+    kit_put(&k, 0x3f00000, first);
+    kit_put(&k, 0x3f00008, second);
+    (void)kit_must_read(&k, 0x400000);
+    uint64_t walks = k.c->stat[SIM_STAT_WALKS];
+    const struct isa_insn vmfunc = {.op = ISA_OP_VMFUNC, .len = 3};
+    for (unsigned n = 0; n < 6; n++) {
+        k.c->isa.gpr[ISA_RAX] = 0;
+        k.c->isa.gpr[ISA_RCX] = ~n & 1;
+        assert_int_equal(glue_vmx(&k.c->isa, &vmfunc), ISA_R_NEXT);
+        assert_int_equal(k.c->mmu.eptrta, (n & 1 ? first : second) & EPT_ADDR);
+        (void)kit_must_read(&k, 0x400000);
+    }
+    assert_int_equal(k.c->stat[SIM_STAT_WALKS], walks + 1); // of the second EPT, once
+    kit_close(&k);
+}
+
 static void test_ept_misconfig(void **state)
 {
     struct kit k;
@@ -939,6 +1049,9 @@ int main(void)
         cmocka_unit_test(test_spurious_fault_does_not_recur),
         cmocka_unit_test(test_ept_violations),
         cmocka_unit_test(test_ept_misconfig),
+        cmocka_unit_test(test_eptp_switching),
+        cmocka_unit_test(test_page_modification_log),
+        cmocka_unit_test(test_virtualization_exception),
         cmocka_unit_test(test_guest_fault_comes_first),
         cmocka_unit_test(test_cross_page),
         cmocka_unit_test(test_no_memory),

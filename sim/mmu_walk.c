@@ -7,8 +7,9 @@
 #include <string.h>
 
 #include "sim/internal.h"
+#include "sim/walk.h"
 
-enum outcome { WALK_DONE, WALK_PF, WALK_VIOLATION, WALK_MISCONFIG };
+enum outcome { WALK_DONE, WALK_PF, WALK_VIOLATION, WALK_MISCONFIG, WALK_LOG_FULL = SIM_WALK_LOG_FULL };
 
 struct walk {
     struct sim_cpu *c;
@@ -173,11 +174,11 @@ static bool cached_guest_physical(struct walk *w, uint64_t gpa, unsigned need, s
     return true;
 }
 
-static int violation(struct walk *w, uint64_t gpa, bool final, unsigned acc, unsigned perms)
+static int violation(struct walk *w, uint64_t gpa, bool final, unsigned acc, unsigned perms, uint64_t entry)
 {
     w->outcome = WALK_VIOLATION;
     end(w, gpa, 0, 0);
-    return mmu_ept_violation(w->c, (struct gpa){gpa}, w->la, w->has_la, final, acc, perms);
+    return mmu_ept_violation(w->c, (struct gpa){gpa}, w->la, w->has_la, final, acc, perms, entry);
 }
 
 // Walk the EPT for one guest-physical address. glevel: the guest level whose entry is wanted, 0 for the final address.
@@ -186,6 +187,7 @@ static int ept_walk(struct walk *w, uint64_t gpa, unsigned acc, unsigned glevel,
     const struct ept *ept = &w->s->ept;
     unsigned need = mmu_ept_need(acc), perms = EPT_RWX;
     uint64_t table = ept->root;
+    int r;
     for (unsigned level = ept->levels;; level--) {
         uint64_t at = table + 8 * ept_index(level, gpa), e = load(w->c, at, 8), set = 0;
         enum ept_status st = ept_check(ept, level, e);
@@ -194,6 +196,12 @@ static int ept_walk(struct walk *w, uint64_t gpa, unsigned acc, unsigned glevel,
         bool refused = st != EPT_OK || (leaf && !ept_allows(perms, need));
         if (ept->ad && !refused)
             set = (EPT_A | (leaf && (need & EPT_W) ? EPT_D : 0)) & ~e;
+        if ((set & EPT_D) && (r = glue_log_dirty(&w->c->isa, (struct gpa){gpa}))) {
+            w->outcome = WALK_LOG_FULL; // and no flag of the entry is set
+            reference(w, EV_DIM_EPT, glevel, level, gpa, at, e, false);
+            end(w, gpa, 0, 0);
+            return r;
+        }
         if (set)
             store(w->c, at, e |= set, 8);
         reference(w, EV_DIM_EPT, glevel, level, gpa, at, e, set != 0);
@@ -203,7 +211,7 @@ static int ept_walk(struct walk *w, uint64_t gpa, unsigned acc, unsigned glevel,
             return mmu_ept_misconfig(w->c, (struct gpa){gpa});
         }
         if (refused)
-            return violation(w, gpa, glevel == 0, acc, perms);
+            return violation(w, gpa, glevel == 0, acc, perms, e);
         if (leaf) {
             unsigned shift = ept_shift(level);
             *l = (struct located){.hpa = ept_frame(level, e, true) | (gpa & ((1ull << shift) - 1)),
@@ -231,7 +239,7 @@ static int locate(struct walk *w, uint64_t gpa, unsigned acc, unsigned glevel, s
     if (cached_guest_physical(w, gpa, mmu_ept_need(acc), l)) {
         if (ept_allows(l->perms, mmu_ept_need(acc)))
             return 0;
-        return violation(w, gpa, glevel == 0, acc, l->perms);
+        return violation(w, gpa, glevel == 0, acc, l->perms, l->src_val);
     }
     return ept_walk(w, gpa, acc, glevel, l);
 }
@@ -244,6 +252,7 @@ struct place {
     uint64_t gpa, hpa; // of the table; hpa valid if located
     bool located;
     unsigned rights, eperms;
+    uint64_t ept_entry; // that maps the table
 };
 
 static const enum tlb_unit cache_of_level[] = {[2] = TLB_PDE, [3] = TLB_PDPTE, [4] = TLB_PML4E};
@@ -268,7 +277,8 @@ static bool from_cache(struct walk *w, struct place *p)
                             .hpa = u->entry[i].frame.v,
                             .located = true,
                             .rights = TLB_DATA_GPERMS(u->hot[i].data),
-                            .eperms = TLB_DATA_EPERMS(u->hot[i].data)};
+                            .eperms = TLB_DATA_EPERMS(u->hot[i].data),
+                            .ept_entry = u->entry[i].src_val[1]};
         return true;
     }
     return false;
@@ -369,6 +379,7 @@ static int locate_table(struct walk *w, struct place *p, uint64_t off, uint64_t 
         return r;
     p->hpa = l.hpa & ~0xfffull;
     p->eperms = l.perms;
+    p->ept_entry = l.src_val;
     if (w->s->ept_on && mmu_is_apic_page(w->s, (struct hpa){l.hpa})) {
         w->outcome = WALK_VIOLATION;
         end(w, p->gpa + off, 0, 0);
@@ -403,7 +414,7 @@ static int guest_walk(struct walk *w, struct leaf *leaf)
         if (v.rule != ISA_RULE_NONE)
             return page_fault(w, v.rule);
         if (forbidden)
-            return violation(w, gpa, false, ISA_ACC_W, p.eperms);
+            return violation(w, gpa, false, ISA_ACC_W, p.eperms, p.ept_entry);
         p.gpa = isa_pg_frame(pg, p.level, e, v.leaf);
         if (v.leaf)
             break;

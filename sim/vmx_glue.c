@@ -1,6 +1,9 @@
 // sim/vmx_glue.c: connects the processor to vmx-model/: runs VMX instructions, takes VM exits, tells observers, charges cycles, keeps
 // the TLBs in step, and answers the VMX MSRs.
+#include <string.h>
+
 #include "sim/engine.h"
+#include "vmx-model/explain.h"
 
 static void charge(struct isa_cpu *c, enum isa_cost k) { engine_charge(c, sim_cpu_of(c)->m->profile->cost[k]); }
 
@@ -70,12 +73,48 @@ static const char *abort_text(uint32_t why)
     }
 }
 
+// Exits that come from outside or were asked for in advance say nothing of what the guest does.
+static bool of_the_guest(uint32_t reason)
+{
+    static const uint64_t outside = 1ull << 1 | 1ull << 3 | 1ull << 4 | 1ull << 7 | 1ull << 8 | 1ull << 37 | 1ull << 52;
+    return reason > 63 || !(outside >> reason & 1);
+}
+
+// Is the exit that is being taken the same as the last one, with nothing done by the guest in between? So often that it is reported?
+static void watch_progress(struct sim_cpu *cpu, uint64_t rip)
+{
+    const struct isa_cpu *c = &cpu->isa;
+    const struct vmx_exit *x = &cpu->vmx.exit;
+    struct engine_cpu *e = cpu->eng;
+    if (!cpu->m->cfg.stuck_exits || c->insns != e->stuck.entry_insns || !of_the_guest(x->reason)) {
+        e->stuck.same = 0;
+        return;
+    }
+    bool same = e->stuck.rip == rip && e->stuck.reason == x->reason && e->stuck.qual == x->qual && e->stuck.gpa == x->gpa.v &&
+                !memcmp(e->stuck.gpr, c->gpr, sizeof e->stuck.gpr);
+    e->stuck.rip = rip;
+    e->stuck.reason = x->reason;
+    e->stuck.qual = x->qual;
+    e->stuck.gpa = x->gpa.v;
+    memcpy(e->stuck.gpr, c->gpr, sizeof e->stuck.gpr);
+    e->stuck.same = same ? e->stuck.same + 1 : 1;
+    if (e->stuck.same < cpu->m->cfg.stuck_exits)
+        return;
+    sim_unmodelled(cpu->m,
+                   "the guest took VM exit %u (%s) at 0x%llx %u times in a row, and neither completed an instruction nor changed a "
+                   "register in between: its VMM resumes it without removing the cause; --let-stuck goes on",
+                   x->reason, vmx_exit_name(x->reason), (unsigned long long)rip, e->stuck.same);
+    cpu->m->pending_stop.kind = SIM_STOP_STUCK;
+    e->stuck.same = 0;
+}
+
 void glue_do_exit(struct sim_cpu *cpu)
 {
     struct isa_cpu *c = &cpu->isa;
     struct vmx_cpu *v = &cpu->vmx;
     uint64_t rip = c->rip;
     v->exit_cycle = engine_now(c);
+    watch_progress(cpu, rip);
     cpu->stat[SIM_STAT_VMEXITS]++;
     tell_exit(cpu, rip); // while the guest can still be inspected
     charge(c, ISA_COST_VMEXIT);
@@ -99,10 +138,12 @@ int glue_intercept_triple(struct isa_cpu *c)
 }
 
 int glue_ept_violation(struct isa_cpu *c, struct gpa gpa, uint64_t la, bool la_valid, bool translating_la, unsigned acc,
-                       unsigned ept_perms)
+                       unsigned ept_perms, uint64_t entry)
 {
-    return vmx_ept_violation(c, &sim_cpu_of(c)->vmx, gpa, la, la_valid, translating_la, acc, ept_perms);
+    return vmx_ept_violation(c, &sim_cpu_of(c)->vmx, gpa, la, la_valid, translating_la, acc, ept_perms, entry);
 }
+
+int glue_log_dirty(struct isa_cpu *c, struct gpa gpa) { return vmx_log_dirty(c, &sim_cpu_of(c)->vmx, gpa); }
 
 int glue_ept_misconfig(struct isa_cpu *c, struct gpa gpa) { return vmx_ept_misconfig(c, &sim_cpu_of(c)->vmx, gpa); }
 
@@ -129,6 +170,7 @@ static int entered(struct sim_cpu *cpu, bool launch)
     vmx_start_clock(v, engine_now(c));
     mmu_vm_transition(cpu, true);
     tell_entry(cpu, launch);
+    cpu->eng->stuck.entry_insns = c->at ? c->insns + c->at->idx + 1 : c->insns;
     cpu->eng->deliver_rip = c->rip;
     if (vmx_inject(c, v) == ISA_R_VMEXIT)
         glue_do_exit(cpu); // the delivery of the injected event exits; the guest has not executed an instruction
@@ -148,6 +190,7 @@ int glue_vmx(struct isa_cpu *c, const struct isa_insn *i)
         return entered(cpu, launch);
     switch (done.action) {
     case VMX_ACT_INVEPT: mmu_invept(cpu, (unsigned)done.operand, done.a); break;
+    case VMX_ACT_EPTP: mmu_eptp_switched(cpu); break;
     case VMX_ACT_INVVPID: mmu_invvpid(cpu, (unsigned)done.operand, (uint16_t)done.a, done.la); break;
     case VMX_ACT_ENTER:
         charge(c, ISA_COST_VMENTRY);

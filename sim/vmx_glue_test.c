@@ -502,6 +502,27 @@ static void test_triple_fault(void **state)
     }
 }
 
+// A VMM that resumes its guest at the instruction that exits, for ever.
+static void test_no_progress(void **state)
+{
+    static const uint8_t resume[] = {0x0f, 0x01, 0xc3}; // vmresume
+    for (unsigned mode = 0; mode < MODES; mode++)
+        for (unsigned limit = 0; limit <= 50; limit += 50) {
+            struct log l;
+            struct sim_machine *m = boot(mode, "\x48\xff\xc0\x0f\xa2", 5, &l); // inc rax; cpuid
+            m->cfg.stuck_exits = limit;
+            put(m, HANDLER, resume, sizeof resume);
+            uint64_t exits = m->cpu[0]->stat[SIM_STAT_VMEXITS];
+            struct sim_stop s = sim_run(m, &(struct sim_until){.max_insns = 10000});
+            assert_int_equal(s.kind, limit ? SIM_STOP_STUCK : SIM_STOP_LIMIT);
+            if (limit) {
+                assert_non_null(strstr(s.text, "VM exit 10 (CPUID) at 0x140003 50 times"));
+                assert_int_equal(m->cpu[0]->stat[SIM_STAT_VMEXITS] - exits, 51); // INC was progress before the first
+            }
+            sim_destroy(m);
+        }
+}
+
 static void test_abort(void **state)
 {
     struct log l;
@@ -531,6 +552,7 @@ int main(void)
         cmocka_unit_test(test_nmi_exits_while_virtual_nmis_are_blocked),
         cmocka_unit_test(test_interrupt_window),
         cmocka_unit_test(test_triple_fault),
+        cmocka_unit_test(test_no_progress),
         cmocka_unit_test(test_preemption_timer),
         cmocka_unit_test(test_abort),
     };

@@ -9,7 +9,14 @@
 #include "isa/cpu.h"
 
 #define SIM_WALK_MAX 64
-enum sim_walk_outcome { SIM_WALK_OK, SIM_WALK_PF, SIM_WALK_EPT_VIOLATION, SIM_WALK_EPT_MISCONFIG, SIM_WALK_NO_PAGING };
+enum sim_walk_outcome {
+    SIM_WALK_OK,
+    SIM_WALK_PF,
+    SIM_WALK_EPT_VIOLATION,
+    SIM_WALK_EPT_MISCONFIG,
+    SIM_WALK_NO_PAGING,
+    SIM_WALK_LOG_FULL /* live walks only */
+};
 
 struct sim_walk_step {
     uint16_t number; // 1..

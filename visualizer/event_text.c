@@ -29,14 +29,14 @@ static void ref_text(char *buf, size_t n, const struct ev *e)
 
 static void walk_text(char *buf, size_t n, const struct ev *e)
 {
-    static const char *const outcome[] = {"translated", "#PF", "EPT violation", "EPT misconfiguration"};
+    static const char *const outcome[] = {"translated", "#PF", "EPT violation", "EPT misconfiguration", "", "PML full"};
     if (!e->u.walk.done)
         snprintf(buf, n, "walk for a %s of %llx", vz_acc_name(e->u.walk.acc), (ull)e->u.walk.la);
     else if (e->u.walk.outcome == 0)
         snprintf(buf, n, "walk of %llx done: %u references, hPA %llx", (ull)e->u.walk.la, e->u.walk.refs, (ull)e->u.walk.hpa.v);
     else
         snprintf(buf, n, "walk of %llx fails after %u references: %s", (ull)e->u.walk.la, e->u.walk.refs,
-                 e->u.walk.outcome < 4 ? outcome[e->u.walk.outcome] : "?");
+                 e->u.walk.outcome < sizeof outcome / sizeof *outcome ? outcome[e->u.walk.outcome] : "?");
 }
 
 static void exception_text(char *buf, size_t n, struct sim_machine *m, const struct ev *e)

@@ -107,6 +107,7 @@ const char *vz_walk_outcome(const struct sim_walk *w)
     case SIM_WALK_PF: return "#PF";
     case SIM_WALK_EPT_VIOLATION: return "EPT violation";
     case SIM_WALK_EPT_MISCONFIG: return "EPT misconfiguration";
+    case SIM_WALK_LOG_FULL: return "PML full";
     default: return "paging is off";
     }
 }

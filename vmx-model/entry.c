@@ -103,6 +103,7 @@ int vmx_enter(struct isa_cpu *c, struct vmx_cpu *v, bool launch, struct vmx_done
     c->vmx = ISA_VMX_NONROOT;
     guest_fixed_bits(c, v);
     v->mtf_pending = false;
+    v->pause_last = v->pause_first = 0;
     v->trap_reason = 0;
     vmx_start_clock(v, r->cycle);
     c->delivering_valid = false;

@@ -25,6 +25,7 @@
 #define EPT_PS            (1ull << 7)
 #define EPT_A             (1ull << 8)
 #define EPT_D             (1ull << 9)
+#define EPT_SUPPRESS_VE   (1ull << 63)
 #define EPT_ADDR          0x000ffffffffff000ull
 
 // EPTP: address 51:12, A/D enable 6, walk length - 1 5:3, memory type 2:0.

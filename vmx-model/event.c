@@ -141,8 +141,32 @@ bool vmx_window_armed(const struct isa_cpu *c, const struct vmx_cpu *v)
     return v->mtf_pending || v->trap_reason || (vmx_proc(v) & any);
 }
 
+// --- virtualization exceptions
+//
+// The information area: 0 exit reason (32 bits), 4 all ones (32 bits; the guest writes 0 when it can take the next one), 8 exit
+// qualification, 16 guest-linear and 24 guest-physical address, 32 EPTP index (16 bits). Manual: "Convertible EPT Violations",
+// "Virtualization-Exception Information".
+
+static bool becomes_ve(struct isa_cpu *c, const struct vmx_cpu *v, uint64_t entry)
+{
+    uint32_t busy = 0;
+    if (!(vmx_proc2(v) & VMX_PROC2_EPT_VIOLATION_VE) || (entry & EPT_SUPPRESS_VE) || !(c->cr0 & ISA_CR0_PE) || c->delivering_valid)
+        return false;
+    vmx_phys_read(c, vmx_get(v, VF_VIRT_EXCEPTION_INFO) + 4, &busy, 4);
+    return !busy;
+}
+
+static int virtualization_exception(struct isa_cpu *c, struct vmx_cpu *v)
+{
+    const uint64_t area = vmx_get(v, VF_VIRT_EXCEPTION_INFO), index = vmx_get(v, VF_EPTP_INDEX);
+    const uint64_t info[] = {VMX_R_EPT_VIOLATION | 0xffffffffull << 32, v->exit.qual, v->exit.gla, v->exit.gpa.v};
+    vmx_phys_write(c, area, info, sizeof info);
+    vmx_phys_write(c, area + sizeof info, &index, 2);
+    return isa_raise(c, ISA_X_VE, 0, ISA_RULE_VE_EPT_VIOLATION);
+}
+
 int vmx_ept_violation(struct isa_cpu *c, struct vmx_cpu *v, struct gpa gpa, uint64_t la, bool la_valid, bool translating_la,
-                      unsigned acc, unsigned ept_perms)
+                      unsigned acc, unsigned ept_perms, uint64_t entry)
 {
     unsigned need = acc & ISA_ACC_X ? EPT_X : acc & ISA_ACC_W ? EPT_W : acc & ISA_ACC_RMW ? EPT_R | EPT_W : EPT_R;
     int r = vmx_exit_record(v, VMX_R_EPT_VIOLATION, ept_violation_qual(need, ept_perms, la_valid, translating_la), NULL);
@@ -150,7 +174,20 @@ int vmx_ept_violation(struct isa_cpu *c, struct vmx_cpu *v, struct gpa gpa, uint
     v->exit.gla = la_valid ? la : 0;
     if (unblocked_by_iret(c))
         v->exit.qual |= EPT_QUAL_UNBLOCKED;
-    return r;
+    return becomes_ve(c, v, entry) ? virtualization_exception(c, v) : r;
+}
+
+// The log fills from entry 511 down; an index above 511 (it wraps below 0) says that it is full.
+int vmx_log_dirty(struct isa_cpu *c, struct vmx_cpu *v, struct gpa gpa)
+{
+    uint64_t index = vmx_get(v, VF_GUEST_PML_INDEX), page = gpa.v & ~0xfffull;
+    if (!(vmx_proc2(v) & VMX_PROC2_ENABLE_PML))
+        return 0;
+    if (index > 511)
+        return vmx_exit_record(v, VMX_R_PML_FULL, unblocked_by_iret(c) ? EPT_QUAL_UNBLOCKED : 0, NULL);
+    vmx_phys_write(c, vmx_get(v, VF_PML_ADDRESS) + 8 * index, &page, 8);
+    vmcs_put(&v->vmcs, VF_GUEST_PML_INDEX, index - 1);
+    return 0;
 }
 
 int vmx_ept_misconfig(struct isa_cpu *c, struct vmx_cpu *v, struct gpa gpa)

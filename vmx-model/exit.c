@@ -21,6 +21,7 @@ static bool during_delivery(const struct isa_cpu *c, const struct vmx_cpu *v)
     case VMX_R_EXCEPTION_NMI: return VMX_INTR_VECTOR(v->exit.intr_info) != ISA_X_DF;
     case VMX_R_EPT_VIOLATION:
     case VMX_R_EPT_MISCONFIGURATION:
+    case VMX_R_PML_FULL:
     case VMX_R_APIC_ACCESS:
     case VMX_R_TASK_SWITCH: return true;
     default: return false;

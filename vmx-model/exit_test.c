@@ -368,6 +368,68 @@ static void test_tsc_offset(void **state)
     tv_close();
 }
 
+// (counter * multiplier) >> 48, of the whole 128-bit product, plus the offset; only if offsetting is on too.
+static void test_tsc_scaling(void **state)
+{
+    static const struct {
+        uint64_t tsc, multiplier, want;
+    } k[] = {
+        {1000, 1ull << 48, 1000},
+        {1000, 3ull << 47, 1500},
+        {1, (1ull << 48) - 1, 0},
+        {0xfedcba9876543210ull, 0x123456789abcdull, 0x21fa00ad77d65432ull},
+        {UINT64_MAX, UINT64_MAX, 0xfffffffffffe0000ull}, // cut to 64 bits
+    };
+    start();
+    enter_guest();
+    on(PROC2, VMX_PROC2_USE_TSC_SCALING);
+    tv_set(VF_TSC_OFFSET, 7);
+    for (unsigned n = 0; n < sizeof k / sizeof *k; n++) {
+        tv_set(VF_TSC_MULTIPLIER, k[n].multiplier);
+        off(PROC, VMX_PROC_TSC_OFFSETTING);
+        assert_int_equal(vmx_guest_tsc(&tv.v, k[n].tsc), k[n].tsc);
+        on(PROC, VMX_PROC_TSC_OFFSETTING);
+        assert_int_equal(vmx_guest_tsc(&tv.v, k[n].tsc) - 7, k[n].want);
+    }
+    tv_close();
+}
+
+// PAUSE after waiting `wait` cycles: does it exit?
+static bool pause_exits(uint64_t wait)
+{
+    static const uint8_t code[] = {0xf3, 0x90};
+    tv.c->cycles += wait;
+    isa_te_code(tv.t, TV_GUEST, code, sizeof code);
+    int r = isa_te_run(tv.t, 1);
+    assert_true(r == ISA_R_STOP || (r == ISA_R_VMEXIT && tv.v.exit.reason == VMX_R_PAUSE));
+    return r == ISA_R_VMEXIT;
+}
+
+static void test_pause_loop(void **state)
+{
+    start();
+    tv_set(VF_PLE_GAP, 128);
+    tv_set(VF_PLE_WINDOW, 1000);
+    on(PROC2, VMX_PROC2_PAUSE_LOOP_EXITING);
+    enter_guest();
+    tv.c->cycles = 5000;
+    memset(tv.t->cost, 0, sizeof tv.t->cost); // PAUSE itself takes no time here
+    assert_false(pause_exits(0));             // the first
+    for (unsigned n = 0; n < 10; n++)
+        assert_false(pause_exits(100)); // 1000 cycles after it: inside the window
+    assert_true(pause_exits(1));
+    assert_false(pause_exits(129)); // beyond the gap: another loop
+    for (unsigned n = 0; n < 7; n++)
+        assert_false(pause_exits(128));
+    assert_true(pause_exits(128));
+    isa_te_mode(tv.t, ISA_LONG64, 3); // not at CPL 3
+    tv.c->vmx = ISA_VMX_NONROOT;
+    assert_false(pause_exits(1));
+    on(PROC, VMX_PROC_PAUSE_EXITING); // which holds at any CPL and leaves no loops
+    assert_true(pause_exits(5000));
+    tv_close();
+}
+
 static void test_msr_bitmaps(void **state)
 {
     static const struct {
@@ -603,7 +665,7 @@ static void test_ept(void **state)
 {
     start();
     enter_guest();
-    assert_int_equal(vmx_ept_violation(tv.c, &tv.v, (struct gpa){0x7654321}, 0x123456, true, true, ISA_ACC_W, 1), ISA_R_VMEXIT);
+    assert_int_equal(vmx_ept_violation(tv.c, &tv.v, (struct gpa){0x7654321}, 0x123456, true, true, ISA_ACC_W, 1, 0), ISA_R_VMEXIT);
     tv.c->delivering = (struct isa_event){.type = ISA_EV_EXTINT, .vector = 0x20};
     tv.c->delivering_valid = true;
     assert_true(vmx_take_exit(tv.c, &tv.v));
@@ -878,7 +940,7 @@ static void test_iret_unblocks(void **state)
         isa_te_code(tv.t, TV_GUEST, "\x48\xcf", 2);
         assert_int_equal(isa_te_run(tv.t, 1), ISA_R_VMEXIT);
         assert_int_equal(tv.v.exit.intr_info, VMX_INTR_VALID | VMX_INTR_ERROR | 3u << 8 | ISA_X_GP | k[n].unblocked);
-        vmx_ept_violation(tv.c, &tv.v, (struct gpa){TV_VMCS2}, TV_VMCS2, true, true, ISA_ACC_R, 0);
+        vmx_ept_violation(tv.c, &tv.v, (struct gpa){TV_VMCS2}, TV_VMCS2, true, true, ISA_ACC_R, 0, 0);
         assert_int_equal(tv.v.exit.qual & EPT_QUAL_UNBLOCKED, k[n].unblocked);
         assert_true(vmx_take_exit(tv.c, &tv.v));
         assert_int_equal(tv_get(VF_GUEST_INTERRUPTIBILITY_INFO), k[n].blocking);
@@ -1171,6 +1233,8 @@ int main(void)
         cmocka_unit_test(test_masks_and_shadows),
         cmocka_unit_test(test_tsc_offset),
         cmocka_unit_test(test_msr_bitmaps),
+        cmocka_unit_test(test_tsc_scaling),
+        cmocka_unit_test(test_pause_loop),
         cmocka_unit_test(test_page_fault_mask),
         cmocka_unit_test(test_exception_info),
         cmocka_unit_test(test_idt_vectoring),

@@ -255,17 +255,43 @@ static int field_of(const struct vmx_cpu *v, uint64_t encoding, bool *high)
     return f;
 }
 
+// Which VMCS VMREAD and VMWRITE access: the current one, or in non-root operation the shadow VMCS at the link pointer (VMX_NO_PTR: none).
+static uint64_t accessed_vmcs(const struct isa_cpu *c, const struct vmx_cpu *v)
+{
+    return c->vmx == ISA_VMX_NONROOT ? vmx_get(v, VF_VMCS_LINK_POINTER) : v->vmcs_ptr;
+}
+
+// A shadow VMCS that guests access is not cached: its fields are in the region, from which any VMPTRLD will take them.
+static uint64_t get_field(struct isa_cpu *c, const struct vmx_cpu *v, enum vmcs_field f)
+{
+    uint64_t val = 0;
+    if (c->vmx != ISA_VMX_NONROOT)
+        return vmcs_get(&v->vmcs, f);
+    vmx_phys_read(c, vmx_get(v, VF_VMCS_LINK_POINTER) + vmcs_image_offset(f), &val, 8);
+    return vmcs_cut(f, val);
+}
+
+static void put_field(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_insn *i, enum vmcs_field f, uint64_t val)
+{
+    if (c->vmx != ISA_VMX_NONROOT) {
+        vmcs_write(&v->vmcs, f, val, isa_now(c, i), isa_insn_rip(c, i));
+        return;
+    }
+    val = vmcs_cut(f, val);
+    vmx_phys_write(c, vmx_get(v, VF_VMCS_LINK_POINTER) + vmcs_image_offset(f), &val, 8);
+}
+
 static int vmread(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_insn *i, struct vmx_done *done)
 {
     uint64_t encoding = read_reg(c, i->reg);
     bool high;
     done->operand = encoding;
-    if (v->vmcs_ptr == VMX_NO_PTR)
+    if (accessed_vmcs(c, v) == VMX_NO_PTR)
         return fail_invalid(c, done);
     int f = field_of(v, encoding, &high);
     if (f < 0)
         return fail(c, v, done, VMX_E_UNSUPPORTED_FIELD);
-    int r = write_rm(c, i, vmcs_get(&v->vmcs, (enum vmcs_field)f) >> (high ? 32 : 0));
+    int r = write_rm(c, i, get_field(c, v, (enum vmcs_field)f) >> (high ? 32 : 0));
     return r ? r : succeed(c, done);
 }
 
@@ -277,7 +303,7 @@ static int vmwrite(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_insn *
     if (r)
         return r;
     done->operand = encoding;
-    if (v->vmcs_ptr == VMX_NO_PTR)
+    if (accessed_vmcs(c, v) == VMX_NO_PTR)
         return fail_invalid(c, done);
     int f = field_of(v, encoding, &high);
     if (f < 0)
@@ -286,9 +312,22 @@ static int vmwrite(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_insn *
     if (vmcs_read_only((enum vmcs_field)f) && !any)
         return fail(c, v, done, VMX_E_VMWRITE_READ_ONLY);
     if (high)
-        val = val << 32 | (uint32_t)vmcs_get(&v->vmcs, (enum vmcs_field)f);
-    vmcs_write(&v->vmcs, (enum vmcs_field)f, val, isa_now(c, i), isa_insn_rip(c, i));
+        val = val << 32 | (uint32_t)get_field(c, v, (enum vmcs_field)f);
+    put_field(c, v, i, (enum vmcs_field)f, val);
     return succeed(c, done);
+}
+
+// Whether a VMREAD or VMWRITE of the guest goes to the shadow VMCS without a VM exit: "VMCS shadowing" is 1, the encoding has 15 bits, and
+// its bit in the bitmap is 0.
+static bool shadowed(struct isa_cpu *c, const struct vmx_cpu *v, const struct isa_insn *i)
+{
+    bool read = i->op == ISA_OP_VMREAD;
+    uint64_t encoding = read_reg(c, i->reg);
+    uint8_t byte = 0;
+    if ((!read && i->op != ISA_OP_VMWRITE) || !(vmx_proc2(v) & VMX_PROC2_VMCS_SHADOWING) || encoding >> 15)
+        return false;
+    vmx_phys_read(c, vmx_get(v, read ? VF_VMREAD_BITMAP : VF_VMWRITE_BITMAP) + encoding / 8, &byte, 1);
+    return !(byte >> (encoding % 8) & 1);
 }
 
 // --- INVEPT and INVVPID
@@ -346,7 +385,7 @@ static int exit_reason(unsigned op)
     }
 }
 
-// In non-root operation every VMX instruction but VMFUNC exits.
+// In non-root operation every VMX instruction exits, but VMFUNC, and VMREAD and VMWRITE of a shadow VMCS.
 static int exit_for(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_insn *i)
 {
     bool has_operand = i->op != ISA_OP_VMCALL && i->op != ISA_OP_VMLAUNCH && i->op != ISA_OP_VMRESUME && i->op != ISA_OP_VMXOFF;
@@ -362,7 +401,7 @@ static bool supported(const struct vmx_cpu *v, unsigned op)
         return v->caps->ept_vpid >> 20 & 1;
     if (op == ISA_OP_INVVPID)
         return v->caps->ept_vpid >> 32 & 1;
-    return exit_reason(op) >= 0; // VMFUNC: the control that enables it is not allowed
+    return exit_reason(op) >= 0;
 }
 
 static bool wrong_mode(const struct isa_cpu *c)
@@ -400,6 +439,8 @@ static int run(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_insn *i, s
 int vmx_insn(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_insn *i, struct vmx_done *done)
 {
     memset(done, 0, sizeof *done);
+    if (i->op == ISA_OP_VMFUNC) // the one that is for guests, in any mode and at any CPL
+        return vmx_vmfunc(c, v, i, done);
     if (!supported(v, i->op))
         return isa_ud(c, ISA_RULE_UD_FEATURE);
     if (i->op == ISA_OP_VMXON) {
@@ -415,7 +456,7 @@ int vmx_insn(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_insn *i, str
         return exit_for(c, v, i); // in any mode
     if (wrong_mode(c))
         return isa_ud(c, ISA_RULE_UD_MODE);
-    if (c->vmx == ISA_VMX_NONROOT)
+    if (c->vmx == ISA_VMX_NONROOT && !shadowed(c, v, i))
         return exit_for(c, v, i);
     if (c->cpl)
         return isa_gp0(c, ISA_RULE_GP_CPL0);

@@ -123,9 +123,49 @@ static void test_privilege(void **state)
 
 static void test_vmfunc(void **state)
 {
+    static const struct {
+        uint64_t rax, rcx, eptp;
+        bool exits;
+    } k[] = {
+        {0, 3, TV_DATA | 0x1e, false},         {0, 511, TV_DATA | 0x5e, false},
+        {0, 512, TV_DATA | 0x1e, true},        {0, 3, TV_DATA | 0x1f, true},
+        {0, 3, 1ull << TV_WIDTH | 0x1e, true}, {0, 3, 0, true},
+        {1, 3, TV_DATA | 0x1e, true},          {64, 3, TV_DATA | 0x1e, true},
+        {32, 3, TV_DATA | 0x1e, true},         {1ull << 32, 3ull | 1ull << 40, TV_DATA | 0x1e, false},
+    };
     tv_root();
     expect_fault(RUN(VMFUNC), ISA_X_UD);
     tv_close();
+    tv_golden(TV_64);
+    tv.c->vmx = ISA_VMX_NONROOT;
+    expect_fault(RUN(VMFUNC), ISA_X_UD); // not enabled
+    tv_close();
+    for (unsigned n = 0; n < sizeof k / sizeof *k; n++)
+        for (unsigned cpl = 0; cpl <= 3; cpl += 3) {
+            tv_golden(TV_64);
+            isa_te_mode(tv.t, ISA_LONG64, cpl);
+            tv.c->vmx = ISA_VMX_NONROOT;
+            tv_set(VF_SECONDARY_VM_EXEC_CONTROL, tv_get(VF_SECONDARY_VM_EXEC_CONTROL) | VMX_PROC2_ENABLE_VMFUNC);
+            tv_set(VF_VM_FUNCTION_CONTROL, 1);
+            tv_set(VF_EPTP_LIST_ADDRESS, TV_AREA);
+            tv_w64(TV_AREA + 8 * (k[n].rcx & 511), k[n].eptp);
+            uint64_t before = tv_get(VF_EPT_POINTER);
+            tv.c->gpr[ISA_RCX] = k[n].rcx;
+            isa_te_code(tv.t, TV_HOST, VMFUNC, sizeof VMFUNC);
+            tv.c->gpr[ISA_RAX] = k[n].rax;
+            isa_set_status(tv.c, ISA_FL_STATUS);
+            int r = isa_te_run(tv.t, 1);
+            assert_int_equal(r, k[n].exits ? ISA_R_VMEXIT : ISA_R_STOP);
+            assert_int_equal(tv_get(VF_EPT_POINTER), k[n].exits ? before : k[n].eptp);
+            assert_int_equal(status(), ISA_FL_STATUS);
+            if (k[n].exits) {
+                assert_int_equal(tv.v.exit.reason, VMX_R_VMFUNC);
+                assert_int_equal(tv.v.exit.qual, 0);
+                assert_int_equal(tv.v.exit.insn_len, 3);
+            }
+            ncases++;
+            tv_close();
+        }
 }
 
 // Memory operands fault like any other, and nothing is changed.
@@ -225,7 +265,8 @@ static void test_pointers(void **state)
     tv_w64(TV_DATA, TV_VMCS2);
     tv_w32(TV_VMCS2, 0x11);
     expect_error(RUN(VMPTRLD), VMX_E_VMPTRLD_BAD_REVISION);
-    tv_w32(TV_VMCS2, 0x80000012); // a shadow VMCS, which this processor does not have
+    tv_w32(TV_VMCS2, 0x80000012); // a shadow VMCS, on a processor that does not have them
+    tv.caps.proc2 &= ~((uint64_t)VMX_PROC2_VMCS_SHADOWING << 32);
     expect_error(RUN(VMPTRLD), VMX_E_VMPTRLD_BAD_REVISION);
     tv_w32(TV_VMCS2, 0x12);
     expect_success(RUN(VMPTRLD));
@@ -379,6 +420,130 @@ static void test_entry_errors(void **state)
     tv_close();
 }
 
+// --- shadow VMCSs
+
+// The type of a VMCS stands in its region, survives VMCLEAR, and bars it from VM entry.
+static void test_shadow_vmcs(void **state)
+{
+    tv_golden(TV_64);
+    tv_w32(TV_VMCS2, 0x80000012);
+    tv_w64(TV_DATA, TV_VMCS2);
+    expect_success(RUN(VMPTRLD));
+    tv.c->gpr[ISA_RCX] = 0x681e;
+    tv.c->gpr[ISA_RBX] = 0x1234;
+    expect_success(RUN(VMWRITE_REG)); // root operation accesses either type
+    expect_invalid(RUN(VMLAUNCH));
+    expect_invalid(RUN(VMRESUME));
+    expect_success(RUN(VMCLEAR));
+    assert_int_equal(tv_r64(TV_VMCS2) & 0xffffffff, 0x80000012);
+    assert_int_equal(tv_r64(TV_VMCS2 + vmcs_image_offset(VF_GUEST_RIP)), 0x1234);
+    tv_close();
+}
+
+// A guest in 64-bit mode with shadowing on; bitmaps: only GUEST_RIP may be accessed without exit.
+static void shadow_guest(void)
+{
+    tv_golden(TV_64);
+    tv.c->vmx = ISA_VMX_NONROOT;
+    tv_set(VF_SECONDARY_VM_EXEC_CONTROL, tv_get(VF_SECONDARY_VM_EXEC_CONTROL) | VMX_PROC2_VMCS_SHADOWING);
+    tv_set(VF_VMREAD_BITMAP, TV_IO_A);
+    tv_set(VF_VMWRITE_BITMAP, TV_IO_B);
+    memset(isa_te_at(tv.t, TV_IO_A), 0xff, 0x2000);
+    *(uint8_t *)isa_te_at(tv.t, TV_IO_A + 0x681e / 8) = 0xbf; // bit 6
+    *(uint8_t *)isa_te_at(tv.t, TV_IO_B + 0x681e / 8) = 0xbf;
+    tv_set(VF_VMCS_LINK_POINTER, TV_VMCS2);
+    tv_w32(TV_VMCS2, 0x80000012);
+    tv.c->gpr[ISA_RCX] = 0x681e;
+}
+
+static void allow(uint32_t encoding)
+{
+    *(uint8_t *)isa_te_at(tv.t, TV_IO_A + encoding / 8) &= (uint8_t) ~(1u << encoding % 8);
+    *(uint8_t *)isa_te_at(tv.t, TV_IO_B + encoding / 8) &= (uint8_t) ~(1u << encoding % 8);
+}
+
+static void expect_exit(int r, uint32_t reason)
+{
+    assert_int_equal(r, ISA_R_VMEXIT);
+    assert_int_equal(tv.v.exit.reason, reason);
+    assert_int_equal(status(), ISA_FL_STATUS);
+}
+
+static void test_shadowing(void **state)
+{
+    const uint64_t rip = TV_VMCS2 + vmcs_image_offset(VF_GUEST_RIP), offset = TV_VMCS2 + vmcs_image_offset(VF_TSC_OFFSET);
+    shadow_guest();
+    tv.c->gpr[ISA_RBX] = 0x1122334455667788ull;
+    expect_success(RUN(VMWRITE_REG));
+    assert_int_equal(tv_r64(rip), 0x1122334455667788ull);
+    assert_int_equal(tv_get(VF_GUEST_RIP), TV_GUEST); // the current VMCS is another one
+    tv_w64(rip, 0x99);
+    expect_success(RUN(VMREAD_REG));
+    assert_int_equal(tv.c->gpr[ISA_RBX], 0x99);
+    expect_success(RUN(VMREAD_MEM));
+    assert_int_equal(tv_r64(TV_DATA), 0x99);
+    // halves of a 64-bit field have bits of their own in the bitmaps
+    tv_w64(offset, 0x0000000199aabbccull);
+    tv.c->gpr[ISA_RCX] = 0x2011;
+    expect_exit(RUN(VMREAD_REG), VMX_R_VMREAD);
+    allow(0x2011);
+    expect_success(RUN(VMREAD_REG));
+    assert_int_equal(tv.c->gpr[ISA_RBX], 1);
+    tv.c->gpr[ISA_RBX] = 7;
+    expect_success(RUN(VMWRITE_REG));
+    assert_int_equal(tv_r64(offset), 0x0000000799aabbccull);
+    tv.c->gpr[ISA_RCX] = 0x2010;
+    expect_exit(RUN(VMWRITE_REG), VMX_R_VMWRITE);
+    // fields of fewer bits are cut
+    allow(0x0802);
+    tv.c->gpr[ISA_RCX] = 0x0802;
+    tv.c->gpr[ISA_RBX] = 0x12345;
+    expect_success(RUN(VMWRITE_REG));
+    assert_int_equal(tv_r64(TV_VMCS2 + vmcs_image_offset(VF_GUEST_CS_SELECTOR)), 0x2345);
+    tv_close();
+}
+
+static void test_shadowing_refused(void **state)
+{
+    shadow_guest();
+    *(uint8_t *)isa_te_at(tv.t, TV_IO_B + 0x681e / 8) = 0xff;
+    expect_success(RUN(VMREAD_REG)); // each instruction has its bitmap
+    expect_exit(RUN(VMWRITE_REG), VMX_R_VMWRITE);
+    assert_int_equal(tv.v.exit.insn_info, 1u << 10 | 3u << 3 | 1u << 28);
+    tv.c->gpr[ISA_RCX] = 0x8000; // beyond the bitmap
+    expect_exit(RUN(VMREAD_REG), VMX_R_VMREAD);
+    tv.c->gpr[ISA_RCX] = 1ull << 32;
+    expect_exit(RUN(VMREAD_REG), VMX_R_VMREAD);
+    allow(0x6ffe);
+    tv.c->gpr[ISA_RCX] = 0x6ffe;
+    expect_error(RUN(VMREAD_REG), VMX_E_UNSUPPORTED_FIELD);
+    expect_error(RUN(VMWRITE_REG), VMX_E_UNSUPPORTED_FIELD);
+    allow(0x4402);
+    tv.caps.misc &= ~(1ull << 29);
+    tv.c->gpr[ISA_RCX] = 0x4402;
+    expect_error(RUN(VMWRITE_REG), VMX_E_VMWRITE_READ_ONLY);
+    tv_set(VF_VMCS_LINK_POINTER, VMX_NO_PTR);
+    expect_invalid(RUN(VMREAD_REG));
+    expect_invalid(RUN(VMWRITE_REG));
+    tv_set(VF_SECONDARY_VM_EXEC_CONTROL, tv_get(VF_SECONDARY_VM_EXEC_CONTROL) & ~(uint64_t)VMX_PROC2_VMCS_SHADOWING);
+    expect_exit(RUN(VMREAD_REG), VMX_R_VMREAD);
+    tv_close();
+    // the exit comes before the check of CPL, the access after it
+    for (unsigned bit = 0; bit < 2; bit++) {
+        shadow_guest();
+        isa_te_mode(tv.t, ISA_LONG64, 3);
+        tv.c->vmx = ISA_VMX_NONROOT;
+        if (bit)
+            *(uint8_t *)isa_te_at(tv.t, TV_IO_A + 0x681e / 8) = 0xff;
+        int r = RUN(VMREAD_REG);
+        if (bit)
+            expect_exit(r, VMX_R_VMREAD);
+        else
+            expect_fault(r, ISA_X_GP);
+        tv_close();
+    }
+}
+
 // --- INVEPT and INVVPID
 
 static void test_invept(void **state)
@@ -448,6 +613,7 @@ int main(void)
         cmocka_unit_test(test_region),        cmocka_unit_test(test_fields),           cmocka_unit_test(test_high_access),
         cmocka_unit_test(test_read_only),     cmocka_unit_test(test_32bit_operands),   cmocka_unit_test(test_entry_errors),
         cmocka_unit_test(test_invept),        cmocka_unit_test(test_invvpid),          cmocka_unit_test(test_count),
+        cmocka_unit_test(test_shadow_vmcs),   cmocka_unit_test(test_shadowing),        cmocka_unit_test(test_shadowing_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 //
 // The simple ones are rows of vmx-model/intercepts.def; the functions here serve the rows that say FN. Each returns 0 (go on, with
 // *val changed where masks, shadows or offsets apply), ISA_ICPT_DONE, ISA_R_VMEXIT with the record in v->exit, or ISA_R_FAULT.
+#include "isa/exec.h"
 #include "isa/msr.h"
 #include "vmx-model/internal.h"
 
@@ -132,9 +133,35 @@ static int rdtsc(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_insn *i,
         return isa_ud(c, ISA_RULE_UD_VMX_CONTROL);
     if (vmx_proc(v) & VMX_PROC_RDTSC_EXITING)
         return vmx_exit_record(v, rdtscp ? VMX_R_RDTSCP : VMX_R_RDTSC, 0, i);
-    if (val && (vmx_proc(v) & VMX_PROC_TSC_OFFSETTING))
-        *val += vmx_get(v, VF_TSC_OFFSET);
+    if (val)
+        *val = vmx_guest_tsc(v, *val);
     return 0;
+}
+
+uint64_t vmx_guest_tsc(const struct vmx_cpu *v, uint64_t tsc)
+{
+    if (!(vmx_proc(v) & VMX_PROC_TSC_OFFSETTING))
+        return tsc;
+    if (vmx_proc2(v) & VMX_PROC2_USE_TSC_SCALING) // a factor with 48 fraction bits; the product has 128 bits
+        tsc = (uint64_t)((unsigned __int128)tsc * vmx_get(v, VF_TSC_MULTIPLIER) >> 48);
+    return tsc + vmx_get(v, VF_TSC_OFFSET);
+}
+
+// "PAUSE-loop exiting" counts at CPL 0 and without "PAUSE exiting" only. PAUSEs no further apart than the gap are a loop; a loop that is
+// older than the window exits. Time is that of the time-stamp counter.
+static int pause_insn(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_insn *i)
+{
+    if (vmx_proc(v) & VMX_PROC_PAUSE_EXITING)
+        return vmx_exit_record(v, VMX_R_PAUSE, 0, i);
+    if (!(vmx_proc2(v) & VMX_PROC2_PAUSE_LOOP_EXITING) || c->cpl)
+        return 0;
+    uint64_t now = isa_now(c, i);
+    if (!v->pause_last || now - v->pause_last > vmx_get(v, VF_PLE_GAP))
+        v->pause_first = now;
+    v->pause_last = now;
+    if (now - v->pause_first <= vmx_get(v, VF_PLE_WINDOW))
+        return 0;
+    return vmx_exit_record(v, VMX_R_PAUSE, 0, i);
 }
 
 static int invpcid(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_insn *i)
@@ -166,8 +193,8 @@ static int msr_access(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_ins
 {
     if (msr_exits(c, v, msr, write))
         return vmx_exit_record(v, write ? VMX_R_WRMSR : VMX_R_RDMSR, 0, i);
-    if (!write && msr == ISA_MSR_TSC && val && (vmx_proc(v) & VMX_PROC_TSC_OFFSETTING))
-        *val += vmx_get(v, VF_TSC_OFFSET);
+    if (!write && msr == ISA_MSR_TSC && val)
+        *val = vmx_guest_tsc(v, *val);
     return vmx_x2apic(c, v, msr, write, val);
 }
 
@@ -227,6 +254,7 @@ static int by_function(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_in
                        uint64_t *val)
 {
     switch (point) {
+    case ISA_ICPT_PAUSE: return pause_insn(c, v, i);
     case ISA_ICPT_RDTSC: return rdtsc(c, v, i, false, val);
     case ISA_ICPT_RDTSCP: return rdtsc(c, v, i, true, val);
     case ISA_ICPT_RDPID: return vmx_proc2(v) & VMX_PROC2_ENABLE_RDTSCP ? 0 : isa_ud(c, ISA_RULE_UD_VMX_CONTROL);

@@ -61,6 +61,10 @@ int vmx_enter(struct isa_cpu *c, struct vmx_cpu *v, bool launch, struct vmx_done
 // Report a VM-entry failure as a VM exit: host state is loaded. false: VMX abort.
 bool vmx_fail_exit(struct isa_cpu *c, struct vmx_cpu *v, uint32_t reason, uint64_t qual);
 
+// VMFUNC in non-root operation (vmx-model/vmfunc.c): NEXT, FAULT or VMEXIT.
+int vmx_vmfunc(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_insn *i, struct vmx_done *done);
+// The time-stamp counter as the guest reads it: scaled and offset as its controls say.
+uint64_t vmx_guest_tsc(const struct vmx_cpu *v, uint64_t tsc);
 // apic.c: the virtual-APIC page. Each returns 0 (not virtualized: go on), ISA_ICPT_DONE or ISA_R_FAULT.
 int vmx_write_cr8(struct isa_cpu *c, struct vmx_cpu *v, uint64_t val);
 void vmx_read_cr8(struct isa_cpu *c, const struct vmx_cpu *v, uint64_t *val); // *val: CR8 in, what the guest sees out

@@ -49,7 +49,8 @@ static uint64_t saved_rflags(const struct isa_cpu *c, const struct vmx_cpu *v)
     case VMX_R_TRIPLE_FAULT: return fl | ISA_FL_RF;
     case VMX_R_APIC_ACCESS:
     case VMX_R_EPT_VIOLATION:
-    case VMX_R_EPT_MISCONFIGURATION: return c->delivering_valid && c->delivering.type != ISA_EV_HWEXC ? fl : fl | ISA_FL_RF;
+    case VMX_R_EPT_MISCONFIGURATION:
+    case VMX_R_PML_FULL: return c->delivering_valid && c->delivering.type != ISA_EV_HWEXC ? fl : fl | ISA_FL_RF;
     case VMX_R_EXCEPTION_NMI: return type == ISA_EV_HWEXC && !db_trap ? fl | ISA_FL_RF : fl;
     case VMX_R_EXTERNAL_INTERRUPT:
     case VMX_R_INTERRUPT_WINDOW:

@@ -76,11 +76,12 @@ static inline unsigned vmcs_bits(enum vmcs_field f)
 }
 // Raw field access; put cuts the value to the field's width. Natural-width fields are 64 bits wide here.
 static inline uint64_t vmcs_get(const struct vmcs *v, enum vmcs_field f) { return v->f[f]; }
-static inline void vmcs_put(struct vmcs *v, enum vmcs_field f, uint64_t val)
+static inline uint64_t vmcs_cut(enum vmcs_field f, uint64_t val)
 {
     unsigned bits = vmcs_bits(f);
-    v->f[f] = bits == 64 ? val : val & ((1ull << bits) - 1);
+    return bits == 64 ? val : val & ((1ull << bits) - 1);
 }
+static inline void vmcs_put(struct vmcs *v, enum vmcs_field f, uint64_t val) { v->f[f] = vmcs_cut(f, val); }
 // Software's write (VMWRITE, or a scenario): put, and remember who did it for explanations.
 void vmcs_write(struct vmcs *v, enum vmcs_field f, uint64_t val, uint64_t cycle, uint64_t rip);
 static inline bool vmcs_changed(const struct vmcs *v, enum vmcs_field f) { return v->changed[f / 64] >> (f % 64) & 1; }

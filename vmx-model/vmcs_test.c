@@ -151,14 +151,15 @@ static void test_capability_msrs(void **state)
 {
     struct vmx_caps k = vmx_caps_teach;
     uint64_t val;
-    for (uint32_t n = VMX_MSR_FIRST; n < VMX_MSR_LAST; n++) {
+    for (uint32_t n = VMX_MSR_FIRST; n <= VMX_MSR_LAST; n++) {
         assert_true(vmx_caps_rdmsr(&k, n, &val));
         assert_memory_equal(vmx_caps_msr_name(n), "IA32_VMX_", 9);
     }
-    assert_false(vmx_caps_rdmsr(&k, 0x491, &val)); // no VM functions
     assert_false(vmx_caps_rdmsr(&k, 0x47f, &val));
     assert_true(vmx_caps_rdmsr(&k, 0x48b, &val));
     assert_int_equal(val, k.proc2);
+    k.proc2 &= ~((uint64_t)VMX_PROC2_ENABLE_VMFUNC << 32);
+    assert_false(vmx_caps_rdmsr(&k, 0x491, &val));
     k.basic &= ~(1ull << 55);
     assert_false(vmx_caps_rdmsr(&k, 0x48d, &val));
     k.proc &= ~(1ull << 63);

@@ -81,7 +81,9 @@ struct vmx_cpu {
     uint32_t trap_reason;    // an exit that follows the instruction under way (TPR below threshold), or 0
     uint64_t entry_cycle;    // when non-root operation was entered
     uint64_t timer_deadline; // when the VMX-preemption timer reaches 0; UINT64_MAX: it does not run
-    uint64_t exit_cycle;     // when the exit that is being taken happened; for whom calls vmx_take_exit() to set
+    // PAUSE-loop exiting: cycles of the last PAUSE at CPL 0 and of the first one of its loop; both 0: none since VM entry
+    uint64_t pause_last, pause_first;
+    uint64_t exit_cycle; // when the exit that is being taken happened; for whom calls vmx_take_exit() to set
 };
 
 // After creation and after RESET of the processor. caps must outlive v.
@@ -89,14 +91,14 @@ void vmx_init(struct vmx_cpu *v, const struct vmx_caps *caps, unsigned maxphyadd
 
 // --- VMX instructions (vmx-model/insn.c)
 enum vmx_outcome { VMX_SUCCEED, VMX_FAIL_INVALID, VMX_FAIL_VALID };
-enum vmx_action { VMX_ACT_NONE, VMX_ACT_INVEPT, VMX_ACT_INVVPID, VMX_ACT_ON, VMX_ACT_OFF, VMX_ACT_ENTER };
+enum vmx_action { VMX_ACT_NONE, VMX_ACT_INVEPT, VMX_ACT_INVVPID, VMX_ACT_ON, VMX_ACT_OFF, VMX_ACT_ENTER, VMX_ACT_EPTP };
 // What a VMX instruction did, for the machine: what to invalidate, what to tell observers.
 struct vmx_done {
     enum vmx_outcome outcome;
     uint32_t error;         // VM-instruction error of FAIL_VALID
     uint64_t operand;       // VMCS pointer, field encoding, or invalidation type
     enum vmx_action action; // ENTER: a VM entry was attempted; v->report says how it went
-    uint64_t a, la;         // INVEPT: EPTP; INVVPID: VPID and linear address
+    uint64_t a, la;         // INVEPT, EPTP (VMFUNC switched to it): EPTP; INVVPID: VPID and linear address
 };
 // Runs the VMX instruction *i in any operation. ISA_R_NEXT: done, RIP is the caller's to advance. ISA_R_STOP: a VM entry loaded guest
 // state, or failed late and loaded host state; c->rip is set. FAULT; VMEXIT: record in v->exit (non-root operation).
@@ -122,8 +124,11 @@ static inline uint64_t vmx_deadline(const struct isa_cpu *c, const struct vmx_cp
 int vmx_intercept(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_insn *i, enum isa_icpt point, uint64_t arg, uint64_t *val);
 int vmx_intercept_event(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_event *e);
 int vmx_intercept_triple(struct isa_cpu *c, struct vmx_cpu *v);
+// entry: the EPT entry that did not allow the access. VMEXIT, or FAULT: a virtualization exception (#VE).
 int vmx_ept_violation(struct isa_cpu *c, struct vmx_cpu *v, struct gpa gpa, uint64_t la, bool la_valid, bool translating_la,
-                      unsigned acc, unsigned ept_perms);
+                      unsigned acc, unsigned ept_perms, uint64_t entry);
+// The dirty flag of the page at gpa is about to be set: 0 (logged, where page-modification logging is on) or VMEXIT: the log is full.
+int vmx_log_dirty(struct isa_cpu *c, struct vmx_cpu *v, struct gpa gpa);
 // Host-physical address of the APIC-access page, or VMX_NO_PTR: accesses are not virtualized.
 uint64_t vmx_apic_access_page(const struct vmx_cpu *v);
 // A linear access to offset off of the APIC-access page (acc with W: a write): 0, carried out on the virtual-APIC page, or VMEXIT.

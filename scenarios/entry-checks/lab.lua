@@ -79,6 +79,60 @@ equal(said[1], "fail-valid 7", "first: VM-instruction error 7 (controls)")
 equal(said[2], "fail-valid 8", "then: VM-instruction error 8 (host state)")
 equal(said[3], "fail-exit 33", "then: exit reason 33, at the hypervisor's exit handler (guest state)")
 
+ringside.section("Thirty mistakes at once")
+say([[One of each kind of check, in all three groups: capability bits, addresses, an injected event, MSR areas, host and guest registers, segments,
+descriptor tables, non-register state. A check looks at its own fields, so thirty mistakes give thirty lines.]])
+local BAD, WIDE = 0x800000000000, 1 << 45 -- not canonical; beyond the physical-address width
+local function value(v) return function() return v end end
+local function set(bits) return function(old) return old | bits end end
+local function clear(bits) return function(old) return old & ~bits end end
+local thirty = { -- id, field, what is done to its value
+  { "E-CT-001", "PIN_BASED_VM_EXEC_CONTROL", clear(1 << 1) },
+  { "E-CT-003", "CPU_BASED_VM_EXEC_CONTROL", function(old) return (old & ~(1 << 1)) | 1 << 25 | 1 << 28 | 1 << 31 end },
+  { "E-CT-006", "CR3_TARGET_COUNT", value(5) },
+  { "E-CT-007", "IO_BITMAP_A", value(0x5001) },
+  { "E-CT-008", "IO_BITMAP_B", value(WIDE) },
+  { "E-CT-009", "MSR_BITMAP", value(0x6800) },
+  { "E-CT-030", "VM_EXIT_CONTROLS", clear(1 << 0) },
+  { "E-CT-034", "VM_EXIT_MSR_LOAD_ADDR", value(0x7004), also = { VM_EXIT_MSR_LOAD_COUNT = 1 } },
+  { "E-CT-050", "VM_ENTRY_CONTROLS", clear(1 << 0) },
+  { "E-CT-056", "VM_ENTRY_INTR_INFO_FIELD", value(0x80001306) },
+  { "E-CT-059", "VM_ENTRY_MSR_LOAD_ADDR", value(0x7008), also = { VM_ENTRY_MSR_LOAD_COUNT = 1 } },
+  { "E-HS-001", "HOST_CR0", clear(1 << 5) },
+  { "E-HS-003", "HOST_CR4", clear(1 << 13) },
+  { "E-HS-005", "HOST_CR3", set(WIDE) },
+  { "E-HS-006", "HOST_IA32_SYSENTER_ESP", value(BAD) },
+  { "E-HS-020", "HOST_ES_SELECTOR", set(3) },
+  { "E-HS-022", "HOST_TR_SELECTOR", value(0) },
+  { "E-HS-024", "HOST_FS_BASE", value(BAD) },
+  { "E-HS-037", "HOST_RIP", set(BAD) },
+  { "E-GS-001", "GUEST_CR0", clear(1 << 5) },
+  { "E-GS-004", "GUEST_CR4", clear(1 << 13) },
+  { "E-GS-010", "GUEST_CR3", set(WIDE) },
+  { "E-GS-012", "GUEST_SYSENTER_ESP", value(BAD) },
+  { "E-GS-050", "GUEST_SS_AR_BYTES", set(1 << 9) },
+  { "E-GS-080", "GUEST_GDTR_BASE", value(BAD) },
+  { "E-GS-081", "GUEST_IDTR_LIMIT", set(1 << 16) },
+  { "E-GS-093", "GUEST_RFLAGS", clear(1 << 1) },
+  { "E-GS-100", "GUEST_ACTIVITY_STATE", value(7) },
+  { "E-GS-110", "GUEST_INTERRUPTIBILITY_INFO", set(1 << 4) },
+  { "E-GS-120", "GUEST_PENDING_DBG_EXCEPTIONS", value(1 << 13) },
+}
+local victim, changes, want = before_launch(), {}, {}
+for i, t in ipairs(thirty) do
+  changes[t[2]] = t[3](victim.vmcs[t[2]])
+  for field, v in pairs(t.also or {}) do changes[field] = v end
+  want[i] = t[1] .. " " .. t[2]
+end
+local all = launch(victim, changes)
+local got = {}
+for i, f in ipairs(all) do
+  got[i] = f.id .. " " .. f.field
+  say("    %s  %-32s %s", f.id, f.field, f.title)
+end
+equal(#thirty, 30, "thirty mistakes were planted")
+equal(got, want, "exactly they are listed, in the order of the checks")
+
 ringside.section("Nothing wrong")
 local good = before_launch()
 launch(good, {})
