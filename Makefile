@@ -49,8 +49,8 @@ endif
 TESTS := $(TESTSRC:%.c=$(O)/%)
 FUZZERS := $(FUZZSRC:%.c=$(O)/%)
 GUESTS := $(patsubst scenarios/%.asm,build/guests/%.bin,$(wildcard scenarios/*/*.asm)) \
-          $(patsubst scenarios/%.S,build/guests/%.elf,$(filter-out scenarios/bench/%,$(wildcard scenarios/*/*.S))) \
-          build/guests/kvm/kvmrun
+          $(patsubst scenarios/%.S,build/guests/%.elf,$(filter-out scenarios/bench/% scenarios/hypervisor/%,$(wildcard scenarios/*/*.S))) \
+          build/guests/kvm/kvmrun build/guests/hypervisor/hypervisor.bin
 BENCHES := $(patsubst scenarios/%.c,build/guests/%.bin,$(wildcard scenarios/bench/*.c))
 
 .PHONY: all guests run test test-guests test-programs test-scenarios check check-format check-layers check-asan check-modes check-werror check-fuzz check-docs bench docs \
@@ -93,7 +93,7 @@ check-fuzz: ## each fuzz target for FUZZ_SECONDS (default 20)
 
 fuzzers: $(FUZZERS)
 
-test-guests: $(O)/ringside ## boot real systems of Debian's packages to their markers: GUEST=linux|linux-isa|linux-generic|seabios|grub|debian|memtest|kvm|kvm-nested|xen, default all but memtest
+test-guests: $(O)/ringside ## boot real systems of Debian's packages to their markers: GUEST=linux|linux-isa|linux-generic|seabios|grub|debian|memtest|hypervisor|kvm|kvm-nested|xen, default all but memtest
 	@docs/tools/test-guests.sh $(O)/ringside $(GUEST)
 
 CASES ?= 10000000
@@ -147,6 +147,21 @@ build/guests/bench/%.bin: scenarios/bench/%.c scenarios/bench/start.S scenarios/
 	@mkdir -p $(@D)
 	gcc -O2 -ffreestanding -fno-pic -no-pie -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fcf-protection=none -fno-tree-loop-distribute-patterns \
 	    -nostdlib -static -Wl,-T,scenarios/bench/link.ld -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 -o $(@:.bin=.elf) $(filter %.c %.S,$^)
+	objcopy -O binary $(@:.bin=.elf) $@
+
+# The hypervisor, and the kernel that it runs: built like a benchmark, so that it runs on the bare machine, too.
+FREESTANDING := -O2 -Wall -Wextra -Werror -Wno-unused-parameter -ffreestanding -fno-pic -no-pie -mno-red-zone -mgeneral-regs-only -fno-stack-protector \
+                -fcf-protection=none -fno-tree-loop-distribute-patterns -nostdlib -static -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096
+build/guests/include/vmcs.h: vmx-model/vmcs_fields.def
+	@mkdir -p $(@D)
+	@sed -nE 's/^V\(([A-Z0-9_]+), *(0x[0-9a-fA-F]+).*/#define VMCS_\1 \2/p' $< >$@
+build/guests/hypervisor/kernel.bin: scenarios/hypervisor/kernel.c scenarios/bench/start.S scenarios/bench/link.ld
+	@mkdir -p $(@D)
+	gcc $(FREESTANDING) -Wl,-T,scenarios/bench/link.ld -o $(@:.bin=.elf) $(filter %.c %.S,$^)
+	objcopy -O binary $(@:.bin=.elf) $@
+build/guests/hypervisor/hypervisor.bin: $(addprefix scenarios/hypervisor/,boot.S hv.c nested.c hv.h link.ld) build/guests/include/vmcs.h \
+                                        build/guests/hypervisor/kernel.bin
+	gcc $(FREESTANDING) -I build/guests/include -Wl,-T,scenarios/hypervisor/link.ld -o $(@:.bin=.elf) $(filter %.c %.S,$^)
 	objcopy -O binary $(@:.bin=.elf) $@
 
 $(O)/ringside: $(O)/sim/main.o $(O)/libringside.a

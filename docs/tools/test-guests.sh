@@ -3,7 +3,7 @@
 # guest whose package cannot be fetched is reported as SKIPPED and counts as not reached. Usage: test-guests.sh RINGSIDE [GUEST...]
 set -u
 ringside=$1; shift
-[ $# -eq 0 ] && set -- linux linux-isa linux-generic seabios grub debian kvm kvm-nested xen
+[ $# -eq 0 ] && set -- linux linux-isa linux-generic seabios grub debian hypervisor kvm kvm-nested xen
 missed=0
 boot() { # NAME PACKAGES MARKER ARGUMENT...
     local name=$1 packages=$2 marker=$3 system=linux log rc start
@@ -48,6 +48,25 @@ kvm() { # NAME MARKER...
         missed=1
     fi
 }
+# Our own hypervisor under itself under itself (scenarios/hypervisor).
+hypervisor() {
+    local log=build/cache/hypervisor.log rc marker lost=""
+    mkdir -p build/cache
+    env -u MAKEFLAGS -u MFLAGS make -s build/guests/hypervisor/hypervisor.bin >"$log" 2>&1 || { echo "hypervisor: FAILED (cannot be built, see $log)"; missed=1; return; }
+    "$ringside" run --ledger --append "depth=3 vpid=1" --limit 5e9 build/guests/hypervisor/hypervisor.bin >"$log" 2>&1 </dev/null
+    rc=$?
+    for marker in "L0: VMX on" "L1: VMX on" "L2: VMX on" KERNEL-OK; do
+        if grep -aq "^$marker" "$log"; then echo "hypervisor: $marker"; else lost="$lost \"$marker\""; fi
+    done
+    if [ -z "$lost" ]; then
+        echo "hypervisor: reached all markers $(sed -n 's/^ringside: exit: *\((.*)\)$/\1/p' "$log")"
+        sed -n '/^VM exits by reason/,$p' "$log" | sed 's/^/    /'
+    else
+        echo "hypervisor: FAILED (status $rc), not printed:$lost; the last lines of $log:"
+        tail -25 "$log" | sed 's/^/    /'
+        missed=1
+    fi
+}
 for guest in "$@"; do
     case $guest in
     linux) boot linux linux "x86_64 GNU/Linux" --type "# |uname -a" ;;
@@ -57,12 +76,13 @@ for guest in "$@"; do
         --kernel build/cache/generic/vmlinuz --initrd build/cache/generic/initrd ;;
     kvm) kvm kvm KVM-REAL-OK KVM-PROT-OK KVM-LONG-OK KVM-L2-USERSPACE KVM-GUESTS-DONE ;;
     kvm-nested) kvm kvm-nested KVM-REAL-OK KVM-PROT-OK KVM-LONG-OK KVM-L2-USERSPACE "L3: KVM-REAL-OK" "L3: KVM-PROT-OK" "L3: KVM-LONG-OK" KVM-GUESTS-DONE ;;
+    hypervisor) hypervisor ;;
     xen) boot xen xen "Ringside: Linux" ;;
     seabios) boot seabios seabios "BOOT-SECTOR-OK: the firmware read this from sector 2 of the disk" ;;
     grub) boot grub grub "is up: the shell is on the serial console" ;;
     debian) boot debian debian "DEBIAN-USERLAND-42" --type 'login: |root|assword: |ringside|# |uname -a; ldd /bin/bash; echo DEBIAN-USERLAND-$(expr 40 + 2)' ;;
     memtest) LIMIT=400e9 boot memtest memtest "Pass:  1        Errors: 0 " ;; # the first pass is complete: several minutes, so not in the default set
-    *) echo "$guest: no such guest; there are linux, linux-isa, linux-generic, kvm, kvm-nested, xen, seabios, grub, debian and memtest"; missed=1 ;;
+    *) echo "$guest: no such guest; there are linux, linux-isa, linux-generic, hypervisor, kvm, kvm-nested, xen, seabios, grub, debian and memtest"; missed=1 ;;
     esac
 done
 exit $missed

@@ -1,0 +1,490 @@
+// hv.c: start, VMX set-up, EPT, and the exits of our guest. nested.c lets the guest do the same.
+// MANUAL  "Introduction to Virtual Machine Extensions", "VM Entries", "VM Exits", "VMX Support for Address Translation".
+#include "hv.h"
+
+#include <stdarg.h>
+
+u64 regs[16] __attribute__((aligned(16)));
+u64 vmcs01[512] __attribute__((aligned(4096))), vmcs02[512] __attribute__((aligned(4096)));
+static u64 vmxon_region[512] __attribute__((aligned(4096)));
+static u64 pool[16][512] __attribute__((aligned(4096))); // tables of EPT 01
+static unsigned used;
+static u64 idt[256][2];
+static u64 exits;
+static u32 by_reason[64];
+struct vm vm;
+int level;
+u32 revision;
+volatile int host_vector;
+static int depth;
+extern char _load[], _load_end[], gdt[], payload[], payload_end[], stubs[], vm_exit[];
+extern u64 pml4[];
+
+static inline void outb(uint16_t port, uint8_t v) { asm volatile("outb %0, %1" : : "a"(v), "Nd"(port)); }
+static inline uint8_t inb(uint16_t port)
+{
+    uint8_t v;
+    asm volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
+    return v;
+}
+
+// --- console: the serial port. A real one would be polled for "transmitter empty"; each poll would be one more VM exit of every level above 0.
+static void put(char c) { outb(0x3f8, (uint8_t)c); }
+static void number(u64 v, unsigned base)
+{
+    char buf[20];
+    int n = 0;
+    do
+        buf[n++] = "0123456789abcdef"[v % base];
+    while (v /= base);
+    while (n)
+        put(buf[--n]);
+}
+void print(const char *f, ...)
+{
+    va_list a;
+    va_start(a, f);
+    put('L');
+    number((u64)level, 10);
+    put(':');
+    put(' ');
+    for (; *f; f++) {
+        if (*f != '%') {
+            put(*f);
+            continue;
+        }
+        f++;
+        if (*f == 's')
+            for (const char *s = va_arg(a, const char *); *s; s++)
+                put(*s);
+        else
+            number(va_arg(a, u64), *f == 'x' ? 16 : 10);
+    }
+    put('\n');
+    va_end(a);
+}
+void stop(const char *why)
+{
+    print("STOP: %s", why);
+    outb(0xf4, 1);
+    for (;;)
+        asm volatile("cli; hlt");
+}
+void host_fault(u32 vector, u64 *stack);
+void host_fault(u32 vector, u64 *stack)
+{
+    print("exception %d in the hypervisor itself; stack %x %x %x", (u64)vector, stack[0], stack[1], stack[2]);
+    stop("a bug");
+}
+
+void *memcpy(void *to, const void *from, unsigned long n);
+void *memcpy(void *to, const void *from, unsigned long n)
+{
+    void *d = to;
+    asm volatile("rep movsb" : "+D"(d), "+S"(from), "+c"(n) : : "memory");
+    return to;
+}
+void *memset(void *to, int v, unsigned long n);
+void *memset(void *to, int v, unsigned long n)
+{
+    void *d = to;
+    asm volatile("rep stosb" : "+D"(d), "+c"(n) : "a"(v) : "memory");
+    return to;
+}
+
+// --- EPT: four levels, tables made when they are needed. Entry bits: 0 read, 1 write, 2 execute, 5:3 memory type (6: write-back), 7 large page.
+static u64 *pool_page(void)
+{
+    if (used == 16)
+        stop("no page left for EPT 01");
+    return pool[used++];
+}
+void ept_map(u64 *table, u64 gpa, u64 hpa, bool big, u32 rights, u64 *(*page)(void))
+{
+    for (int shift = 39; shift > (big ? 21 : 12); shift -= 9) {
+        u64 *e = &table[gpa >> shift & 511];
+        if (!(*e & 7))
+            *e = (u64)page() | 7;
+        else if (*e & 0x80)
+            stop("a large page is in the way");
+        table = (u64 *)(*e & ~0xfffull);
+    }
+    table[gpa >> (big ? 21 : 12) & 511] = hpa | 6 << 3 | (big ? 0x80 : 0) | rights;
+}
+void *guest_memory(u64 gpa, u64 n) { return gpa < vm.size && n <= vm.size - gpa ? (void *)(vm.base + gpa) : 0; }
+
+// An EPT violation of our guest: it touched memory for the first time. The first 2 MiB get small pages, the rest large ones.
+static void ept_violation(void)
+{
+    u64 gpa = vmread(VMCS_GUEST_PHYSICAL_ADDRESS);
+    if (!guest_memory(gpa, 1)) {
+        print("guest-physical %x is no memory (qualification %x, RIP %x)", gpa, vmread(VMCS_EXIT_QUALIFICATION),
+              vmread(VMCS_GUEST_RIP));
+        stop("EPT violation");
+    }
+    bool big = gpa >= BIG_PAGE;
+    u64 page = gpa & ~((big ? BIG_PAGE : PAGE_SIZE) - 1);
+    ept_map((u64 *)(vm.eptp01 & ~0xfffull), page, vm.base + page, big, 7, pool_page);
+}
+
+// --- entering VMX operation
+// A capability MSR says which control bits may be 0 (low half: bits that must be 1) and which may be 1 (high half).
+static u32 controls(u32 msr, u32 wanted)
+{
+    u64 cap = rdmsr(msr);
+    if (wanted & ~(u32)(cap >> 32)) {
+        print("capability MSR %x does not allow controls %x", (u64)msr, (u64)(wanted & ~(u32)(cap >> 32)));
+        stop("this processor lacks a feature");
+    }
+    return wanted | (u32)cap;
+}
+void load_vmcs(void *region)
+{
+    u64 at = (u64)region;
+    asm volatile("vmptrld %0" : : "m"(at) : "cc", "memory");
+}
+static void vmx_on(void)
+{
+    u64 control = rdmsr(0x3a), at = (u64)vmxon_region;
+    if (!(control & 1))
+        wrmsr(0x3a, control | 5); // lock, with VMX allowed outside SMX
+    else if (!(control & 4))
+        stop("IA32_FEATURE_CONTROL is locked without VMX");
+    asm volatile("mov %0, %%cr4" : : "r"((u64)0x20 | CR4_VMXE));
+    revision = (u32)rdmsr(0x480) & 0x7fffffff;
+    vmxon_region[0] = vmcs01[0] = vmcs02[0] = revision;
+    uint8_t bad;
+    asm volatile("vmxon %1; setna %0" : "=r"(bad) : "m"(at) : "cc", "memory");
+    if (bad)
+        stop("VMXON failed");
+    at = (u64)vmcs02;
+    asm volatile("vmclear %0" : : "m"(at) : "cc", "memory");
+    at = (u64)vmcs01;
+    asm volatile("vmclear %0; vmptrld %0" : : "m"(at) : "cc", "memory");
+}
+
+// --- the VMCS, group by group. set_controls and set_host serve VMCS 02 as well.
+static void set_controls(void)
+{
+    u32 sec = 2 | 1 << 7 | (vm.use_vpid ? 1 << 5 : 0); // EPT, unrestricted guest, VPID
+    vm.proc01 = controls(0x48e, 1 << 7 | 1 << 24 |
+                                    1u << 31); // HLT, all I/O, secondary controls; no MSR bitmap: every RDMSR and WRMSR exits
+    vmwrite(VMCS_PIN_BASED_VM_EXEC_CONTROL, controls(0x48d, 1));
+    vmwrite(VMCS_CPU_BASED_VM_EXEC_CONTROL, vm.proc01);
+    vmwrite(VMCS_SECONDARY_VM_EXEC_CONTROL, controls(0x48b, sec));
+    vmwrite(VMCS_VM_EXIT_CONTROLS,
+            controls(0x48f, 1 << 9 | 1 << 15 | 1 << 20 | 1 << 21)); // 64-bit host, acknowledge interrupt, EFER
+    vmwrite(VMCS_VM_ENTRY_CONTROLS, controls(0x490, 1 << 15));      // load EFER
+    vmwrite(VMCS_EPT_POINTER, vm.eptp01);
+    if (vm.use_vpid)
+        vmwrite(VMCS_VIRTUAL_PROCESSOR_ID, 1);
+    vmwrite(VMCS_VMCS_LINK_POINTER, ~0ull);
+}
+static void set_host(void)
+{
+    static const uint16_t data[] = {VMCS_HOST_ES_SELECTOR, VMCS_HOST_SS_SELECTOR, VMCS_HOST_DS_SELECTOR, VMCS_HOST_FS_SELECTOR,
+                                    VMCS_HOST_GS_SELECTOR};
+    for (unsigned n = 0; n < 5; n++)
+        vmwrite(data[n], 16);
+    vmwrite(VMCS_HOST_CS_SELECTOR, 8);
+    vmwrite(VMCS_HOST_TR_SELECTOR, 24);
+    vmwrite(VMCS_HOST_CR0, 0x80000033);
+    vmwrite(VMCS_HOST_CR3, (u64)pml4);
+    vmwrite(VMCS_HOST_CR4, 0x20 | CR4_VMXE);
+    vmwrite(VMCS_HOST_IA32_EFER, EFER_LME | EFER_LMA);
+    vmwrite(VMCS_HOST_GDTR_BASE, (u64)gdt);
+    vmwrite(VMCS_HOST_IDTR_BASE, (u64)idt);
+    vmwrite(VMCS_HOST_RSP, (u64)(regs + 16));
+    vmwrite(VMCS_HOST_RIP, (u64)vm_exit);
+}
+// The state in which Multiboot starts a kernel: 32-bit protected mode, flat segments, no paging.
+static void set_guest(u64 entry)
+{
+    for (u32 n = 0; n < 8; n++) { // ES CS SS DS FS GS LDTR TR: the encodings of each attribute are 2 apart
+        vmwrite(VMCS_GUEST_ES_SELECTOR + 2 * n, n == 1 ? 8 : n < 6 ? 16 : 0);
+        vmwrite(VMCS_GUEST_ES_LIMIT + 2 * n, n < 6 ? 0xffffffff : 0xffff);
+        vmwrite(VMCS_GUEST_ES_AR_BYTES + 2 * n, n == 1 ? 0xc09b : n < 6 ? 0xc093 : n == 6 ? 0x10000 : 0x8b);
+    }
+    vmwrite(VMCS_GUEST_CR0, 0x11 | CR0_NE);
+    vmwrite(VMCS_CR0_GUEST_HOST_MASK, CR0_NE); // bits that VMX operation fixes belong to us ...
+    vmwrite(VMCS_CR0_READ_SHADOW, 0x11);       // ... and the guest reads here what it believes them to be
+    vmwrite(VMCS_GUEST_CR4, CR4_VMXE);
+    vmwrite(VMCS_CR4_GUEST_HOST_MASK, CR4_VMXE);
+    vmwrite(VMCS_GUEST_RFLAGS, 2);
+    vmwrite(VMCS_GUEST_RIP, entry);
+    vmwrite(VMCS_GUEST_DR7, 0x400);
+    regs[RAX] = 0x2badb002;
+    regs[RBX] = 0x9000;
+}
+
+// --- what to run: ourselves again while depth > 1, then the kernel
+static u64 load_guest(u32 *info)
+{
+    const char *image = payload, *end = payload_end, *kernel = payload, *kernel_end = payload_end;
+    if (info[0] & 8 && info[5]) { // a Multiboot module takes the place of the built-in kernel
+        u32 *module = (u32 *)(u64)info[6];
+        image = kernel = (char *)(u64)module[0];
+        end = kernel_end = (char *)(u64)module[1];
+    }
+    if (depth > 1)
+        image = _load, end = _load_end;
+    const u32 *h = (const u32 *)image;
+    while (h[0] != 0x1badb002 || h[0] + h[1] + h[2])
+        if ((const char *)++h >= image + 8192 || (const char *)h >= end)
+            stop("the guest has no Multiboot header");
+    if (!(h[1] & 1 << 16))
+        stop("the guest's Multiboot header gives no addresses");
+    u32 offset = h[3] - h[4], at = (u32)((const char *)h - image), n = h[5] - h[4];
+    memcpy((void *)(vm.base + h[4]), image + at - offset, n);
+    memset((void *)(vm.base + h[5]), 0, h[6] - h[5]);
+    u32 *mb = (u32 *)(vm.base + 0x9000);
+    memset(mb, 0, 4096);
+    mb[0] = 1 | 4 | 8;
+    mb[1] = 0x9f000 >> 10;
+    mb[2] = (u32)(vm.size >> 10) - 1024;
+    mb[4] = 0x9100;
+    char *words = (char *)mb + 0x100;
+    memcpy(words, "hv depth=0 vpid=0", 18);
+    words[9] = (char)('0' + depth - 1);
+    words[16] = (char)('0' + vm.use_vpid);
+    mb[5] = 1;
+    mb[6] = 0x9200;
+    u32 to = (h[6] + 0xfff) & ~0xfffu; // the kernel as a module
+    memcpy((void *)(vm.base + to), kernel, (unsigned long)(kernel_end - kernel));
+    u32 module[4] = {to, (u32)(to + (u64)(kernel_end - kernel)), 0x9100, 0};
+    memcpy((char *)mb + 0x200, module, sizeof module);
+    return h[7];
+}
+static int word(const char *words, const char *name, int otherwise)
+{
+    for (; *words; words++) {
+        const char *w = words, *n = name;
+        while (*n && *w == *n)
+            w++, n++;
+        if (!*n)
+            return *w - '0';
+    }
+    return otherwise;
+}
+static void cpuid(u32 r[4]) { asm volatile("cpuid" : "+a"(r[0]), "=b"(r[1]), "+c"(r[2]), "=d"(r[3])); }
+
+void hv_main(u32 *info);
+void hv_main(u32 *info)
+{
+    u32 r[4] = {1, 0, 0, 0};
+    for (u64 n = 0; n < 256; n++) {
+        u64 at = (u64)stubs + 16 * n;
+        idt[n][0] = (at & 0xffff) | 8 << 16 | 0x8e00ull << 32 | (at >> 16 & 0xffff) << 48;
+        idt[n][1] = at >> 32;
+    }
+    struct __attribute__((packed)) {
+        uint16_t limit;
+        u64 base;
+    } idtr = {sizeof idt - 1, (u64)idt};
+    asm volatile("lidt %0" : : "m"(idtr));
+    cpuid(r);
+    if (!(r[2] >> 5 & 1))
+        stop("CPUID reports no VMX");
+    if (r[2] >> 31) { // somebody virtualizes us: ask for our level
+        r[0] = 0x40000001;
+        cpuid(r);
+        level = (int)r[0];
+    }
+    const char *words = info[0] & 4 ? (const char *)(u64)info[4] : "";
+    depth = word(words, "depth=", 1);
+    vm.use_vpid = word(words, "vpid=", 1) != 0;
+    vm.size = ((((u64)info[2] + 1024) << 10) / 2) & ~(BIG_PAGE - 1);
+    vm.base = vm.size;
+    vm.pending = host_vector = -1;
+    vm.vmcs12 = ~0ull;
+    vmx_on();
+    vm.eptp01 = (u64)pool_page() | 3 << 3 | 6; // walk length 4, write-back
+    set_controls();
+    set_host();
+    set_guest(load_guest(info));
+    load_vmcs(vmcs02);
+    set_controls();
+    set_host();
+    load_vmcs(vmcs01);
+    print("VMX on; guest of %d MiB at %x: %s", vm.size >> 20, vm.base, depth > 1 ? "myself" : "the kernel");
+}
+
+// --- events for the guest
+void skip_instruction(void) { vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + vmread(VMCS_VM_EXIT_INSTRUCTION_LEN)); }
+void inject(u32 vector, bool has_error, u32 error)
+{
+    vmwrite(VMCS_VM_ENTRY_INTR_INFO_FIELD, VALID | 3 << 8 | (has_error ? 1 << 11 : 0) | vector);
+    if (has_error)
+        vmwrite(VMCS_VM_ENTRY_EXCEPTION_ERROR_CODE, error);
+}
+// HLT of the guest: with nothing to do, so do we; the interrupt that wakes us is the guest's.
+static void wait_for_interrupt(void)
+{
+    skip_instruction();
+    vmwrite(VMCS_GUEST_INTERRUPTIBILITY_INFO, 0); // STI blocks interrupts for one instruction; that was the HLT, which is over
+    if (vm.pending >= 0)
+        return;
+    host_vector = -1;
+    while (host_vector < 0)
+        asm volatile("sti; hlt; cli" : : : "memory");
+    vm.pending = host_vector;
+}
+// Before each entry: hand over the interrupt that waits, or ask for an exit as soon as the guest can take it.
+static void deliver_pending(void)
+{
+    static bool window;
+    bool busy, want = false;
+    if (vm.pending >= 0 && vm.in_l2 && vmread(VMCS_PIN_BASED_VM_EXEC_CONTROL) & 1) {
+        u32 vector = (u32)vm.pending;
+        vm.pending = -1;
+        nested_reflect(EXIT_EXT_INT, 0, VALID | vector);
+    }
+    if (vm.pending >= 0) {
+        busy = vmread(VMCS_VM_ENTRY_INTR_INFO_FIELD) & VALID || !(vmread(VMCS_GUEST_RFLAGS) & 0x200) ||
+               vmread(VMCS_GUEST_INTERRUPTIBILITY_INFO) & 3;
+        if (busy) {
+            want = true;
+        } else {
+            vmwrite(VMCS_VM_ENTRY_INTR_INFO_FIELD, VALID | (u32)vm.pending);
+            vm.pending = -1;
+        }
+    }
+    if (want != window && !vm.in_l2) {
+        vmwrite(VMCS_CPU_BASED_VM_EXEC_CONTROL, vm.proc01 | (want ? 4 : 0));
+        window = want;
+    }
+}
+// An exit may come in the middle of the delivery of an event; then the event is to be delivered again.
+static void redeliver(void)
+{
+    u64 info = vmread(VMCS_IDT_VECTORING_INFO_FIELD);
+    if (!(info & VALID))
+        return;
+    vmwrite(VMCS_VM_ENTRY_INTR_INFO_FIELD, info & ~0x1000ull);
+    if (info & 1 << 11)
+        vmwrite(VMCS_VM_ENTRY_EXCEPTION_ERROR_CODE, vmread(VMCS_IDT_VECTORING_ERROR_CODE));
+}
+
+// --- instructions
+static void exit_cpuid(void)
+{
+    u32 leaf = (u32)regs[RAX], r[4] = {leaf, 0, (u32)regs[RCX], 0};
+    if (leaf == 0x40000000)
+        r[0] = 0x40000001, r[1] = 0x676e6952, r[2] = 0x65646973, r[3] = 0x21505948;
+    else if (leaf == 0x40000001)
+        r[0] = (u32)level + 1, r[1] = r[2] = r[3] = 0;
+    else
+        cpuid(r);
+    if (leaf == 1)
+        r[2] = (r[2] | 1u << 31) & ~(3u << 26); // virtualized; no XSAVE
+    regs[RAX] = r[0], regs[RBX] = r[1], regs[RCX] = r[2], regs[RDX] = r[3];
+    skip_instruction();
+}
+static void exit_io(void)
+{
+    u64 q = vmread(VMCS_EXIT_QUALIFICATION);
+    uint16_t port = (uint16_t)(q >> 16);
+    bool known = port == 0x20 || port == 0x21 || port == 0xa0 || port == 0xa1 || (port >= 0x40 && port <= 0x43) ||
+                 (port >= 0x3f8 && port <= 0x3ff) || port == 0xf4;
+    if (!known || q & 0x17) { // string, or wider than a byte
+        print("I/O that I do not emulate: qualification %x, RIP %x", q, vmread(VMCS_GUEST_RIP));
+        stop("I/O");
+    }
+    if (port == 0xf4) { // the guest ends the run: say what it cost
+        print("%d exits: %d VMREAD, %d VMWRITE, %d VMRESUME, %d EPT, %d I/O, %d CPUID", exits, (u64)by_reason[EXIT_VMREAD],
+              (u64)by_reason[EXIT_VMWRITE], (u64)by_reason[EXIT_VMRESUME], (u64)by_reason[EXIT_EPT_VIOLATION],
+              (u64)by_reason[EXIT_IO], (u64)by_reason[EXIT_CPUID]);
+    }
+    if (q & 8)
+        regs[RAX] = (regs[RAX] & ~0xffull) | inb(port);
+    else
+        outb(port, (uint8_t)regs[RAX]);
+    skip_instruction();
+}
+static void exit_cr(void)
+{
+    u64 q = vmread(VMCS_EXIT_QUALIFICATION), cr = q & 15, n = q >> 8 & 15;
+    if (q >> 4 & 3 || (cr != 0 && cr != 4))
+        stop("an access to a control register that should not exit");
+    u64 v = n == RSP ? vmread(VMCS_GUEST_RSP) : regs[n];
+    vmwrite(cr ? VMCS_CR4_READ_SHADOW : VMCS_CR0_READ_SHADOW, v);
+    vmwrite(cr ? VMCS_GUEST_CR4 : VMCS_GUEST_CR0, v | (cr ? CR4_VMXE : CR0_NE));
+    u64 efer = vmread(VMCS_GUEST_IA32_EFER);
+    if (!cr && v & CR0_PG && efer & EFER_LME) { // paging goes on with LME set: that is how long mode begins
+        vmwrite(VMCS_GUEST_IA32_EFER, efer | EFER_LMA);
+        vmwrite(VMCS_VM_ENTRY_CONTROLS, vmread(VMCS_VM_ENTRY_CONTROLS) | 1 << 9);
+    }
+    skip_instruction();
+}
+static void exit_msr(bool write)
+{
+    u32 n = (u32)regs[RCX];
+    bool ok = true, plain = n == 0x1b || n == 0x10 || (n >= 0xc0000081 && n <= 0xc0000084) || n == 0xc0000102;
+    u64 v = (u64)(u32)regs[RDX] << 32 | (u32)regs[RAX];
+    if (!write)
+        v = n == 0xc0000080 ? vmread(VMCS_GUEST_IA32_EFER) : plain ? rdmsr(n) : guest_msr(n, &ok);
+    else if (n == 0xc0000080)
+        vmwrite(VMCS_GUEST_IA32_EFER, (v & ~(u64)EFER_LMA) | (vmread(VMCS_GUEST_IA32_EFER) & EFER_LMA));
+    else if (plain)
+        wrmsr(n, v);
+    else
+        ok = false;
+    if (!ok) {
+        print("MSR %x does not exist: #GP", (u64)n);
+        inject(13, true, 0);
+        return;
+    }
+    if (!write)
+        regs[RAX] = (u32)v, regs[RDX] = v >> 32;
+    skip_instruction();
+}
+
+int handle_exit(void);
+int handle_exit(void)
+{
+    u32 reason = (u32)vmread(VMCS_VM_EXIT_REASON);
+    exits++;
+    by_reason[reason & 63]++;
+    if (vm.in_l2) {
+        vm.launched02 = true;
+        vm.trying = false;
+        if (nested_exit(reason))
+            goto out;
+    }
+    redeliver();
+    switch (reason) {
+    case EXIT_EXT_INT: vm.pending = (int)(vmread(VMCS_VM_EXIT_INTR_INFO) & 255); break;
+    case EXIT_INT_WINDOW: break; // deliver_pending() does it
+    case EXIT_CPUID: exit_cpuid(); break;
+    case EXIT_HLT: wait_for_interrupt(); break;
+    case EXIT_CR: exit_cr(); break;
+    case EXIT_IO: exit_io(); break;
+    case EXIT_RDMSR: exit_msr(false); break;
+    case EXIT_WRMSR: exit_msr(true); break;
+    case EXIT_EPT_VIOLATION: ept_violation(); break;
+    case EXIT_VMCALL: // no hypercalls yet: the guest is told so by its own convention
+        regs[RAX] = ~0ull;
+        skip_instruction();
+        break;
+    default:
+        if (nested_handles(reason))
+            break;
+        print("unexpected exit %d (field %x), RIP %x, qualification %x", (u64)(reason & 0xffff), (u64)reason,
+              vmread(VMCS_GUEST_RIP), vmread(VMCS_EXIT_QUALIFICATION));
+        stop(reason == EXIT_TRIPLE_FAULT ? "the guest has shut down (triple fault)" : "nothing handles this exit");
+    }
+out:
+    deliver_pending();
+    return vm.in_l2 && !vm.launched02;
+}
+int entry_failed(void);
+int entry_failed(void)
+{
+    u32 error = (u32)vmread(VMCS_VM_INSTRUCTION_ERROR);
+    if (!vm.trying) {
+        print("VM entry failed: VM-instruction error %d", (u64)error);
+        stop("see `ringside explain error`");
+    }
+    nested_entry_failed(error);
+    return 0;
+}

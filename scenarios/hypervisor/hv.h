@@ -1,0 +1,103 @@
+// hv.h: a small hypervisor that can run itself. Start reading at hv.c; nested.c is the second lesson.
+//
+// Level 0 runs on the processor. What it runs is level 1, and so on. Every level is this same program, but for the last, which is a kernel that
+// knows nothing of all this. A level has the machine's memory but for what it keeps: it gives the upper half to its guest.
+#ifndef HV_H
+#define HV_H
+#include <stdbool.h>
+#include <stdint.h>
+#include "vmcs.h" // generated from the simulator's table: VMCS_<NAME> is the encoding of a field
+
+typedef uint64_t u64;
+typedef uint32_t u32;
+
+// General registers in the order of their numbers, so that an instruction's register number indexes them. [4] is RSP, which lives in the VMCS.
+enum { RAX, RCX, RDX, RBX, RSP };
+extern u64 regs[16];
+
+// Exit reasons that are handled (manual: "Basic Exit Reasons").
+enum {
+    EXIT_EXCEPTION = 0,
+    EXIT_EXT_INT = 1,
+    EXIT_TRIPLE_FAULT = 2,
+    EXIT_INT_WINDOW = 7,
+    EXIT_CPUID = 10,
+    EXIT_HLT = 12,
+    EXIT_INVLPG = 14,
+    EXIT_VMCALL = 18,
+    EXIT_VMCLEAR = 19,
+    EXIT_VMLAUNCH = 20,
+    EXIT_VMPTRLD = 21,
+    EXIT_VMPTRST = 22,
+    EXIT_VMREAD = 23,
+    EXIT_VMRESUME = 24,
+    EXIT_VMWRITE = 25,
+    EXIT_VMXOFF = 26,
+    EXIT_VMXON = 27,
+    EXIT_CR = 28,
+    EXIT_IO = 30,
+    EXIT_RDMSR = 31,
+    EXIT_WRMSR = 32,
+    EXIT_EPT_VIOLATION = 48,
+    EXIT_EPT_MISCONFIG = 49,
+    EXIT_INVEPT = 50,
+    EXIT_INVVPID = 53,
+};
+#define VALID     0x80000000u // of an interruption-information field
+#define EFER_LME  0x100u
+#define EFER_LMA  0x400u
+#define CR0_PG    0x80000000u
+#define CR0_NE    0x20u
+#define CR4_VMXE  0x2000u
+#define PAGE_SIZE 4096ull
+#define BIG_PAGE  0x200000ull
+
+// What this level knows of its guest.
+struct vm {
+    u64 base, size; // guest-physical 0..size lies at base..base+size
+    u64 eptp01;     // EPT 01: the guest's memory
+    bool use_vpid;
+    int pending;        // vector of an interrupt that the guest has not got yet, or -1
+    u32 proc01, proc12; // primary controls in force without the interrupt window; what the guest asked for its own guest
+    bool in_l2;         // VMCS 02 is current: our guest's guest runs
+    bool vmxon;         // the guest has executed VMXON
+    u64 vmcs12;         // guest-physical address of its current VMCS, or -1
+    bool launched02;    // VMCS 02 has been launched
+    bool trying;        // an entry with VMCS 02 is under way that the guest asked for
+};
+extern struct vm vm;
+extern int level; // 0 on the processor
+
+static inline u64 vmread(u64 field)
+{
+    u64 v;
+    asm volatile("vmread %1, %0" : "=r"(v) : "r"(field) : "cc");
+    return v;
+}
+static inline void vmwrite(u64 field, u64 v) { asm volatile("vmwrite %0, %1" : : "r"(v), "r"(field) : "cc", "memory"); }
+static inline u64 rdmsr(u32 n)
+{
+    u32 lo, hi;
+    asm volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(n));
+    return (u64)hi << 32 | lo;
+}
+static inline void wrmsr(u32 n, u64 v) { asm volatile("wrmsr" : : "c"(n), "a"((u32)v), "d"((u32)(v >> 32)) : "memory"); }
+
+// hv.c
+void print(const char *format, ...); // %s %x %d only; a line begins with the level
+void stop(const char *why) __attribute__((noreturn));
+void load_vmcs(void *region);
+void skip_instruction(void);
+void inject(u32 vector, bool has_error, u32 error);
+void *guest_memory(u64 gpa, u64 n); // NULL outside the guest's memory
+u64 guest_msr(u32 n, bool *ok);
+void ept_map(u64 *root, u64 gpa, u64 hpa, bool big, u32 rights, u64 *(*page)(void));
+extern u64 vmcs01[], vmcs02[];
+extern u32 revision;
+
+// nested.c
+bool nested_handles(u32 reason); // an exit of our guest that is a VMX instruction
+bool nested_exit(u32 reason);    // an exit of our guest's guest: true if it was handed to our guest (or solved here)
+void nested_reflect(u32 reason, u64 qualification, u32 intr_info);
+void nested_entry_failed(u32 error);
+#endif

@@ -1,0 +1,410 @@
+// nested.c: a hypervisor as our guest. We are L0, it is L1, and what it runs is L2.
+//
+// The processor knows one level of virtualization. So there are three VMCSs (after "The Turtles Project", OSDI 2010):
+//   VMCS 01   by which we run L1.
+//   VMCS 12   by which L1 believes to run L2: a page of L1's memory that the processor never sees. L1's VMREAD and VMWRITE exit to us.
+//   VMCS 02   by which L2 runs in truth: what L1 wants of L2 (from VMCS 12), merged with what we need for ourselves (as in VMCS 01).
+// An exit of L2 always comes to us first. If L1 asked for it, we copy L2's state into VMCS 12, load VMCS 01 with the host state that L1 put into VMCS 12,
+// and resume L1: to L1 this is a VM exit. Likewise EPT 12, which L1 made, and EPT 01 are folded into EPT 02, which the processor walks.
+// Entry checks are not made here: a bad guest state makes the entry by VMCS 02 fail, and L1 hears of it as it would have on hardware.
+#include "hv.h"
+
+// What L2 can change: copied 12 -> 02 at an entry, 02 -> 12 at an exit.
+static const uint16_t guest_state[] = {
+    0x800,
+    0x802,
+    0x804,
+    0x806,
+    0x808,
+    0x80a,
+    0x80c,
+    0x80e, // selectors: ES CS SS DS FS GS LDTR TR
+    0x4800,
+    0x4802,
+    0x4804,
+    0x4806,
+    0x4808,
+    0x480a,
+    0x480c,
+    0x480e,
+    VMCS_GUEST_GDTR_LIMIT,
+    VMCS_GUEST_IDTR_LIMIT, // limits
+    0x4814,
+    0x4816,
+    0x4818,
+    0x481a,
+    0x481c,
+    0x481e,
+    0x4820,
+    0x4822, // access rights
+    0x6806,
+    0x6808,
+    0x680a,
+    0x680c,
+    0x680e,
+    0x6810,
+    0x6812,
+    0x6814,
+    VMCS_GUEST_GDTR_BASE,
+    VMCS_GUEST_IDTR_BASE, // bases
+    VMCS_GUEST_CR0,
+    VMCS_GUEST_CR3,
+    VMCS_GUEST_CR4,
+    VMCS_GUEST_DR7,
+    VMCS_GUEST_RSP,
+    VMCS_GUEST_RIP,
+    VMCS_GUEST_RFLAGS,
+    VMCS_GUEST_IA32_EFER,
+    VMCS_GUEST_PENDING_DBG_EXCEPTIONS,
+    VMCS_GUEST_INTERRUPTIBILITY_INFO,
+    VMCS_GUEST_ACTIVITY_STATE,
+    VMCS_GUEST_SYSENTER_CS,
+    VMCS_GUEST_SYSENTER_ESP,
+    VMCS_GUEST_SYSENTER_EIP,
+    VMCS_VM_ENTRY_CONTROLS,
+};
+// What L1 alone decides: copied 12 -> 02.
+static const uint16_t wishes[] = {
+    VMCS_EXCEPTION_BITMAP,         VMCS_PAGE_FAULT_ERROR_CODE_MASK, VMCS_PAGE_FAULT_ERROR_CODE_MATCH,
+    VMCS_CR0_GUEST_HOST_MASK,      VMCS_CR4_GUEST_HOST_MASK,        VMCS_CR0_READ_SHADOW,
+    VMCS_CR4_READ_SHADOW,          VMCS_VM_ENTRY_INTR_INFO_FIELD,   VMCS_VM_ENTRY_EXCEPTION_ERROR_CODE,
+    VMCS_VM_ENTRY_INSTRUCTION_LEN,
+};
+// What tells L1 about an exit: copied 02 -> 12.
+static const uint16_t exit_info[] = {
+    VMCS_VM_EXIT_INTR_ERROR_CODE, VMCS_IDT_VECTORING_INFO_FIELD, VMCS_IDT_VECTORING_ERROR_CODE, VMCS_VM_EXIT_INSTRUCTION_LEN,
+    VMCS_VMX_INSTRUCTION_INFO,    VMCS_GUEST_LINEAR_ADDRESS,     VMCS_GUEST_PHYSICAL_ADDRESS,
+};
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+
+// --- VMCS 12: revision in the first word, launch state in slot 1, then a slot for each field. The encoding has the width in bits 14:13, the
+// type in 11:10, the index in 9:1; no index is above 26, so 32 slots for each of the 16 pairs of width and type are enough.
+static u64 *slot(u64 encoding)
+{
+    u64 index = encoding >> 1 & 511;
+    if (encoding & ~0x6fffull || index > 27)
+        return 0;
+    return (u64 *)(vm.base + vm.vmcs12) + ((encoding >> 13 & 3) << 2 | (encoding >> 10 & 3)) * 32 + index + 4;
+}
+#define V12(name)  (*slot(VMCS_##name))
+#define LAUNCHED12 (((u64 *)(vm.base + vm.vmcs12))[1])
+
+// --- EPT 02: one set of tables for each EPT 12 that L1 uses. When L1 invalidates, or the pages run out, all go; violations bring back what is needed.
+static u64 pool[96][512] __attribute__((aligned(4096)));
+static unsigned used;
+static struct {
+    u64 eptp12, eptp02;
+} roots[4];
+
+static void invept_all(void)
+{
+    u64 operand[2] = {0, 0};
+    asm volatile("invept %0, %1" : : "m"(operand), "r"(2ull) : "cc", "memory");
+}
+static u64 *pool_page(void)
+{
+    u64 *p = pool[used++];
+    for (unsigned n = 0; n < 512; n++)
+        p[n] = 0;
+    return p;
+}
+static void drop_ept02(void)
+{
+    used = 0;
+    for (unsigned n = 0; n < COUNT(roots); n++)
+        roots[n].eptp12 = 0;
+    invept_all();
+}
+static u64 eptp02_for(u64 eptp12)
+{
+    unsigned n = 0;
+    while (n < COUNT(roots) && roots[n].eptp12 && roots[n].eptp12 != eptp12)
+        n++;
+    if (n == COUNT(roots) || used > COUNT(pool) - 4) {
+        drop_ept02();
+        n = 0;
+    }
+    if (!roots[n].eptp12) {
+        roots[n].eptp12 = eptp12;
+        roots[n].eptp02 = (u64)pool_page() | 3 << 3 | 6;
+    }
+    return roots[n].eptp02;
+}
+// An EPT violation of L2. If EPT 12 does not allow the access, it is L1's. Else EPT 02 lacks an entry, and gets it: L2's address is found in EPT 12,
+// the L1 address that comes out in EPT 01 (which is a constant distance here), and the page is as small as the smaller of the two.
+static bool fold_violation(void)
+{
+    u64 gpa = vmread(VMCS_GUEST_PHYSICAL_ADDRESS), wanted = vmread(VMCS_EXIT_QUALIFICATION) & 7, rights = 7, e = 0;
+    u64 table = V12(EPT_POINTER) & ~0xfffull;
+    int shift = 39;
+    for (;; shift -= 9) {
+        u64 *entry = guest_memory(table + (gpa >> shift & 511) * 8, 8);
+        e = entry ? *entry : 0;
+        rights &= e;
+        if (!(rights & 7) || (rights & wanted) != wanted)
+            return false;
+        if (shift == 12 || e & 0x80)
+            break;
+        table = e & 0xffffffffff000ull;
+    }
+    u64 within = gpa & ((1ull << shift) - 1), at = (e & 0xffffffffff000ull & ~((1ull << shift) - 1)) + within;
+    bool big = shift >= 21 && (at & ~(BIG_PAGE - 1)) >= BIG_PAGE; // EPT 01 has small pages below 2 MiB
+    u64 mask = ~((big ? BIG_PAGE : PAGE_SIZE) - 1);
+    if (!guest_memory(at, 1))
+        return false;
+    u64 eptp = eptp02_for(V12(EPT_POINTER));
+    vmwrite(VMCS_EPT_POINTER, eptp); // the same, unless all were dropped just now
+    ept_map((u64 *)(eptp & ~0xfffull), gpa & mask, vm.base + (at & mask), big, rights & 7, pool_page);
+    return true;
+}
+
+// --- how a VMX instruction tells its outcome (manual, "Conventions")
+static void outcome(u64 flags)
+{
+    vmwrite(VMCS_GUEST_RFLAGS, (vmread(VMCS_GUEST_RFLAGS) & ~0x8d5ull) | flags);
+    skip_instruction();
+}
+static void succeed(void) { outcome(0); }
+static void fail(u32 error)
+{
+    if (vm.vmcs12 == ~0ull) {
+        outcome(1); // VMfailInvalid: CF
+        return;
+    }
+    V12(VM_INSTRUCTION_ERROR) = error;
+    outcome(0x40); // VMfailValid: ZF
+}
+
+// --- entry
+static void copy_in(const uint16_t *list, unsigned n)
+{
+    for (unsigned k = 0; k < n; k++)
+        vmwrite(list[k], *slot(list[k]));
+}
+static void enter_l2(bool launch)
+{
+    if (vm.vmcs12 == ~0ull || !launch != (LAUNCHED12 != 0)) {
+        fail(launch ? 4 : 5);
+        return;
+    }
+    skip_instruction(); // of VMCS 01: where L1 would go on if the entry failed
+    load_vmcs(vmcs02);
+    vm.in_l2 = vm.trying = true;
+    copy_in(guest_state, COUNT(guest_state));
+    copy_in(wishes, COUNT(wishes));
+    u64 sec = V12(SECONDARY_VM_EXEC_CONTROL), tag = sec >> 5 & 1 ? V12(VIRTUAL_PROCESSOR_ID) + 1 : 0xffff;
+    vmwrite(VMCS_PIN_BASED_VM_EXEC_CONTROL, V12(PIN_BASED_VM_EXEC_CONTROL) | 1);
+    vmwrite(VMCS_CPU_BASED_VM_EXEC_CONTROL, V12(CPU_BASED_VM_EXEC_CONTROL) | vm.proc01);
+    vmwrite(VMCS_SECONDARY_VM_EXEC_CONTROL, sec | 2 | (vm.use_vpid ? 1 << 5 : 0));
+    vmwrite(VMCS_EPT_POINTER, sec & 2 ? eptp02_for(V12(EPT_POINTER)) : vm.eptp01);
+    if (vm.use_vpid) {
+        vmwrite(VMCS_VIRTUAL_PROCESSOR_ID, tag);
+        u64 operand[2] = {tag, 0};
+        if (tag == 0xffff) // L1 uses no VPIDs: its VM entries flush
+            asm volatile("invvpid %0, %1" : : "m"(operand), "r"(1ull) : "cc", "memory");
+    }
+}
+void nested_entry_failed(u32 error)
+{
+    vm.in_l2 = vm.trying = false;
+    load_vmcs(vmcs01);
+    V12(VM_INSTRUCTION_ERROR) = error;
+    vmwrite(VMCS_GUEST_RFLAGS, (vmread(VMCS_GUEST_RFLAGS) & ~0x8d5ull) | 0x40);
+}
+
+// --- exit: L1 sees what it would see on a processor
+static void load_l1(void)
+{
+    static const uint16_t base[] = {VMCS_HOST_FS_BASE,   VMCS_GUEST_FS_BASE,   VMCS_HOST_GS_BASE,   VMCS_GUEST_GS_BASE,
+                                    VMCS_HOST_TR_BASE,   VMCS_GUEST_TR_BASE,   VMCS_HOST_GDTR_BASE, VMCS_GUEST_GDTR_BASE,
+                                    VMCS_HOST_IDTR_BASE, VMCS_GUEST_IDTR_BASE, VMCS_HOST_RSP,       VMCS_GUEST_RSP,
+                                    VMCS_HOST_RIP,       VMCS_GUEST_RIP,       VMCS_HOST_CR3,       VMCS_GUEST_CR3,
+                                    VMCS_HOST_IA32_EFER, VMCS_GUEST_IA32_EFER, VMCS_HOST_CR0,       VMCS_CR0_READ_SHADOW,
+                                    VMCS_HOST_CR4,       VMCS_CR4_READ_SHADOW};
+    for (unsigned n = 0; n < COUNT(base); n += 2)
+        vmwrite(base[n + 1], *slot(base[n]));
+    vmwrite(VMCS_GUEST_CR0, V12(HOST_CR0) | CR0_NE);
+    vmwrite(VMCS_GUEST_CR4, V12(HOST_CR4) | CR4_VMXE);
+    vmwrite(VMCS_VM_ENTRY_CONTROLS, vmread(VMCS_VM_ENTRY_CONTROLS) | 1 << 9);
+    for (u32 n = 0; n < 6; n++) { // ES CS SS DS FS GS
+        vmwrite(VMCS_GUEST_ES_SELECTOR + 2 * n, *slot(VMCS_HOST_ES_SELECTOR + 2 * n));
+        vmwrite(VMCS_GUEST_ES_LIMIT + 2 * n, 0xffffffff);
+        vmwrite(VMCS_GUEST_ES_AR_BYTES + 2 * n, n == 1 ? 0xa09b : *slot(VMCS_HOST_ES_SELECTOR + 2 * n) ? 0xc093 : 0x10000);
+    }
+    vmwrite(VMCS_GUEST_LDTR_AR_BYTES, 0x10000);
+    vmwrite(VMCS_GUEST_TR_SELECTOR, V12(HOST_TR_SELECTOR));
+    vmwrite(VMCS_GUEST_TR_LIMIT, 0x67);
+    vmwrite(VMCS_GUEST_TR_AR_BYTES, 0x8b);
+    vmwrite(VMCS_GUEST_GDTR_LIMIT, 0xffff);
+    vmwrite(VMCS_GUEST_IDTR_LIMIT, 0xffff);
+    vmwrite(VMCS_GUEST_RFLAGS, 2);
+    vmwrite(VMCS_GUEST_DR7, 0x400);
+    vmwrite(VMCS_GUEST_INTERRUPTIBILITY_INFO, 0);
+    vmwrite(VMCS_GUEST_ACTIVITY_STATE, 0);
+}
+void nested_reflect(u32 reason, u64 qualification, u32 intr_info)
+{
+    for (unsigned n = 0; n < COUNT(guest_state); n++)
+        *slot(guest_state[n]) = vmread(guest_state[n]);
+    for (unsigned n = 0; n < COUNT(exit_info); n++)
+        *slot(exit_info[n]) = vmread(exit_info[n]);
+    V12(VM_EXIT_REASON) = reason;
+    V12(EXIT_QUALIFICATION) = qualification;
+    V12(VM_EXIT_INTR_INFO) = intr_info;
+    u64 unsent = vmread(VMCS_VM_ENTRY_INTR_INFO_FIELD);
+    if (unsent & VALID) { // L1 wanted to inject, and an interrupt came first: to L1 that looks like an exit during the delivery
+        V12(IDT_VECTORING_INFO_FIELD) = unsent;
+        V12(IDT_VECTORING_ERROR_CODE) = vmread(VMCS_VM_ENTRY_EXCEPTION_ERROR_CODE);
+    }
+    V12(VM_ENTRY_INTR_INFO_FIELD) &= ~(u64)VALID;
+    if (!(reason & VALID)) // an entry that failed (bit 31) does not launch
+        LAUNCHED12 = 1;
+    vm.in_l2 = vm.trying = false;
+    load_vmcs(vmcs01);
+    load_l1();
+}
+// Whose is an exit of L2? We keep what we alone asked for; all else L1 asked for, or it could not have happened.
+bool nested_exit(u32 reason)
+{
+    u32 primary = (u32)V12(CPU_BASED_VM_EXEC_CONTROL);
+    if (reason == EXIT_EPT_VIOLATION && V12(SECONDARY_VM_EXEC_CONTROL) & 2) {
+        if (fold_violation()) {
+            u64 info = vmread(VMCS_IDT_VECTORING_INFO_FIELD);
+            if (info & VALID)
+                vmwrite(VMCS_VM_ENTRY_INTR_INFO_FIELD, info & ~0x1000ull);
+            return true;
+        }
+    } else if (reason == EXIT_EPT_VIOLATION || (reason == EXIT_EXT_INT && !(V12(PIN_BASED_VM_EXEC_CONTROL) & 1)) ||
+               (reason == EXIT_HLT && !(primary >> 7 & 1)) || (reason == EXIT_IO && !(primary >> 24 & 1))) {
+        return false;
+    }
+    nested_reflect(reason, vmread(VMCS_EXIT_QUALIFICATION), (u32)vmread(VMCS_VM_EXIT_INTR_INFO));
+    return true;
+}
+
+// --- operands: where the memory operand of the instruction lies in our memory
+static void *translate(u64 la)
+{
+    u64 table = vmread(VMCS_GUEST_CR3) & 0xffffffffff000ull;
+    for (int shift = 39;; shift -= 9) {
+        u64 *e = guest_memory(table + (la >> shift & 511) * 8, 8);
+        if (!e || !(*e & 1))
+            return 0;
+        if (shift == 12 || (shift < 39 && *e & 0x80))
+            return guest_memory((*e & 0xffffffffff000ull & ~((1ull << shift) - 1)) + (la & ((1ull << shift) - 1)), 8);
+        table = *e & 0xffffffffff000ull;
+    }
+}
+static u64 reg(u32 n) { return n == RSP ? vmread(VMCS_GUEST_RSP) : regs[n]; }
+// Instruction information: 1:0 scale, 17:15 segment, 21:18 index, 22 no index, 26:23 base, 27 no base. The displacement is the qualification.
+static u64 *operand(u32 info)
+{
+    u64 la = vmread(VMCS_EXIT_QUALIFICATION);
+    if (!(info >> 22 & 1))
+        la += reg(info >> 18 & 15) << (info & 3);
+    if (!(info >> 27 & 1))
+        la += reg(info >> 23 & 15);
+    if ((info >> 15 & 7) >= 4) // FS or GS: the others have no base in 64-bit mode
+        la += vmread(VMCS_GUEST_ES_BASE + 2 * (info >> 15 & 7));
+    return translate(la);
+}
+
+// --- the instructions
+static void vmread_or_write(u32 info, bool write)
+{
+    bool in_register = info >> 10 & 1;
+    u64 field = reg(info >> 28), *memory = in_register ? 0 : operand(info), *at;
+    if (vm.vmcs12 == ~0ull || (!in_register && !memory) || !(at = slot(field))) {
+        fail(12);
+        return;
+    }
+    if (write && (field >> 10 & 3) == 1) {
+        fail(13);
+        return;
+    }
+    if (write)
+        *at = in_register ? reg(info >> 3 & 15) : *memory;
+    else if (!in_register)
+        *memory = *at;
+    else if ((info >> 3 & 15) == RSP)
+        vmwrite(VMCS_GUEST_RSP, *at);
+    else
+        regs[info >> 3 & 15] = *at;
+    succeed();
+}
+static void pointer_instruction(u32 reason, u64 *memory)
+{
+    u64 at = memory ? *memory : 1, *page = at & 0xfff ? 0 : guest_memory(at, PAGE_SIZE);
+    if (!page) {
+        fail(reason == EXIT_VMCLEAR ? 2 : 9);
+    } else if (reason == EXIT_VMCLEAR) {
+        page[1] = 0;
+        if (vm.vmcs12 == at)
+            vm.vmcs12 = ~0ull;
+        succeed();
+    } else if (*(u32 *)page != revision) {
+        fail(11);
+    } else {
+        if (reason == EXIT_VMXON)
+            vm.vmxon = true;
+        else
+            vm.vmcs12 = at;
+        succeed();
+    }
+}
+static void invalidate(u32 reason, u64 type, u64 *descriptor)
+{
+    if (!descriptor) {
+        fail(28);
+    } else if (reason == EXIT_INVEPT) {
+        drop_ept02();
+        succeed();
+    } else {
+        u64 d[2] = {(descriptor[0] & 0xffff) + 1, descriptor[1]};
+        asm volatile("invvpid %0, %1" : : "m"(d), "r"(type) : "cc", "memory");
+        succeed();
+    }
+}
+bool nested_handles(u32 reason)
+{
+    bool vmx = (reason >= EXIT_VMCLEAR && reason <= EXIT_VMXON) || reason == EXIT_INVEPT || reason == EXIT_INVVPID;
+    if (!vmx || vm.in_l2)
+        return false;
+    u32 info = (u32)vmread(VMCS_VMX_INSTRUCTION_INFO);
+    if (reason != EXIT_VMXON && !vm.vmxon) {
+        inject(6, false, 0);
+        return true;
+    }
+    switch (reason) {
+    case EXIT_VMREAD: vmread_or_write(info, false); break;
+    case EXIT_VMWRITE: vmread_or_write(info, true); break;
+    case EXIT_VMLAUNCH: enter_l2(true); break;
+    case EXIT_VMRESUME: enter_l2(false); break;
+    case EXIT_VMXOFF: vm.vmxon = false, vm.vmcs12 = ~0ull, succeed(); break;
+    case EXIT_VMPTRST: return false;
+    case EXIT_INVEPT:
+    case EXIT_INVVPID: invalidate(reason, reg(info >> 28), operand(info)); break;
+    default: pointer_instruction(reason, operand(info));
+    }
+    return true;
+}
+
+// --- capability MSRs: those of the processor, less the controls that VMCS 02 would not get right
+u64 guest_msr(u32 n, bool *ok)
+{
+    static const u32 may[] = {0x1, 0x81018084 | 1 << 24, 1 << 9 | 1 << 15 | 1 << 20 | 1 << 21 | 0xfff,
+                              1 << 9 | 1 << 15 | 0x1ff}; // pin, primary, exit, entry
+    if (n == 0x3a)
+        return 5;
+    if (n < 0x480 || n > 0x490) {
+        *ok = false;
+        return 0;
+    }
+    u64 v = rdmsr(n);
+    if (n == 0x48b)
+        return (u64)((vm.use_vpid ? 1 << 5 : 0) | 2 | 1 << 7) << 32;
+    u32 k = n >= 0x48d ? n - 0x48d : n - 0x481;
+    if (k < 4)
+        return (v & 0xffffffff) | ((v >> 32 & (may[k] | (u32)v)) << 32);
+    return v;
+}
