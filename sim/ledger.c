@@ -7,6 +7,10 @@
 #include "sim/inspect.h"
 #include "vmx-model/explain.h"
 
+#define VMLAUNCH 20
+#define VMRESUME 24
+static bool enters_guest(unsigned reason) { return reason == VMLAUNCH || reason == VMRESUME; }
+
 static unsigned column(struct ledger *l, const struct ev *e)
 {
     for (unsigned k = 0; k < l->n; k++)
@@ -16,7 +20,9 @@ static unsigned column(struct ledger *l, const struct ev *e)
         l->more = true;
         return LEDGER_VMCSES - 1;
     }
-    l->vmcs[l->n] = (struct ledger_vmcs){.ptr = e->u.vmentry.vmcs, .eptp = e->u.vmentry.eptp, .vpid = e->u.vmentry.vpid};
+    unsigned cpu = e->cpu % LEDGER_CPUS, above = enters_guest(l->reason[cpu]) ? l->vmcs[l->current[cpu]].level : 0;
+    l->vmcs[l->n] = (struct ledger_vmcs){
+        .ptr = e->u.vmentry.vmcs, .eptp = e->u.vmentry.eptp, .vpid = e->u.vmentry.vpid, .level = (uint8_t)(above + 1)};
     return l->n++;
 }
 
@@ -33,6 +39,7 @@ static void on_event(void *ctx, struct sim_machine *m, const struct ev *e)
     if (!l->n)
         return; // the exit of a guest that was entered before the ledger was opened
     struct ledger_vmcs *v = &l->vmcs[l->current[cpu]];
+    l->reason[cpu] = e->u.vmexit.reason;
     v->exits++;
     v->by_reason[e->u.vmexit.reason % LEDGER_REASONS]++;
     v->cycles += e->cycle - l->entered[cpu];
@@ -101,12 +108,12 @@ static void print_exits(const struct ledger *l, FILE *f)
 
 static void print_vmcses(const struct ledger *l, FILE *f)
 {
-    fputs("\nVMCS        address      EPTP  VPID     entries  model cycles in the guest\n", f);
+    fputs("\nVMCS        address      EPTP  VPID     entries  model cycles in the guest  level\n", f);
     for (unsigned k = 0; k < l->n; k++) {
         const struct ledger_vmcs *v = &l->vmcs[k];
-        fprintf(f, "  %c%s  %12llx %9llx %5u %11llu %15llu\n", 'A' + k, l->more && k + 1 == l->n ? "+" : " ",
+        fprintf(f, "  %c%s  %12llx %9llx %5u %11llu %15llu            L%u%s\n", 'A' + k, l->more && k + 1 == l->n ? "+" : " ",
                 (unsigned long long)v->ptr, (unsigned long long)v->eptp, v->vpid, (unsigned long long)v->entries,
-                (unsigned long long)v->cycles);
+                (unsigned long long)v->cycles, v->level, v->level > 1 && v->by_reason[VMLAUNCH] ? " or deeper" : "");
     }
     if (l->more)
         fprintf(f, "  (the last row and column stand for all the VMCSs from the %uth on)\n", LEDGER_VMCSES);

@@ -3,6 +3,9 @@
 //
 // Each VMCS is one virtual processor of the hypervisor that runs in root operation. A hypervisor that lets its guest be a hypervisor
 // keeps two for it: one that runs the guest, one that runs the guest's guest. So the columns show how nesting multiplies exits.
+// Levels: the processor knows none. A VMCS counts as that of a guest's guest if it was first entered right after another one's guest had
+// executed VMLAUNCH or VMRESUME: its level is one more. A hypervisor that runs all its guest's guests by one VMCS shows as one level,
+// "or deeper" if those guests executed VMLAUNCH or VMRESUME, too.
 // A VMCS is known by the address of its region: a region that is used again for another guest counts as the same one.
 #ifndef SIM_LEDGER_H
 #define SIM_LEDGER_H
@@ -22,11 +25,13 @@ struct ledger {
     struct ledger_vmcs {
         uint64_t ptr, eptp; // of its first entry
         uint16_t vpid;
+        uint8_t level; // of its guest: 1, 2, ...
         uint64_t entries, exits, cycles, by_reason[LEDGER_REASONS];
     } vmcs[LEDGER_VMCSES];
     bool more;                     // the last column stands for several
     uint8_t current[LEDGER_CPUS];  // column of the guest that a processor runs
     uint64_t entered[LEDGER_CPUS]; // since when
+    uint16_t reason[LEDGER_CPUS];  // of its last exit
 };
 
 // Start to listen to m. l must stay in place until ledger_close().
