@@ -42,7 +42,8 @@ static struct sim_machine *machine_for_image(const struct cli *c, struct sim_err
     static const char *const starts[] = {"auto", "real", "prot32", "long64", NULL};
     struct sim_config cfg = {.profile = c->opt[OPT_PROFILE], .loop = c->opt[OPT_LOOP], .no_mirror = c->opt[OPT_NO_MIRROR]};
     cfg.stuck_exits = c->opt[OPT_STUCK] ? 0 : SIM_STUCK_EXITS;
-    struct sim_load how = {.cmdline = c->opt[OPT_APPEND]};
+    struct sim_load how = {
+        .cmdline = c->opt[OPT_APPEND], .modules = {{.path = c->opt[OPT_MODULE]}}, .nmodules = c->opt[OPT_MODULE] ? 1 : 0};
     if (cli_number(c, OPT_RAM, 64u << 20, &cfg.ram_bytes, e) < 0 || cli_number(c, OPT_ADDR, 0x7c00, &how.addr, e) < 0 ||
         cli_number(c, OPT_ENTRY, 0, &how.entry, e) < 0)
         return NULL;

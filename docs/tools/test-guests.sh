@@ -53,7 +53,7 @@ hypervisor() {
     local log=build/cache/hypervisor.log rc marker lost=""
     mkdir -p build/cache
     env -u MAKEFLAGS -u MFLAGS make -s build/guests/hypervisor/hypervisor.bin >"$log" 2>&1 || { echo "hypervisor: FAILED (cannot be built, see $log)"; missed=1; return; }
-    "$ringside" run --ledger --append "depth=3 vpid=1" --limit 5e9 build/guests/hypervisor/hypervisor.bin >"$log" 2>&1 </dev/null
+    "$ringside" run --ledger --append "depth=3 vpid=1" --module build/guests/hypervisor/kernel.bin --limit 5e9 build/guests/hypervisor/hypervisor.bin >"$log" 2>&1 </dev/null
     rc=$?
     for marker in "L0: VMX on" "L1: VMX on" "L2: VMX on" KERNEL-OK; do
         if grep -aq "^$marker" "$log"; then echo "hypervisor: $marker"; else lost="$lost \"$marker\""; fi
