@@ -446,7 +446,8 @@ int handle_exit(void)
     exits++;
     by_reason[reason & 63]++;
     if (vm.in_l2) {
-        vm.launched02 = true;
+        if (!(reason & VALID)) // bit 31: the entry failed on L2's state, and VMCS 02 stays clear
+            vm.launched02 = true;
         vm.trying = false;
         if (nested_exit(reason))
             goto out;

@@ -247,7 +247,7 @@ void nested_reflect(u32 reason, u64 qualification, u32 intr_info)
     for (unsigned n = 0; n < COUNT(guest_state); n++)
         *slot(guest_state[n]) = vmread(guest_state[n]);
     for (unsigned n = 0; n < COUNT(exit_info); n++)
-        *slot(exit_info[n]) = vmread(exit_info[n]);
+        *slot(exit_info[n]) = vm.trying ? 0 : vmread(exit_info[n]); // an interrupt before L2 ran leaves no such information
     V12(VM_EXIT_REASON) = reason;
     V12(EXIT_QUALIFICATION) = qualification;
     V12(VM_EXIT_INTR_INFO) = intr_info;
@@ -381,7 +381,14 @@ bool nested_handles(u32 reason)
     case EXIT_VMLAUNCH: enter_l2(true); break;
     case EXIT_VMRESUME: enter_l2(false); break;
     case EXIT_VMXOFF: vm.vmxon = false, vm.vmcs12 = ~0ull, succeed(); break;
-    case EXIT_VMPTRST: return false;
+    case EXIT_VMPTRST: {
+        u64 *to = operand(info);
+        if (!to)
+            return false;
+        *to = vm.vmcs12;
+        succeed();
+        break;
+    }
     case EXIT_INVEPT:
     case EXIT_INVVPID: invalidate(reason, reg(info >> 28), operand(info)); break;
     default: pointer_instruction(reason, operand(info));
