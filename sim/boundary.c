@@ -228,11 +228,11 @@ static bool nmi(struct sim_cpu *cpu)
 static bool interrupt(struct sim_cpu *cpu)
 {
     struct isa_cpu *c = &cpu->isa;
-    if ((c->blocking & BLOCK_ONE) || !interrupts_can_come(cpu) || !bus_irq_pending(cpu->m))
+    if ((c->blocking & BLOCK_ONE) || !interrupts_can_come(cpu) || !bus_irq_pending(cpu->m, cpu->n))
         return false;
     int vector = -1;
     if (c->vmx == ISA_VMX_NONROOT && (vmx_pin(&cpu->vmx) & 1)) {
-        if (vmx_ack_on_exit(&cpu->vmx) && (vector = bus_irq_ack(cpu->m)) >= 0)
+        if (vmx_ack_on_exit(&cpu->vmx) && (vector = bus_irq_ack(cpu->m, cpu->n)) >= 0)
             emit_accept(cpu, vector);
         if (!glue_intercept_irq(cpu, false, vector))
             return false;
@@ -241,7 +241,7 @@ static bool interrupt(struct sim_cpu *cpu)
         engine_outcome(cpu, ISA_R_VMEXIT);
         return true;
     }
-    vector = bus_irq_ack(cpu->m);
+    vector = bus_irq_ack(cpu->m, cpu->n);
     if (vector < 0)
         return false;
     emit_accept(cpu, vector);

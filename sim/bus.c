@@ -166,7 +166,7 @@ static void emit_io(struct sim_machine *m, uint16_t port, unsigned size, bool in
     e.u.io.size = (uint8_t)size;
     e.u.io.in = in;
     e.u.io.val = val;
-    ev_emit(m->cpu[0], &e);
+    ev_emit(m->cpu[m->running], &e);
 }
 
 static uint32_t port_read(struct sim_bus *b, uint16_t port, unsigned size)
@@ -286,7 +286,11 @@ void bus_run_deadlines(struct sim_machine *m, uint64_t now)
     }
 }
 
-uint64_t dev_now(const struct dev *d) { return d->m->cpu[0] ? engine_now(&d->m->cpu[0]->isa) : 0; }
+uint64_t dev_now(const struct dev *d)
+{
+    const struct sim_cpu *cpu = d->m->cpu[d->m->running];
+    return cpu ? engine_now(&cpu->isa) : 0;
+}
 uint64_t dev_hz(const struct dev *d) { return d->m->profile->hz; }
 uint64_t dev_ns_to_cycles(const struct dev *d, uint64_t ns)
 {
@@ -310,7 +314,7 @@ void dev_irq(struct dev *d, unsigned line, bool level)
         struct ev e = {.kind = EV_IRQ};
         e.u.irq.line = (uint8_t)line;
         e.u.irq.what = level;
-        ev_emit(m->cpu[0], &e);
+        ev_emit(m->cpu[m->running], &e);
     }
 }
 
@@ -326,20 +330,20 @@ void dev_set_intc(struct sim_machine *m, struct dev *d, const struct dev_intc *o
 
 void dev_intc_changed(struct sim_machine *m) { engine_kick(m); }
 
-bool bus_irq_pending(const struct sim_machine *m)
+bool bus_irq_pending(const struct sim_machine *m, unsigned cpu)
 {
     for (unsigned i = 0; i < m->bus->nintc; i++)
-        if (m->bus->intc[i].ops->pending(m->bus->intc[i].d))
+        if (m->bus->intc[i].ops->pending(m->bus->intc[i].d, cpu))
             return true;
     return false;
 }
 
-int bus_irq_ack(struct sim_machine *m)
+int bus_irq_ack(struct sim_machine *m, unsigned cpu)
 {
     for (unsigned i = 0; i < m->bus->nintc; i++) {
         struct bus_intc *n = &m->bus->intc[i];
-        if (n->ops->pending(n->d))
-            return n->ops->ack(n->d);
+        if (n->ops->pending(n->d, cpu))
+            return n->ops->ack(n->d, cpu);
     }
     return -1;
 }
@@ -382,7 +386,7 @@ void dev_output(struct dev *d, const char *port, uint8_t byte)
         struct ev e = {.kind = EV_OUTPUT};
         e.u.output.port = port;
         e.u.output.byte = byte;
-        ev_emit(m->cpu[0], &e);
+        ev_emit(m->cpu[m->running], &e);
     }
 }
 

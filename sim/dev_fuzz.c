@@ -31,8 +31,8 @@ static void operation(struct sim_machine *m, const uint8_t *b)
         bus_run_deadlines(m, m->cpu[0]->isa.cycles);
         break;
     case 6:
-        if (bus_irq_pending(m))
-            bus_irq_ack(m);
+        if (bus_irq_pending(m, 0))
+            bus_irq_ack(m, 0);
         break;
     case 7: bus_wrmsr(m, 0, 0x800 + (b[1] & 0x3f), v); break;
     }

@@ -104,13 +104,13 @@ static bool wants(const struct lapics *a, unsigned n)
     return v >= 0 && (a->l[n].svr & SVR_ENABLE) && enabled(a, n) && (uint32_t)v >> 4 > ppr(a, n) >> 4;
 }
 
-static bool lapic_pending(struct dev *d) { return wants((struct lapics *)d, d->m->running); }
+static bool lapic_pending(struct dev *d, unsigned n) { return wants((struct lapics *)d, n); }
 
-static int lapic_ack(struct dev *d)
+static int lapic_ack(struct dev *d, unsigned n)
 {
     struct lapics *a = (struct lapics *)d;
-    struct lapic *l = &a->l[d->m->running];
-    if (!wants(a, d->m->running))
+    struct lapic *l = &a->l[n];
+    if (!wants(a, n))
         return -1;
     unsigned v = (unsigned)highest(l->irr);
     put(l->irr, v, false);

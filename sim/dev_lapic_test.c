@@ -37,16 +37,16 @@ static void test_firmware_state(void **state)
     assert_int_equal(reg(0x350), 0x700);
     init_pic(1);
     line(5, true);
-    assert_int_equal(bus_irq_ack(m), 0x25); // through LINT0
+    assert_int_equal(bus_irq_ack(m, 0), 0x25); // through LINT0
     line(6, true);
     out8(0x20, 0x20);
     set(0x350, 0x10700); // masked: the 8259 does not reach the processor
-    assert_false(bus_irq_pending(m));
+    assert_false(bus_irq_pending(m, 0));
     set(0x350, 0x700);
-    assert_true(bus_irq_pending(m));
+    assert_true(bus_irq_pending(m, 0));
     set(0xf0, 0xff); // disabled by software: all LVT entries masked
     assert_int_equal(reg(0x350), 0x10700);
-    assert_false(bus_irq_pending(m));
+    assert_false(bus_irq_pending(m, 0));
     set(0x350, 0x700);
     assert_int_equal(reg(0x350), 0x10700);
 }
@@ -54,18 +54,18 @@ static void test_firmware_state(void **state)
 static void test_priorities(void **state)
 {
     set(0x300, 0x40041), set(0x300, 0x40062), set(0x300, 0x40063); // self IPIs
-    assert_int_equal(bus_irq_ack(m), 0x63);
+    assert_int_equal(bus_irq_ack(m, 0), 0x63);
     assert_int_equal(reg(0xa0), 0x60);
-    assert_false(bus_irq_pending(m)); // 62 is of the same class
+    assert_false(bus_irq_pending(m, 0)); // 62 is of the same class
     set(0xb0, 0);
-    assert_int_equal(bus_irq_ack(m), 0x62);
+    assert_int_equal(bus_irq_ack(m, 0), 0x62);
     set(0xb0, 0);
     m->cpu[0]->isa.cr8 = 4;
     assert_int_equal(reg(0x80), 0x40);
-    assert_false(bus_irq_pending(m)); // 41 is held back by the task priority
+    assert_false(bus_irq_pending(m, 0)); // 41 is held back by the task priority
     set(0x80, 0x35);
     assert_int_equal(m->cpu[0]->isa.cr8, 3);
-    assert_int_equal(bus_irq_ack(m), 0x41);
+    assert_int_equal(bus_irq_ack(m, 0), 0x41);
     assert_int_equal(reg(0x120), 2); // in service: 41H
     set(0xb0, 0);
     assert_int_equal(reg(0x120), 0);
@@ -77,7 +77,7 @@ static void test_errors(void **state)
     set(0x300, 0x40005); // vector 5
     set(0x280, 0);
     assert_int_equal(reg(0x280), 0x20);
-    assert_int_equal(bus_irq_ack(m), 0xfe);
+    assert_int_equal(bus_irq_ack(m, 0), 0xfe);
     set(0x280, 0);
     assert_int_equal(reg(0x280), 0);
     set(0x30, 1); // the version cannot be written
@@ -93,19 +93,19 @@ static void test_timer(void **state)
     pass(5000);
     assert_int_equal(reg(0x390), 500);
     pass(4999);
-    assert_false(bus_irq_pending(m));
+    assert_false(bus_irq_pending(m, 0));
     pass(1);
-    assert_int_equal(bus_irq_ack(m), 0x30);
+    assert_int_equal(bus_irq_ack(m, 0), 0x30);
     set(0xb0, 0);
     assert_int_equal(reg(0x390), 0);
     pass(100000);
-    assert_false(bus_irq_pending(m));
+    assert_false(bus_irq_pending(m, 0));
     set(0x320, 0x20031), set(0x3e0, 0), set(0x380, 50); // periodic, by two: 1000 cycles
     unsigned n = 0;
     for (unsigned k = 0; k < 1000; k++) {
         pass(100);
-        if (bus_irq_pending(m)) {
-            assert_int_equal(bus_irq_ack(m), 0x31);
+        if (bus_irq_pending(m, 0)) {
+            assert_int_equal(bus_irq_ack(m, 0), 0x31);
             set(0xb0, 0);
             n++;
         }
@@ -113,7 +113,7 @@ static void test_timer(void **state)
     assert_int_equal(n, 100);
     set(0x380, 0);
     pass(10000);
-    assert_false(bus_irq_pending(m));
+    assert_false(bus_irq_pending(m, 0));
 }
 
 static void test_tsc_deadline(void **state)
@@ -123,19 +123,19 @@ static void test_tsc_deadline(void **state)
     assert_true(wr(0x6e0, 1005000));
     assert_int_equal(rd(0x6e0), 1005000);
     pass(4999);
-    assert_false(bus_irq_pending(m));
+    assert_false(bus_irq_pending(m, 0));
     pass(1);
-    assert_int_equal(bus_irq_ack(m), 0x40);
+    assert_int_equal(bus_irq_ack(m, 0), 0x40);
     assert_int_equal(rd(0x6e0), 0); // one shot
     set(0xb0, 0);
     assert_true(wr(0x6e0, 5)); // long past
     pass(1);
-    assert_int_equal(bus_irq_ack(m), 0x40);
+    assert_int_equal(bus_irq_ack(m, 0), 0x40);
     set(0xb0, 0);
     assert_true(wr(0x6e0, rd(0x10) + 1000));
     assert_true(wr(0x6e0, 0)); // disarmed
     pass(10000);
-    assert_false(bus_irq_pending(m));
+    assert_false(bus_irq_pending(m, 0));
 }
 
 static void test_global_disable(void **state)
@@ -143,9 +143,9 @@ static void test_global_disable(void **state)
     init_pic(1);
     set(0x350, 0x10000);
     line(5, true);
-    assert_false(bus_irq_pending(m));
+    assert_false(bus_irq_pending(m, 0));
     assert_true(wr(ISA_MSR_APIC_BASE, 0xfee00100));
-    assert_int_equal(bus_irq_ack(m), 0x25); // without the local APIC, INTR is the processor's own
+    assert_int_equal(bus_irq_ack(m, 0), 0x25); // without the local APIC, INTR is the processor's own
     assert_int_equal(reg(0x30), 0xffffffff);
     uint32_t r[4];
     sim_cpuid(&m->cpu[0]->isa, 1, 0, r);
@@ -168,14 +168,14 @@ static void test_x2apic(void **state)
     assert_int_equal(rd(0x80e), 0xdead); // no DFR
     assert_int_equal(rd(0x831), 0xdead); // the ICR is one register
     assert_true(wr(0x83f, 0x55));
-    assert_int_equal(bus_irq_ack(m), 0x55);
+    assert_int_equal(bus_irq_ack(m, 0), 0x55);
     assert_false(wr(0x80b, 1)); // EOI takes 0 only
     assert_true(wr(0x80b, 0));
     assert_false(wr(0x803, 0));
     assert_false(wr(0x808, 0x100));
     assert_true(wr(0x830, 0x56));        // to identifier 0
     assert_true(wr(0x830, 0x100000857)); // logical: member 1 of cluster 0
-    assert_int_equal(bus_irq_ack(m), 0x57);
+    assert_int_equal(bus_irq_ack(m, 0), 0x57);
     assert_int_equal(rd(0x830), 0x100000857);
     assert_false(wr(ISA_MSR_APIC_BASE, 0xfee00900)); // not back to xAPIC directly
     assert_true(wr(ISA_MSR_APIC_BASE, 0xfee00000));
@@ -193,20 +193,20 @@ static void test_ioapic(void **state)
     assert_int_equal(rte_low(3), 0x10000);
     rte(3, 0x33);
     line(3, true);
-    assert_int_equal(bus_irq_ack(m), 0x33);
+    assert_int_equal(bus_irq_ack(m, 0), 0x33);
     set(0xb0, 0);
-    assert_false(bus_irq_pending(m)); // an edge comes once
+    assert_false(bus_irq_pending(m, 0)); // an edge comes once
     line(3, false), line(3, true);
-    assert_true(bus_irq_pending(m));
-    bus_irq_ack(m), set(0xb0, 0);
+    assert_true(bus_irq_pending(m, 0));
+    bus_irq_ack(m, 0), set(0xb0, 0);
     rte(2, 0x32); // the timer is on pin 2
     line(0, true);
-    assert_int_equal(bus_irq_ack(m), 0x32);
+    assert_int_equal(bus_irq_ack(m, 0), 0x32);
     set(0xb0, 0);
     rte(5, 0x10035); // masked edges are lost
     line(5, true);
     rte(5, 0x35);
-    assert_false(bus_irq_pending(m));
+    assert_false(bus_irq_pending(m, 0));
 }
 
 static void test_ioapic_level(void **state)
@@ -214,20 +214,20 @@ static void test_ioapic_level(void **state)
     rte(10, 0x803a | 0ull << 56);
     line(10, true);
     assert_int_equal(rte_low(10) & 0x4000, 0x4000); // remote IRR
-    assert_int_equal(bus_irq_ack(m), 0x3a);
+    assert_int_equal(bus_irq_ack(m, 0), 0x3a);
     assert_int_equal(reg(0x190), 1u << (0x3a - 0x20)); // TMR
-    assert_false(bus_irq_pending(m));
+    assert_false(bus_irq_pending(m, 0));
     set(0xb0, 0); // still asserted: comes again
-    assert_int_equal(bus_irq_ack(m), 0x3a);
+    assert_int_equal(bus_irq_ack(m, 0), 0x3a);
     line(10, false);
     set(0xb0, 0);
-    assert_false(bus_irq_pending(m));
+    assert_false(bus_irq_pending(m, 0));
     assert_int_equal(rte_low(10) & 0x4000, 0);
     rte(10, 0x1803a);
     line(10, true);
-    assert_false(bus_irq_pending(m));
+    assert_false(bus_irq_pending(m, 0));
     rte(10, 0x803a); // unmasked while asserted
-    assert_true(bus_irq_pending(m));
+    assert_true(bus_irq_pending(m, 0));
 }
 
 static void test_destinations(void **state)
@@ -235,19 +235,19 @@ static void test_destinations(void **state)
     set(0xd0, 0x04000000); // logical identifier 4, flat
     rte(3, 0x833 | 4ull << 56);
     line(3, true);
-    assert_int_equal(bus_irq_ack(m), 0x33);
+    assert_int_equal(bus_irq_ack(m, 0), 0x33);
     set(0xb0, 0), line(3, false);
     rte(3, 0x833 | 8ull << 56);
     line(3, true);
-    assert_false(bus_irq_pending(m));
+    assert_false(bus_irq_pending(m, 0));
     line(3, false);
     rte(3, 0x33 | 7ull << 56); // physical, nobody
     line(3, true);
-    assert_false(bus_irq_pending(m));
+    assert_false(bus_irq_pending(m, 0));
     line(3, false);
     rte(3, 0x33 | 0xffull << 56);
     line(3, true);
-    assert_true(bus_irq_pending(m));
+    assert_true(bus_irq_pending(m, 0));
     rte(4, 0x400); // NMI
     line(4, true);
     assert_true(m->cpu[0]->nmi);

@@ -112,15 +112,15 @@ static unsigned chip_ack(struct chip *k, bool master, bool *spurious)
     return (unsigned)line;
 }
 
-static bool pic_pending(struct dev *d)
+static bool pic_pending(struct dev *d, unsigned cpu)
 {
     const struct pic *p = (const struct pic *)d;
-    return p->gate && chip_request(&p->c[0], true) >= 0;
+    return cpu == 0 && p->gate && chip_request(&p->c[0], true) >= 0; // INTR goes to LINT0 of the bootstrap processor
 }
 
 void dev_pic_gate(struct dev *d, bool open) { ((struct pic *)d)->gate = open; }
 
-static int pic_ack(struct dev *d)
+static int pic_ack(struct dev *d, unsigned cpu)
 {
     struct pic *p = (struct pic *)d;
     bool spurious;

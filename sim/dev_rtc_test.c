@@ -62,8 +62,8 @@ static void test_interrupts(void **state)
     unsigned n = 0;
     for (unsigned k = 0; k < 1024; k++) {
         pass(HZ / 1024 + 1);
-        if (bus_irq_pending(m)) {
-            assert_int_equal(bus_irq_ack(m), 0x28);
+        if (bus_irq_pending(m, 0)) {
+            assert_int_equal(bus_irq_ack(m, 0), 0x28);
             assert_int_equal(cmos(0xc) & 0xc0, 0xc0);
             out8(0xa0, 0x20), out8(0x20, 0x20);
             n++;
@@ -74,16 +74,16 @@ static void test_interrupts(void **state)
     set_cmos(0xb, 0x12); // update ended
     cmos(0xc);
     pass(HZ);
-    assert_int_equal(bus_irq_ack(m), 0x28);
+    assert_int_equal(bus_irq_ack(m, 0), 0x28);
     assert_int_equal(cmos(0xc) & 0x90, 0x90);
     out8(0xa0, 0x20), out8(0x20, 0x20);
     set_cmos(1, 0x30), set_cmos(3, 0xff), set_cmos(5, 0xff); // alarm at second 30 of any minute
     set_cmos(0xb, 0x22);
     cmos(0xc);
     pass(HZ * 20);
-    assert_false(bus_irq_pending(m));
+    assert_false(bus_irq_pending(m, 0));
     pass(HZ * 40);
-    assert_int_equal(bus_irq_ack(m), 0x28);
+    assert_int_equal(bus_irq_ack(m, 0), 0x28);
     assert_int_equal(cmos(0xc) & 0xa0, 0xa0);
 }
 
@@ -109,7 +109,7 @@ static void test_keyboard_controller(void **state)
     init_pic(1);
     out8(0x60, 0xff); // reset the keyboard: none
     assert_int_equal(in8(0x64) & 0x41, 0x41);
-    assert_int_equal(bus_irq_ack(m), 0x21);
+    assert_int_equal(bus_irq_ack(m, 0), 0x21);
     assert_int_equal(in8(0x60), 0xfe);
     out8(0x64, 0xd0);
     assert_int_equal(in8(0x60) & 3, 3);

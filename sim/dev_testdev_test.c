@@ -34,14 +34,14 @@ static void test_testdev(void **state)
     assert_int_equal(mmio_read(0xff000014), 0);
     init_pic(1);
     out8(0x2005, 1);
-    assert_int_equal(bus_irq_ack(m), 0x25);
+    assert_int_equal(bus_irq_ack(m, 0), 0x25);
     out8(0x2005, 0);
     // line 20 exists on the I/O APIC only
     mmio_write(0xfec00000, 0x10 + 2 * 20);
     mmio_write(0xfec00010, 0x44);
     out8(0x2014, 1);
     out8(0x20, 0x20);
-    assert_int_equal(bus_irq_ack(m), 0x44);
+    assert_int_equal(bus_irq_ack(m, 0), 0x44);
     assert_int_equal(in8(0x2018), 0xff); // there is no line 24
 }
 

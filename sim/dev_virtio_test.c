@@ -136,8 +136,8 @@ static void test_disk(void **state)
     assert_int_equal(peek(USED + 8, 4), 1025);
     assert_int_equal(peek(DATA, 1), 'd');
     assert_int_equal(peek(DATA + 1023, 1), 'e');
-    assert_int_equal(bus_irq_ack(m), 0x2a); // line 10
-    assert_int_equal(get(0x1000, 1), 1);    // takes it back
+    assert_int_equal(bus_irq_ack(m, 0), 0x2a); // line 10
+    assert_int_equal(get(0x1000, 1), 1);       // takes it back
     assert_int_equal(get(0x1000, 1), 0);
     poke(DATA, "written", 7);
     request(2, 1, 3, 512, true);

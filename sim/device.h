@@ -37,8 +37,8 @@ uint64_t dev_ns_to_cycles(const struct dev *d, uint64_t ns); // by the profile's
 void dev_irq(struct dev *d, unsigned line, bool level);
 // The processor's interrupt input, driven by the interrupt controllers: the engine asks at instruction boundaries.
 struct dev_intc {
-    bool (*pending)(struct dev *d); // an interrupt waits for the processor (cheap)
-    int (*ack)(struct dev *d);      // interrupt acknowledge: vector, or -1 (spurious withdrawn)
+    bool (*pending)(struct dev *d, unsigned cpu); // an interrupt waits for this processor (cheap)
+    int (*ack)(struct dev *d, unsigned cpu);      // interrupt acknowledge: vector, or -1 (spurious withdrawn)
 };
 void dev_set_intc(struct sim_machine *m, struct dev *d, const struct dev_intc *ops, unsigned priority); // lower is asked first
 void dev_intc_changed(struct sim_machine *m); // pending() may have changed

@@ -57,17 +57,17 @@ static void line(unsigned n, bool level)
 static void test_pic_priority(void **state)
 {
     init_pic(1);
-    assert_false(bus_irq_pending(m));
+    assert_false(bus_irq_pending(m, 0));
     line(5, true);
     line(3, true);
-    assert_int_equal(bus_irq_ack(m), 0x23);
-    assert_false(bus_irq_pending(m)); // 5 is below 3, which is in service
+    assert_int_equal(bus_irq_ack(m, 0), 0x23);
+    assert_false(bus_irq_pending(m, 0)); // 5 is below 3, which is in service
     line(1, true);
-    assert_int_equal(bus_irq_ack(m), 0x21); // nests
+    assert_int_equal(bus_irq_ack(m, 0), 0x21); // nests
     out8(0x20, 0x20);
-    assert_false(bus_irq_pending(m)); // 3 still in service
+    assert_false(bus_irq_pending(m, 0)); // 3 still in service
     out8(0x20, 0x20);
-    assert_int_equal(bus_irq_ack(m), 0x25);
+    assert_int_equal(bus_irq_ack(m, 0), 0x25);
     out8(0x20, 0x0b); // read ISR
     assert_int_equal(in8(0x20), 0x20);
 }
@@ -77,16 +77,16 @@ static void test_pic_cascade_and_mask(void **state)
     init_pic(1);
     out8(0xa1, 0x02);
     line(9, true); // masked at the slave
-    assert_false(bus_irq_pending(m));
+    assert_false(bus_irq_pending(m, 0));
     out8(0xa1, 0);
-    assert_int_equal(bus_irq_ack(m), 0x29);
-    assert_false(bus_irq_pending(m));
+    assert_int_equal(bus_irq_ack(m, 0), 0x29);
+    assert_false(bus_irq_pending(m, 0));
     out8(0xa0, 0x20);
     out8(0x20, 0x20);
-    assert_false(bus_irq_pending(m)); // an edge is taken once
+    assert_false(bus_irq_pending(m, 0)); // an edge is taken once
     line(9, false);
     line(9, true);
-    assert_true(bus_irq_pending(m));
+    assert_true(bus_irq_pending(m, 0));
 }
 
 // Before any initialisation word the mask register is there: kernels look for the chip by it.
@@ -95,7 +95,7 @@ static void test_pic_probe(void **state)
     out8(0xa1, 0xff), out8(0x21, 0xfb);
     assert_int_equal(in8(0x21), 0xfb);
     line(1, true);
-    assert_false(bus_irq_pending(m));
+    assert_false(bus_irq_pending(m, 0));
 }
 
 static void test_pic_spurious_and_auto_eoi(void **state)
@@ -103,12 +103,12 @@ static void test_pic_spurious_and_auto_eoi(void **state)
     init_pic(3);
     line(4, true);
     line(4, false); // withdrawn before the acknowledge
-    assert_false(bus_irq_pending(m));
-    assert_int_equal(bus_irq_ack(m), -1);
+    assert_false(bus_irq_pending(m, 0));
+    assert_int_equal(bus_irq_ack(m, 0), -1);
     line(6, true);
-    assert_int_equal(bus_irq_ack(m), 0x26);
+    assert_int_equal(bus_irq_ack(m, 0), 0x26);
     line(7, true);
-    assert_int_equal(bus_irq_ack(m), 0x27); // automatic EOI: nothing is in service
+    assert_int_equal(bus_irq_ack(m, 0), 0x27); // automatic EOI: nothing is in service
 }
 
 static void test_pic_rotation(void **state)
@@ -117,9 +117,9 @@ static void test_pic_rotation(void **state)
     out8(0x20, 0xc3); // line 3 lowest: 4 is highest
     line(3, true);
     line(5, true);
-    assert_int_equal(bus_irq_ack(m), 0x25);
+    assert_int_equal(bus_irq_ack(m, 0), 0x25);
     out8(0x20, 0xa0); // rotate on EOI: 5 becomes lowest
-    assert_int_equal(bus_irq_ack(m), 0x23);
+    assert_int_equal(bus_irq_ack(m, 0), 0x23);
 }
 
 // Channel 0 in mode 2 interrupts at its rate, to the cycle.
@@ -133,8 +133,8 @@ static void test_pit_rate(void **state)
     pass(period / 2); // the output is low just before each edge: look in the middle
     for (unsigned k = 0; k < 100; k++) {
         pass(period);
-        if (bus_irq_pending(m)) {
-            assert_int_equal(bus_irq_ack(m), 0x20);
+        if (bus_irq_pending(m, 0)) {
+            assert_int_equal(bus_irq_ack(m, 0), 0x20);
             out8(0x20, 0x20);
             ticks++;
         }
@@ -178,9 +178,9 @@ static void test_uart(void **state)
     assert_int_equal(in8(0x3fd), 0x60);
     init_pic(1);
     out8(0x3fc, 8), out8(0x3f9, 1); // interrupts on receive
-    assert_false(bus_irq_pending(m));
+    assert_false(bus_irq_pending(m, 0));
     sim_input(m, "c", 1);
-    assert_int_equal(bus_irq_ack(m), 0x24);
+    assert_int_equal(bus_irq_ack(m, 0), 0x24);
     assert_int_equal(in8(0x3fa) & 0xf, 4);
     assert_int_equal(in8(0x3f8), 'c');
     assert_int_equal(in8(0x3fa) & 0xf, 1);

@@ -248,8 +248,8 @@ struct testdev {
     uint64_t acked_at, acked_insns;
     unsigned acks;
 };
-static bool pending(struct dev *d) { return ((struct testdev *)d)->line; }
-static int ack(struct dev *d)
+static bool pending(struct dev *d, unsigned cpu) { return ((struct testdev *)d)->line; }
+static int ack(struct dev *d, unsigned cpu)
 {
     struct testdev *t = (struct testdev *)d;
     t->line = false;

@@ -56,7 +56,7 @@ static void env_mwait(struct isa_cpu *c)
     bool armed = cpu->monitor.armed;
     uint64_t next = bus_next_deadline(cpu->m), now = engine_now(c);
     cpu->monitor.armed = false;
-    if (!armed || next == UINT64_MAX || next <= now || cpu->nmi || bus_irq_pending(cpu->m) ||
+    if (!armed || next == UINT64_MAX || next <= now || cpu->nmi || bus_irq_pending(cpu->m, cpu->n) ||
         sim_peek(cpu->m, cpu->n, SIM_LINEAR, cpu->monitor.la, line, 64) != 64 || memcmp(line, cpu->monitor.line, 64))
         return;
     engine_charge(c, next - now);

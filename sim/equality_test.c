@@ -380,8 +380,8 @@ struct ticker {
     uint64_t period;
     bool line;
 };
-static bool pending(struct dev *d) { return ((struct ticker *)d)->line; }
-static int ack(struct dev *d)
+static bool pending(struct dev *d, unsigned cpu) { return ((struct ticker *)d)->line; }
+static int ack(struct dev *d, unsigned cpu)
 {
     ((struct ticker *)d)->line = false;
     return 0x50;

@@ -211,7 +211,7 @@ void bus_run_deadlines(struct sim_machine *m, uint64_t now);
 bool bus_rdmsr(struct sim_machine *m, unsigned cpu, uint32_t msr, uint64_t *val);
 bool bus_wrmsr(struct sim_machine *m, unsigned cpu, uint32_t msr, uint64_t val);
 void bus_msr_changed(struct sim_machine *m, unsigned cpu, uint32_t msr);
-bool bus_irq_pending(const struct sim_machine *m);
-int bus_irq_ack(struct sim_machine *m);
+bool bus_irq_pending(const struct sim_machine *m, unsigned cpu);
+int bus_irq_ack(struct sim_machine *m, unsigned cpu);
 
 #endif
