@@ -446,17 +446,16 @@ static bool forgive_vendor(const struct row *r, const struct enc *e, const struc
     bool loads = named(r, " fldenv frstor fxrstor xrstor ");
     if (host_is_amd() && res == ISA_R_FAULT && p->trap < 0 && p->fx_out[26] & 2)
         return true;
-    if (host_is_amd() && p->trap == ISA_X_PF && res != ISA_R_FAULT && fx[2] & 0x80) // page faults before unmasked #MF, Intel not
+    if (host_pf_before_mf(p->trap == ISA_X_PF, res == ISA_R_FAULT, fx))
         return true;
-    if (host_is_amd() && named(r, " fprem fprem1 ") && (p->fx_in[57] & 0x7f) == 0x7f &&
-        p->fx_in[56] == 0xff) // by infinity: #D first
+    if (named(r, " fprem fprem1 ") && host_remainder_by_infinity(p->fx_in))
         return true;
-    if (host_is_amd() && p->trap == ISA_X_PF && res == ISA_R_FAULT && strchr(r->operands, 'P')) { // TOP and tags stay
-        memcpy(fx + 2, p->fx_out + 2, 3);
-        memcpy(fx + 32, p->fx_out + 32, 128);
-    }
+    if (named(r, " fscale ") && host_scale_by_zero(p->fx_in))
+        return true;
+    if (strchr(r->operands, 'P') && p->trap == ISA_X_PF && res == ISA_R_FAULT)
+        host_mmx_fault_forgive(p->fx_out, fx);
     if (named(r, " dpps dppd "))
-        host_nan_forgive(p->fx_out + 160 + 16 * e->i.reg, fx + 160 + 16 * e->i.reg);
+        host_nan_forgive(p->fx_out + 160 + 16 * e->i.reg, fx + 160 + 16 * e->i.reg, named(r, " dppd ") ? 8 : 4);
     host_fx_forgive(p->fx_out, fx, loads);
     if (named(r, " rcpps rcpss rsqrtps rsqrtss "))
         host_approximation_forgive(p->fx_out + 160 + 16 * e->i.reg, fx + 160 + 16 * e->i.reg);

@@ -21,8 +21,7 @@ static inline bool host_is_amd(void)
 static inline const char *host_vendor_text(void)
 {
     return host_is_amd() ? "AMD (x87 pointers without a pending exception, MXCSR bit 17, last bits of RCP and RSQRT, NaNs of DPPS, "
-                           "state after "
-                           "some faults and after a 32-bit REP of no iteration are its own)"
+                           "state after some faults and after a 32-bit REP of no iteration are its own)"
                          : "Intel or alike (compared in full)";
 }
 
@@ -35,6 +34,38 @@ static inline void host_fx_forgive(const uint8_t *host, uint8_t *ours, bool alwa
     if (always || !(host[2] & 0x80))
         memcpy(ours + 6, host + 6, 18);
     ours[30] = (uint8_t)((ours[30] & ~2) | (host[30] & 2));
+}
+
+// A store whose result raises an unmasked x87 exception at an address that page-faults: AMD reports the page fault, Intel sets the
+// exception pending. ours: the FXSAVE image after.
+static inline bool host_pf_before_mf(bool host_pf, bool our_fault, const uint8_t *ours)
+{
+    return host_is_amd() && host_pf && !our_fault && ours[2] & 0x80;
+}
+// FPREM and FPREM1 by infinity: AMD signals a denormal dividend first. in: the FXSAVE image before.
+static inline bool host_remainder_by_infinity(const uint8_t *in)
+{
+    return host_is_amd() && in[56] == 0xff && (in[57] & 0x7f) == 0x7f;
+}
+// FSCALE of a denormal by zero: AMD signals an unmasked underflow. in: the FXSAVE image before.
+static inline bool host_scale_by_zero(const uint8_t *in)
+{
+    static const uint8_t zero[9];
+    return host_is_amd() && memcmp(in + 48, zero, 9) == 0 && (in[57] & 0x7f) == 0 && in[40] == 0 && (in[41] & 0x7f) == 0 &&
+           !(in[0] & 0x10);
+}
+// An MMX instruction whose memory operand faults: Intel has set TOP to 0 and the tags to valid by then, AMD has not.
+static inline void host_mmx_fault_forgive(const uint8_t *host, uint8_t *ours)
+{
+    if (!host_is_amd())
+        return;
+    memcpy(ours + 2, host + 2, 3);
+    memcpy(ours + 32, host + 32, 128);
+}
+// Bit 17 of MXCSR may be set on AMD, and is #GP on Intel. host: the FXSAVE image after.
+static inline bool host_mxcsr_bit17(bool only_ours_faults, const uint8_t *host)
+{
+    return host_is_amd() && only_ours_faults && host[26] & 2;
 }
 
 // RCPPS, RSQRTPS and their scalar forms: the manuals allow a relative error of 1.5 * 2^-12, so two processors differ by at most
@@ -52,13 +83,17 @@ static inline void host_approximation_forgive(const uint8_t *host, uint8_t *ours
 }
 
 // DPPS, DPPD: which of several NaNs, or the default one, comes out depends on the order of the sums, which is not defined.
-static inline void host_nan_forgive(const uint8_t *host, uint8_t *ours)
+// width: bytes of a lane, 4 or 8.
+static inline void host_nan_forgive(const uint8_t *host, uint8_t *ours, unsigned width)
 {
+    unsigned quiet = width == 4 ? 0xc0 : 0xf8; // of the byte below the top one: what is left of the exponent, and the quiet bit
     if (!host_is_amd())
         return;
-    for (unsigned k = 0; k < 16; k += 4)
-        if ((host[k + 3] & 0x7f) == 0x7f && (ours[k + 3] & 0x7f) == 0x7f && host[k + 2] & ours[k + 2] & 0x80)
-            memcpy(ours + k, host + k, 4);
+    for (unsigned k = 0; k < 16; k += width) {
+        const uint8_t *h = host + k + width - 2, *o = ours + k + width - 2;
+        if ((h[1] & o[1] & 0x7f) == 0x7f && (h[0] & o[0] & quiet) == quiet)
+            memcpy(ours + k, host + k, width);
+    }
 }
 
 // A repeated string instruction with 32-bit addresses that did no iteration (count 0, or a fault in the first): AMD leaves the upper
