@@ -108,6 +108,12 @@ static inline void host_rep_forgive(const uint64_t *in, const uint64_t *host, ui
             ours[reg[k]] = host[reg[k]];
 }
 
+// MOVSXD with a 16-bit operand: Intel reads 16 bits of memory, AMD 32, which may reach into a page that faults.
+static inline bool host_movsxd_reads_more(bool host_pf, bool our_fault, unsigned osz)
+{
+    return host_is_amd() && host_pf && !our_fault && osz == 2;
+}
+
 // A repeated CMPS or SCAS that faults after some iterations: Intel gives the flags of before, AMD those of the last comparison.
 static inline uint64_t host_rep_flags_forgiven(bool compares, bool faulted)
 {
