@@ -169,10 +169,11 @@ int glue_vmx(struct isa_cpu *c, const struct isa_insn *i);
 int glue_intercept(struct isa_cpu *c, const struct isa_insn *i, enum isa_icpt point, uint64_t arg, uint64_t *val);
 int glue_intercept_event(struct isa_cpu *c, const struct isa_event *e);
 int glue_intercept_triple(struct isa_cpu *c);
+// Page-modification logging: a walk is about to set D for gpa. 0, or ISA_R_VMEXIT if the log is full (record prepared).
+int glue_log_dirty(struct isa_cpu *c, struct gpa gpa);
 // EPT violation or misconfiguration found by the mmu: prepare the VM-exit record and return ISA_R_VMEXIT. translating_la: the
 // access was to the translation of la itself, not to a paging-structure entry (exit qualification bit 8). ept_perms: logical AND of
 // the EPT entries (EPT_R | EPT_W | EPT_X). Bits of the qualification: ept_violation_qual() in vmx-model/ept.h.
-int glue_log_dirty(struct isa_cpu *c, struct gpa gpa);
 int glue_ept_violation(struct isa_cpu *c, struct gpa gpa, uint64_t la, bool la_valid, bool translating_la, unsigned acc,
                        unsigned ept_perms, uint64_t entry);
 int glue_ept_misconfig(struct isa_cpu *c, struct gpa gpa);
