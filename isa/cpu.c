@@ -7,12 +7,12 @@
 #include "isa/env.h"
 #include "isa/flags.h"
 #include "isa/fpu.h"
+#include "isa/msr.h"
 
-void isa_reset(struct isa_cpu *c)
+// What RESET and INIT have in common.
+static void start_over(struct isa_cpu *c)
 {
-    const struct isa_env *env = c->env;
-    memset(c, 0, sizeof *c);
-    c->env = env;
+    memset(c->gpr, 0, sizeof c->gpr);
     c->gpr[ISA_RDX] = 0x600; // family 6
     c->rip = 0xfff0;
     isa_set_rflags(c, ISA_FL_1);
@@ -21,16 +21,38 @@ void isa_reset(struct isa_cpu *c)
     c->seg[ISA_CS] = (struct isa_seg){.sel = 0xf000, .base = 0xffff0000, .limit = 0xffff, .ar = 0x9b};
     c->seg[ISA_LDTR] = (struct isa_seg){.limit = 0xffff, .ar = 0x82};
     c->seg[ISA_TR] = (struct isa_seg){.limit = 0xffff, .ar = 0x8b};
-    c->gdtr.limit = c->idtr.limit = 0xffff;
-    c->cr0 = ISA_CR0_CD | ISA_CR0_NW | ISA_CR0_ET;
+    c->gdtr = c->idtr = (struct isa_dtr){0, 0xffff};
+    c->cr0 = (c->cr0 & (ISA_CR0_CD | ISA_CR0_NW)) | ISA_CR0_ET;
+    c->cr2 = c->cr3 = c->cr4 = c->cr8 = c->efer = c->debugctl = c->pending_dbg = 0;
+    memset(c->dr, 0, sizeof c->dr);
     c->dr[6] = ISA_DR6_INIT;
     c->dr[7] = ISA_DR7_INIT;
+    c->activity = ISA_ACTIVE;
+    c->blocking = 0;
+    c->iret_keeps_nmi = c->iret_unblocked = c->delivering_valid = c->rep_cut = false;
+}
+
+void isa_init(struct isa_cpu *c)
+{
+    start_over(c);
+    if (!(c->apic_base & ISA_APIC_BASE_BSP))
+        c->activity = ISA_WAIT_SIPI;
+    isa_update_mode(c);
+}
+
+void isa_reset(struct isa_cpu *c)
+{
+    const struct isa_env *env = c->env;
+    memset(c, 0, sizeof *c);
+    c->env = env;
+    c->cr0 = ISA_CR0_CD | ISA_CR0_NW;
+    start_over(c);
     c->xcr0 = 1;
     c->x87.cw = 0x40; // all registers hold +0 and are valid; FNINIT makes it 37FH
     c->x87.valid = 0xff;
     c->mxcsr = ISA_MXCSR_INIT;
     c->pat = 0x0007040600070406ull;
-    c->apic_base = 0xfee00900ull;  // enabled, bootstrap processor
+    c->apic_base = 0xfee00800ull | ISA_APIC_BASE_BSP;
     c->misc_enable = 1 | 3u << 11; // fast strings; branch trace store and PEBS unavailable
     for (unsigned k = 0; k < ISA_MIRROR_SIZE; k++)
         c->rd[k].tag = c->wr[k].tag = ISA_MIRROR_EMPTY;

@@ -287,6 +287,11 @@ struct isa_cpu {
 // FFFF0000H. Keeps env. The clock starts at 0.
 void isa_reset(struct isa_cpu *c);
 
+// Put the processor into the state after INIT: as after RESET, but the clock, the caches' bits of CR0, floating point, vectors and the
+// model-specific registers other than IA32_EFER and IA32_DEBUGCTL keep their values. A processor that is not the bootstrap processor
+// then waits for a start-up IPI.
+void isa_init(struct isa_cpu *c);
+
 // Recompute mode, cpl, seg_flat and mode_key, and let the machine choose its translation context (env->context). Call it after any
 // change to CR0, CR4, EFER, RFLAGS.VM, RFLAGS.AC, CS, SS, DS, ES or vmx. CPL is SS.DPL in protected mode, 0 in real, 3 in V86 mode.
 //    mode_key  bits 3..0 mode, 4 CPL = 3, 5 flat (64-bit mode, or ES, CS, SS, DS all flat), 6 VMX non-root, 7 SS.D

@@ -31,4 +31,6 @@ const struct isa_msr_info *isa_msr_find(uint32_t addr); // NULL if the table doe
 #define ISA_MSR_GS_BASE         0xc0000101u
 #define ISA_MSR_KERNEL_GS_BASE  0xc0000102u
 
+#define ISA_APIC_BASE_BSP       (1u << 8) // of IA32_APIC_BASE: the bootstrap processor; fixed
+
 #endif

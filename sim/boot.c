@@ -212,11 +212,10 @@ static void gdb_end(struct console *c, unsigned status)
 
 static struct sim_stop run(struct console *c, uint64_t max_cycles)
 {
-    const struct isa_cpu *cpu = sim_cpu(c->m, 0);
-    uint64_t end = max_cycles ? cpu->cycles + max_cycles : UINT64_MAX, insns = 0;
+    uint64_t end = max_cycles ? sim_now(c->m) + max_cycles : UINT64_MAX, insns = 0;
     double shown = seconds();
     for (;;) {
-        uint64_t next = cpu->cycles + SLICE < end ? cpu->cycles + SLICE : end;
+        uint64_t now = sim_now(c->m), next = now + SLICE < end ? now + SLICE : end;
         double begin = seconds();
         const struct sim_until u = {.cycles = next};
         bool quit = false;
@@ -229,13 +228,13 @@ static struct sim_stop run(struct console *c, uint64_t max_cycles)
         }
         if (s.kind != SIM_STOP_UNTIL || c->reached || quit)
             return s;
-        if (cpu->cycles >= end || interrupted) {
+        if (sim_now(c->m) >= end || interrupted) {
             s.kind = interrupted ? SIM_STOP_REQUEST : SIM_STOP_LIMIT;
             snprintf(s.text, sizeof s.text, interrupted ? "ended by a signal" : "the limit of model cycles was reached");
             return s;
         }
-        bool idle = cpu->insns - insns < SLICE / 100;
-        insns = cpu->insns;
+        bool idle = sim_insns(c->m) - insns < SLICE / 100;
+        insns = sim_insns(c->m);
         keys(c, idle && took < 0.005 ? 5 : 0);
         if (c->leave) {
             s.kind = SIM_STOP_REQUEST;
@@ -253,7 +252,7 @@ static struct sim_stop run(struct console *c, uint64_t max_cycles)
 static enum sim_status tell(struct console *c, const struct sim_stop *s)
 {
     double t = seconds() - c->start;
-    uint64_t n = sim_cpu(c->m, 0)->insns;
+    uint64_t n = sim_insns(c->m);
     clear_progress(c);
     fprintf(stderr, "\nringside: %s: %s (%llu instructions, %.1f s, %.0f MIPS)\n", c->reached ? "reached" : sim_stop_name(s->kind),
             c->reached ? c->marker : s->text, (unsigned long long)n, t, t > 0 ? (double)n / t / 1e6 : 0);
@@ -338,6 +337,7 @@ static struct sim_machine *machine(const struct system *y, const struct boot_opt
         snprintf(disk, sizeof disk, "%s/%s", dir, y->disk ? y->disk : "");
     }
     const struct sim_config cfg = {.ram_bytes = o->ram_bytes ? o->ram_bytes : y->ram,
+                                   .cpus = o->cpus,
                                    .profile = o->profile,
                                    .disk = o->disk           ? o->disk
                                            : *dir && y->disk ? disk

@@ -14,6 +14,7 @@ struct boot_options {
     const char *system;                                    // one of sim_boot_systems()
     const char *kernel, *initrd, *append, *disk, *profile; // NULL: the default of each
     uint64_t ram_bytes, max_cycles;                        // 0: default, no limit
+    unsigned cpus;                                         // 0: 1
     const char *gdb;                                       // wait for GDB at [HOST]:PORT; NULL: no
     // End with SIM_OK once the guest printed this. NULL: the system's own marker, if it has one; "": run on.
     const char *marker;

@@ -1,5 +1,5 @@
 // sim/boundary.c: what happens between two instructions, in the order of the manual ("Priority Among Concurrent Events"):
-// device time, stop conditions, debug traps, VM-exit windows, external interrupts, instruction breakpoints, HLT.
+// device time, stop conditions, turns, INIT, debug traps, VM-exit windows, external interrupts, instruction breakpoints, HLT.
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -30,7 +30,7 @@ static const char *place(struct sim_cpu *cpu, uint64_t rip, char *buf, size_t si
     return buf;
 }
 
-static bool interrupts_can_come(const struct sim_cpu *cpu)
+bool engine_interrupts_can_come(const struct sim_cpu *cpu)
 {
     const struct isa_cpu *c = &cpu->isa;
     return (c->rflags_sys & ISA_FL_IF) || (c->vmx == ISA_VMX_NONROOT && (vmx_pin(&cpu->vmx) & 1));
@@ -42,7 +42,7 @@ static void stop_limit(struct sim_cpu *cpu, struct sim_stop *stop, const char *w
     uint8_t b[2] = {0, 0};
     char at[160];
     sim_peek(cpu->m, cpu->n, SIM_LINEAR, engine_code_la(c), b, 2);
-    const char *hint = b[0] == 0xeb && b[1] == 0xfe && !interrupts_can_come(cpu)
+    const char *hint = b[0] == 0xeb && b[1] == 0xfe && !engine_interrupts_can_come(cpu)
                            ? "; the guest jumps to itself with interrupts off, so nothing can end it"
                            : "; raise the limit if the guest needs longer";
     engine_stop(cpu, stop, SIM_STOP_LIMIT, n, "limit of %" PRIu64 " %s reached %s%s", n, what, place(cpu, c->rip, at, sizeof at),
@@ -162,7 +162,7 @@ static bool stops(struct sim_cpu *cpu, struct sim_stop *stop)
     return true;
 }
 
-static void emit_halt(struct sim_cpu *cpu, bool awake)
+void engine_tell_halt(struct sim_cpu *cpu, bool awake)
 {
     cpu->eng->halted = !awake;
     if (!ev_wanted(cpu->m, EV_HALT))
@@ -183,7 +183,7 @@ static void deliver(struct sim_cpu *cpu, const struct isa_event *e, bool ask)
     if (!r) {
         if (c->activity == ISA_HLT) {
             c->activity = ISA_ACTIVE;
-            emit_halt(cpu, true);
+            engine_tell_halt(cpu, true);
         }
         r = isa_deliver_event(c, e);
         if (!r)
@@ -213,12 +213,17 @@ static void emit_accept(struct sim_cpu *cpu, int vector)
     ev_emit(cpu, &e);
 }
 
+// With virtual NMIs the guest's blocking by NMI is virtual and holds none of the processor's back.
+bool engine_nmi_can_come(const struct sim_cpu *cpu)
+{
+    bool virtual = cpu->isa.vmx == ISA_VMX_NONROOT && (vmx_pin(&cpu->vmx) & VMX_PIN_VIRTUAL_NMIS);
+    return cpu->nmi && (virtual || !(cpu->isa.blocking & ISA_BLOCK_NMI));
+}
+
 static bool nmi(struct sim_cpu *cpu)
 {
     const struct isa_event e = {.type = ISA_EV_NMI, .vector = ISA_X_NMI};
-    // With virtual NMIs the guest's blocking by NMI is virtual and holds none of the processor's back.
-    bool virtual = cpu->isa.vmx == ISA_VMX_NONROOT && (vmx_pin(&cpu->vmx) & VMX_PIN_VIRTUAL_NMIS);
-    if (!cpu->nmi || (cpu->isa.blocking & ((virtual ? 0 : ISA_BLOCK_NMI) | BLOCK_ONE)))
+    if (!engine_nmi_can_come(cpu) || (cpu->isa.blocking & BLOCK_ONE))
         return false;
     cpu->nmi = false;
     deliver(cpu, &e, true);
@@ -228,7 +233,7 @@ static bool nmi(struct sim_cpu *cpu)
 static bool interrupt(struct sim_cpu *cpu)
 {
     struct isa_cpu *c = &cpu->isa;
-    if ((c->blocking & BLOCK_ONE) || !interrupts_can_come(cpu) || !bus_irq_pending(cpu->m, cpu->n))
+    if ((c->blocking & BLOCK_ONE) || !engine_interrupts_can_come(cpu) || !bus_irq_pending(cpu->m, cpu->n))
         return false;
     int vector = -1;
     if (c->vmx == ISA_VMX_NONROOT && (vmx_pin(&cpu->vmx) & 1)) {
@@ -237,7 +242,7 @@ static bool interrupt(struct sim_cpu *cpu)
         if (!glue_intercept_irq(cpu, false, vector))
             return false;
         if (cpu->eng->halted)
-            emit_halt(cpu, true);
+            engine_tell_halt(cpu, true);
         engine_outcome(cpu, ISA_R_VMEXIT);
         return true;
     }
@@ -266,35 +271,77 @@ static bool insn_breakpoint(struct sim_cpu *cpu)
     return true;
 }
 
-// HLT: skip to the next moment at which something can happen. True: the run ends.
-static bool halt(struct sim_cpu *cpu, struct sim_stop *stop)
+// A processor sleeps. If another one is awake it takes no more turns; else time goes on to `next`, to the limit, or to the end of its turn.
+static enum engine_next sleep_until(struct sim_cpu *cpu, uint64_t next)
 {
     struct isa_cpu *c = &cpu->isa;
-    struct engine_cpu *e = cpu->eng;
-    char at[160];
-    if (!e->halted) {
-        emit_halt(cpu, false);
-        return false; // somebody may want to stop here
+    uint64_t end = turn_end(cpu), timer = vmx_deadline(c, &cpu->vmx);
+    if (end != UINT64_MAX && timer == UINT64_MAX) {
+        cpu->parked = true;
+        return ENGINE_TURN;
     }
-    uint64_t next = bus_next_deadline(cpu->m), timer = vmx_deadline(c, &cpu->vmx);
     if (timer < next)
         next = timer;
-    if (e->until_cycles < next)
-        next = e->until_cycles;
-    bool can_wake = interrupts_can_come(cpu) || timer != UINT64_MAX;
-    const char *why = c->activity == ISA_WAIT_SIPI ? "waits for a start-up interrupt, and there is no other processor"
-                      : !can_wake                  ? "halted with interrupts off (IF = 0), so nothing can wake it"
-                      : next == UINT64_MAX         ? "halted to wait for an interrupt, but no device will raise one"
-                                                   : NULL;
-    if (why) {
-        engine_stop(cpu, stop, SIM_STOP_HALT, 0, "the processor %s; %s", why, place(cpu, c->rip, at, sizeof at));
-        return true;
-    }
-    if (e->limit_cycles < next)
-        next = e->limit_cycles;
+    if (end < next)
+        next = end;
+    if (cpu->eng->until_cycles < next)
+        next = cpu->eng->until_cycles;
+    if (cpu->eng->limit_cycles < next)
+        next = cpu->eng->limit_cycles;
     if (next > c->cycles)
         c->cycles = next;
-    return false;
+    return ENGINE_GO;
+}
+
+// Why nothing will ever wake a processor that is halted, alone or with all others; NULL if something may.
+static const char *sleeps_for_ever(const struct sim_cpu *cpu)
+{
+    const struct isa_cpu *c = &cpu->isa;
+    const bool timer = vmx_deadline(c, &cpu->vmx) != UINT64_MAX;
+    const bool deadline = timer || bus_next_deadline(cpu->m) != UINT64_MAX || cpu->eng->until_cycles != UINT64_MAX;
+    if (turn_end(cpu) != UINT64_MAX)
+        return NULL; // others are awake
+    if (cpu->m->ncpus > 1)
+        return !timer && !turn_can_wake(cpu->m) ? "halted, as are all others, and no interrupt can wake any of them"
+               : !deadline                      ? "halted, as are all others, and no device will raise an interrupt"
+                                                : NULL;
+    if (c->activity == ISA_WAIT_SIPI)
+        return "waits for a start-up interrupt, and there is no other processor";
+    if (!timer && !engine_interrupts_can_come(cpu))
+        return "halted with interrupts off (IF = 0), so nothing can wake it";
+    return deadline ? NULL : "halted to wait for an interrupt, but no device will raise one";
+}
+
+// HLT, wait-for-SIPI: skip to the next moment at which something can happen.
+static enum engine_next halt(struct sim_cpu *cpu, struct sim_stop *stop)
+{
+    struct isa_cpu *c = &cpu->isa;
+    char at[160];
+    if (!cpu->eng->halted) {
+        engine_tell_halt(cpu, false);
+        return ENGINE_GO; // somebody may want to stop here
+    }
+    const char *why = sleeps_for_ever(cpu);
+    if (!why)
+        return sleep_until(cpu, bus_next_deadline(cpu->m));
+    engine_stop(cpu, stop, SIM_STOP_HALT, 0, "the processor %s; %s", why, place(cpu, c->rip, at, sizeof at));
+    return ENGINE_STOP;
+}
+
+// MWAIT, with several processors: wait for a store to the line or an event. If all others sleep, the next deadline ends it too, as it may.
+static enum engine_next mwait(struct sim_cpu *cpu)
+{
+    const uint64_t deadline = bus_next_deadline(cpu->m);
+    const bool alone = turn_end(cpu) == UINT64_MAX;
+    if (!cpu->monitor.written && !alone)
+        return sleep_until(cpu, deadline);
+    if (!cpu->monitor.written && deadline != UINT64_MAX) {
+        sleep_until(cpu, deadline);
+        if (cpu->isa.cycles < deadline)
+            return ENGINE_GO; // the run ends before
+    }
+    cpu->monitor.waiting = false;
+    return ENGINE_GO;
 }
 
 // Events without progress: an exception whose handler faults at once, a timer that cannot wake.
@@ -318,6 +365,7 @@ static bool idle(struct sim_cpu *cpu, struct sim_stop *stop)
 
 static void choose_budget(struct sim_cpu *cpu)
 {
+    const uint64_t end = turn_end(cpu);
     struct isa_cpu *c = &cpu->isa;
     struct engine_cpu *e = cpu->eng;
     e->precise = (c->rflags_sys & (ISA_FL_TF | ISA_FL_RF)) || (c->blocking & BLOCK_ONE) || c->pending_dbg || (c->dr[7] & 0xff) ||
@@ -327,6 +375,8 @@ static void choose_budget(struct sim_cpu *cpu)
     e->horizon = bus_next_deadline(cpu->m);
     if (vmx_deadline(c, &cpu->vmx) < e->horizon)
         e->horizon = vmx_deadline(c, &cpu->vmx);
+    if (end < e->horizon)
+        e->horizon = end;
     if (e->until_cycles < e->horizon)
         e->horizon = e->until_cycles;
     if (e->limit_cycles < e->horizon)
@@ -343,12 +393,26 @@ static bool boundary_exit(struct sim_cpu *cpu, bool (*due)(struct isa_cpu *c, st
     if (cpu->isa.vmx != ISA_VMX_NONROOT || !due(&cpu->isa, &cpu->vmx))
         return false;
     if (cpu->eng->halted)
-        emit_halt(cpu, true);
+        engine_tell_halt(cpu, true);
     engine_outcome(cpu, ISA_R_VMEXIT);
     return true;
 }
 
-bool engine_boundary(struct sim_cpu *cpu, struct sim_stop *stop)
+static enum engine_next asleep(struct sim_cpu *cpu, struct sim_stop *stop)
+{
+    return cpu->isa.activity != ISA_ACTIVE ? halt(cpu, stop) : mwait(cpu);
+}
+
+// With several processors: is it the turn of another one?
+static bool turn_over(struct sim_cpu *cpu)
+{
+    if (cpu->m->ncpus == 1)
+        return false;
+    turn_wake(cpu);
+    return cpu->isa.cycles >= turn_end(cpu);
+}
+
+enum engine_next engine_boundary(struct sim_cpu *cpu, struct sim_stop *stop)
 {
     struct isa_cpu *c = &cpu->isa;
     for (;;) {
@@ -356,19 +420,24 @@ bool engine_boundary(struct sim_cpu *cpu, struct sim_stop *stop)
         if (c->cycles >= bus_next_deadline(cpu->m))
             bus_run_deadlines(cpu->m, c->cycles);
         if (stops(cpu, stop))
-            return true;
-        bool again = boundary_exit(cpu, vmx_trap_exit) || debug_trap(cpu) || boundary_exit(cpu, vmx_window_exit);
+            return ENGINE_STOP;
+        if (turn_over(cpu))
+            return ENGINE_TURN;
+        bool again =
+            turn_startup(cpu) || boundary_exit(cpu, vmx_trap_exit) || debug_trap(cpu) || boundary_exit(cpu, vmx_window_exit);
         if (!again && !nmi(cpu) && !interrupt(cpu)) {
-            if (c->activity == ISA_ACTIVE) {
+            if (c->activity == ISA_ACTIVE && !cpu->monitor.waiting) {
                 if (!insn_breakpoint(cpu))
                     break;
-            } else if (halt(cpu, stop)) {
-                return true;
+            } else {
+                enum engine_next next = asleep(cpu, stop);
+                if (next != ENGINE_GO)
+                    return next;
             }
         }
         if (idle(cpu, stop))
-            return true;
+            return ENGINE_STOP;
     }
     choose_budget(cpu);
-    return false;
+    return ENGINE_GO;
 }

@@ -288,8 +288,8 @@ void bus_run_deadlines(struct sim_machine *m, uint64_t now)
 
 uint64_t dev_now(const struct dev *d)
 {
-    const struct sim_cpu *cpu = d->m->cpu[d->m->running];
-    return cpu ? engine_now(&cpu->isa) : 0;
+    struct sim_cpu *cpu = d->m->cpu[d->m->running];
+    return cpu ? engine_observe(&cpu->isa) : 0;
 }
 uint64_t dev_hz(const struct dev *d) { return d->m->profile->hz; }
 uint64_t dev_ns_to_cycles(const struct dev *d, uint64_t ns)
@@ -337,6 +337,8 @@ bool bus_irq_pending(const struct sim_machine *m, unsigned cpu)
             return true;
     return false;
 }
+
+void bus_cpu_init(struct sim_machine *m, unsigned cpu) { dev_lapic_init(m->bus->pc.lapic, cpu); }
 
 int bus_irq_ack(struct sim_machine *m, unsigned cpu)
 {

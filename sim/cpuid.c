@@ -28,7 +28,7 @@ static void brand(const struct sim_profile *p, uint32_t part, uint32_t out[4])
 }
 
 // Leaf 4: 32 KiB L1 data, 32 KiB L1 instruction, 256 KiB L2; deterministic cache parameters, all of 64-byte lines and 8 ways.
-static void caches(uint32_t sub, uint32_t out[4])
+static void caches(unsigned ncpus, uint32_t sub, uint32_t out[4])
 {
     static const struct {
         uint8_t type, level;
@@ -36,7 +36,7 @@ static void caches(uint32_t sub, uint32_t out[4])
     } cache[] = {{1, 1, 64}, {2, 1, 64}, {3, 2, 512}};
     if (sub >= sizeof cache / sizeof *cache)
         return;
-    out[0] = cache[sub].type | (uint32_t)cache[sub].level << 5 | 1u << 8;
+    out[0] = cache[sub].type | (uint32_t)cache[sub].level << 5 | 1u << 8 | (ncpus - 1) << 26; // each core has its own
     out[1] = 63 | 7u << 22;
     out[2] = cache[sub].sets - 1u;
 }
@@ -61,7 +61,7 @@ void sim_cpuid(struct isa_cpu *c, uint32_t leaf, uint32_t sub, uint32_t out[4])
         if ((c->cr4 & ISA_CR4_OSXSAVE) && isa_has(p->features, ISA_FEAT_XSAVE))
             out[2] |= 1u << 27;
         break;
-    case 4: caches(sub, out); break;
+    case 4: caches(cpu->m->ncpus, sub, out); break;
     case 0x0b: // one thread per core, ncpus cores
         out[2] = sub;
         out[3] = cpu->n;

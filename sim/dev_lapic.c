@@ -1,7 +1,7 @@
 // sim/dev_lapic.c: local APICs; see sim/dev_lapic.h.
 //
-// MODELS     xAPIC registers at the page of IA32_APIC_BASE and x2APIC MSRs; version 14H with six LVT entries; fixed, lowest-priority, NMI and
-//            self IPIs; physical and logical destinations, flat and cluster; the timer in one-shot, periodic and TSC-deadline mode; spurious
+// MODELS     xAPIC registers at the page of IA32_APIC_BASE and x2APIC MSRs; version 14H with six LVT entries; fixed, lowest-priority, NMI,
+//            INIT, start-up and self IPIs; physical and logical destinations, flat and cluster; the timer in one-shot, periodic and TSC-deadline mode; spurious
 //            vector, software and global disable, error status. The state at reset is what a firmware leaves: enabled by software, LINT0 of
 //            the bootstrap processor takes the 8259s' ExtINT, LINT1 is NMI.
 // TIME       the timer counts at a tenth of the processor's frequency; its count is computed from the cycle clock.
@@ -48,6 +48,7 @@ enum { LVT_TIMER, LVT_THERMAL, LVT_PERF, LVT_LINT0, LVT_LINT1, LVT_ERROR, LVT_N 
 #define ESR_RECV_VECTOR (1u << 6)
 #define ESR_REGISTER    (1u << 7)
 #define SVR_ENABLE      (1u << 8)
+#define ICR_ASSERT      (1u << 14)
 #define TSC_DEADLINE    0x6e0u
 #define NEVER           UINT64_MAX
 
@@ -129,6 +130,10 @@ static void accept(struct lapics *a, unsigned n, unsigned mode, unsigned vector,
         return;
     if (mode == APIC_NMI) {
         a->d.m->cpu[n]->nmi = true;
+    } else if (mode == APIC_INIT) {
+        turn_init(a->d.m->cpu[n]);
+    } else if (mode == APIC_STARTUP) {
+        turn_sipi(a->d.m->cpu[n], (uint8_t)vector);
     } else if (mode == APIC_FIXED || mode == APIC_LOWEST) {
         if (vector < 16) {
             error(a, n, ESR_RECV_VECTOR);
@@ -177,18 +182,29 @@ static bool addressed(const struct lapics *a, unsigned n, const struct apic_msg 
     return (ldr >> 4 == dest >> 4 || dest >> 4 == 15) && (ldr & dest & 15);
 }
 
+// Of the processors addressed, the one whose processor priority is lowest; of equals the lowest number.
+static void deliver_lowest(struct lapics *a, const struct apic_msg *g)
+{
+    int best = -1;
+    for (unsigned n = 0; n < a->d.m->ncpus; n++)
+        if (addressed(a, n, g) && enabled(a, n) && (a->l[n].svr & SVR_ENABLE) && (best < 0 || ppr(a, n) < ppr(a, (unsigned)best)))
+            best = (int)n;
+    if (best >= 0)
+        accept(a, (unsigned)best, g->mode, g->vector, g->level);
+}
+
 void dev_lapic_deliver(struct dev *d, const struct apic_msg *g)
 {
     struct lapics *a = (struct lapics *)d;
+    if (g->mode == APIC_LOWEST) {
+        deliver_lowest(a, g);
+        return;
+    }
     for (unsigned n = 0; n < d->m->ncpus; n++)
-        if (addressed(a, n, g)) {
+        if (addressed(a, n, g))
             accept(a, n, g->mode, g->vector, g->level);
-            if (g->mode == APIC_LOWEST)
-                return; // the lowest number stands for the lowest priority
-        }
 }
 
-// INIT and start-up IPIs address other processors; with one processor nobody takes them.
 static void send_ipi(struct lapics *a, unsigned n, uint32_t low, uint32_t dest)
 {
     unsigned shorthand = low >> 18 & 3, mode = low >> 8 & 7, vector = low & 0xff;
@@ -198,6 +214,8 @@ static void send_ipi(struct lapics *a, unsigned n, uint32_t low, uint32_t dest)
         error(a, n, ESR_SEND_VECTOR);
         return;
     }
+    if (mode == APIC_INIT && !(low & ICR_ASSERT))
+        return; // INIT level de-assert: processors since the Pentium 4 have no use for it
     if (!shorthand) {
         dev_lapic_deliver(&a->d, &g);
         return;
@@ -514,9 +532,21 @@ static void clear(struct lapics *a, unsigned n)
         l->lvt[k] = LVT_MASK;
 }
 
+// One page for all processors whose local APIC is memory-mapped; each finds its own there.
 static void map(struct lapics *a)
 {
-    uint64_t base = cpu_of(a, 0)->apic_base, page = enabled(a, 0) && !is_x2(a, 0) ? base & ~0xfffull : NEVER;
+    uint64_t page = NEVER;
+    for (unsigned n = 0; n < a->d.m->ncpus; n++) {
+        uint64_t own = cpu_of(a, n)->apic_base & ~0xfffull;
+        if (!enabled(a, n) || is_x2(a, n))
+            continue;
+        if (page != NEVER && page != own) {
+            dev_refuse(&a->d, "processor %u moved its registers to 0x%llx, and another one has them at 0x%llx: all must agree", n,
+                       (unsigned long long)own, (unsigned long long)page);
+            return;
+        }
+        page = own;
+    }
     if (page == a->mapped)
         return;
     if (a->mapped != NEVER)
@@ -534,13 +564,19 @@ void dev_lapic_msr_changed(struct dev *d, unsigned n, uint32_t msr)
             clear(a, n);
             set_deadline(a);
         }
-        if (n == 0) {
-            map(a);
-            route_extint(a);
-        }
+        map(a);
+        route_extint(a);
     } else if (timer_mode(&a->l[n]) == 2) {
         timer_update(a, n);
     }
+}
+
+void dev_lapic_init(struct dev *d, unsigned n)
+{
+    struct lapics *a = (struct lapics *)d;
+    clear(a, n);
+    set_deadline(a);
+    route_extint(a);
 }
 
 // --- life

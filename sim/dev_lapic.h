@@ -28,6 +28,8 @@ bool dev_lapic_rdmsr(struct dev *lapic, unsigned cpu, uint32_t msr, uint64_t *va
 bool dev_lapic_wrmsr(struct dev *lapic, unsigned cpu, uint32_t msr, uint64_t val);
 // IA32_APIC_BASE, or the time-stamp counter, was written.
 void dev_lapic_msr_changed(struct dev *lapic, unsigned cpu, uint32_t msr);
+// The processor took an INIT: all registers but the identifier are as after power-up.
+void dev_lapic_init(struct dev *lapic, unsigned cpu);
 
 struct dev *dev_ioapic_attach(struct sim_machine *m, struct dev *lapic);
 // Drive one of the 24 pins.

@@ -258,41 +258,65 @@ static void step(struct sim_cpu *cpu)
 
 static uint64_t saturating(uint64_t a, uint64_t b) { return a + b < a ? UINT64_MAX : a + b; }
 
-static void run_setup(struct sim_cpu *cpu, const struct sim_until *u)
+// Instructions are counted over all processors: what is left of a number of them for this one, as its own count.
+static uint64_t share(const struct sim_cpu *cpu, uint64_t insns)
 {
-    struct sim_machine *m = cpu->m;
-    struct isa_cpu *c = &cpu->isa;
-    struct engine_cpu *e = cpu->eng;
-    e->until = u;
-    e->first = true;
-    e->until_cycles = u->cycles ? u->cycles : UINT64_MAX;
-    e->until_insns = u->insns ? saturating(c->insns, u->insns) : UINT64_MAX;
-    e->limit_cycles = u->max_cycles ? saturating(c->cycles, u->max_cycles) : UINT64_MAX;
-    e->limit_insns = u->max_insns ? saturating(c->insns, u->max_insns) : UINT64_MAX;
-    e->idle_insns = c->insns;
-    e->idle = 0;
+    return insns == UINT64_MAX ? UINT64_MAX : saturating(cpu->isa.insns, insns - sim_insns(cpu->m));
+}
+
+static void turn_begin(struct sim_cpu *cpu)
+{
+    const struct sim_machine *m = cpu->m;
+    cpu->eng->until_insns = share(cpu, m->until_insns);
+    cpu->eng->limit_insns = share(cpu, m->limit_insns);
+    cpu->isa.attention = 1;
+}
+
+static void run_setup(struct sim_machine *m, const struct sim_until *u)
+{
+    uint64_t insns = sim_insns(m), now = sim_now(m);
+    m->until_insns = u->insns ? saturating(insns, u->insns) : UINT64_MAX;
+    m->limit_insns = u->max_insns ? saturating(insns, u->max_insns) : UINT64_MAX;
+    for (unsigned n = 0; n < m->ncpus; n++) {
+        struct engine_cpu *e = m->cpu[n]->eng;
+        e->until = u;
+        e->first = n == m->running;
+        e->until_cycles = u->cycles ? u->cycles : UINT64_MAX;
+        e->limit_cycles = u->max_cycles ? saturating(now, u->max_cycles) : UINT64_MAX;
+        e->idle_insns = m->cpu[n]->isa.insns;
+        e->idle = 0;
+    }
     m->stop_requested = false;
     m->events_seen = 0;
     m->ev_until = u->events;
     ev_update_mask(m);
-    c->attention = 1;
+}
+
+// One processor, until its turn is over or the run ends.
+static enum engine_next run_turn(struct sim_cpu *cpu, struct sim_stop *stop)
+{
+    struct isa_cpu *c = &cpu->isa;
+    struct engine_cpu *e = cpu->eng;
+    enum engine_next next = ENGINE_GO;
+    turn_begin(cpu);
+    while (!(c->attention || c->cycles >= e->horizon || c->insns >= e->insn_budget ||
+             (engine_has_stops(e->until) && engine_stop_at(e->until, engine_code_la(c)))) ||
+           (next = engine_boundary(cpu, stop)) == ENGINE_GO) {
+        step(cpu);
+        e->first = false;
+    }
+    return next;
 }
 
 struct sim_stop sim_run(struct sim_machine *m, const struct sim_until *until)
 {
     static const struct sim_until none;
-    struct sim_cpu *cpu = m->cpu[0];
-    struct isa_cpu *c = &cpu->isa;
-    struct engine_cpu *e = cpu->eng;
     struct sim_stop stop;
-    run_setup(cpu, until ? until : &none);
-    while (!(c->attention || c->cycles >= e->horizon || c->insns >= e->insn_budget ||
-             (engine_has_stops(e->until) && engine_stop_at(e->until, engine_code_la(c)))) ||
-           !engine_boundary(cpu, &stop)) {
-        step(cpu);
-        e->first = false;
-    }
-    e->until = &none;
+    run_setup(m, until ? until : &none);
+    while (run_turn(m->cpu[m->running], &stop) == ENGINE_TURN)
+        turn_next(m);
+    for (unsigned n = 0; n < m->ncpus; n++)
+        m->cpu[n]->eng->until = &none;
     m->ev_until = 0;
     ev_update_mask(m);
     return stop;

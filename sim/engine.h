@@ -36,9 +36,19 @@ struct engine_cpu {
     unsigned idle;
 };
 
-// Between two instructions: devices, stop conditions, debug traps, VM-exit windows, interrupts, HLT. Chooses budget and precise.
-// True: the run ends with *stop. (boundary.c)
-bool engine_boundary(struct sim_cpu *cpu, struct sim_stop *stop);
+// Between two instructions: devices, stop conditions, turns, debug traps, VM-exit windows, interrupts, HLT. Chooses budget and precise.
+// GO: run the next instruction; TURN: it is another processor's turn (turn_next); STOP: the run ends with *stop. (boundary.c)
+enum engine_next { ENGINE_GO, ENGINE_TURN, ENGINE_STOP };
+enum engine_next engine_boundary(struct sim_cpu *cpu, struct sim_stop *stop);
+void engine_tell_halt(struct sim_cpu *cpu, bool awake);     // the processor falls asleep, or wakes
+bool engine_interrupts_can_come(const struct sim_cpu *cpu); // external ones, by RFLAGS.IF and the VM-execution controls
+bool engine_nmi_can_come(const struct sim_cpu *cpu);        // one waits and is not blocked by NMI
+// Turns (turn.c)
+uint64_t turn_end(const struct sim_cpu *cpu);     // the cycle at which the turn of the running processor is over; UINT64_MAX: never
+void turn_wake(struct sim_cpu *cpu);              // at a boundary of the running processor: those that were woken run from now on
+struct sim_cpu *turn_next(struct sim_machine *m); // the processor that is furthest behind; it becomes the running one
+bool turn_startup(struct sim_cpu *cpu);           // take an INIT or a start-up IPI that waits. True: one was taken
+bool turn_can_wake(const struct sim_machine *m);  // all processors sleep: can a device's interrupt wake one?
 void engine_stop(struct sim_cpu *cpu, struct sim_stop *stop, enum sim_stop_kind kind, uint64_t code, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));
 // Deliver what an attempt to deliver or fetch returned: nothing, a fault or a VM exit. c->rip is exact, c->at NULL. (engine.c)

@@ -17,7 +17,7 @@ static int env_out(struct isa_cpu *c, uint16_t port, unsigned size, uint32_t val
 }
 
 // Handlers ask for the present; engine_now() knows it in the middle of a block too.
-static uint64_t env_tsc(struct isa_cpu *c, uint64_t cycles) { return engine_now(c) + c->tsc_offset; }
+static uint64_t env_tsc(struct isa_cpu *c, uint64_t cycles) { return engine_observe(c) + c->tsc_offset; }
 
 // SplitMix64 from the configured seed: RDRAND gives the same numbers in every run.
 static uint64_t env_random(struct isa_cpu *c)
@@ -39,7 +39,8 @@ static int env_vmx(struct isa_cpu *c, const struct isa_insn *i)
 
 static void env_charge(struct isa_cpu *c, unsigned cost_class) { engine_charge(c, sim_cpu_of(c)->m->profile->cost[cost_class]); }
 
-// MONITOR and MWAIT. On one processor only devices and the processor's own stores change the line: what it holds is kept and compared, and MWAIT
+// MONITOR and MWAIT. With several processors MWAIT sleeps until one of them stores to the line or an event comes (sim/boundary.c); the
+// page that holds the line is guarded meanwhile, so that no store slips by. On one processor only devices and the processor's own stores change the line: what it holds is kept and compared, and MWAIT
 // waits for the next device deadline, where it returns whether or not an interrupt came. An event delivered in between disarms, for its
 // handler may have stored to the line.
 static void env_monitor(struct isa_cpu *c, uint64_t la)
@@ -49,6 +50,16 @@ static void env_monitor(struct isa_cpu *c, uint64_t la)
     cpu->monitor.armed = sim_peek(cpu->m, cpu->n, SIM_LINEAR, cpu->monitor.la, cpu->monitor.line, 64) == 64;
 }
 
+static void mwait_sleep(struct sim_cpu *cpu)
+{
+    if (!sim_resolve(cpu->m, cpu->n, SIM_LINEAR, cpu->monitor.la, &cpu->monitor.pa))
+        return;
+    cpu->monitor.waiting = true;
+    cpu->monitor.written = false;
+    mmu_mirror_drop_writes(cpu->m, cpu->monitor.pa);
+    cpu->isa.attention = 1;
+}
+
 static void env_mwait(struct isa_cpu *c)
 {
     struct sim_cpu *cpu = sim_cpu_of(c);
@@ -56,16 +67,19 @@ static void env_mwait(struct isa_cpu *c)
     bool armed = cpu->monitor.armed;
     uint64_t next = bus_next_deadline(cpu->m), now = engine_now(c);
     cpu->monitor.armed = false;
-    if (!armed || next == UINT64_MAX || next <= now || cpu->nmi || bus_irq_pending(cpu->m, cpu->n) ||
+    if (!armed || cpu->nmi || bus_irq_pending(cpu->m, cpu->n) ||
         sim_peek(cpu->m, cpu->n, SIM_LINEAR, cpu->monitor.la, line, 64) != 64 || memcmp(line, cpu->monitor.line, 64))
         return;
-    engine_charge(c, next - now);
+    if (cpu->m->ncpus > 1)
+        mwait_sleep(cpu);
+    else if (next != UINT64_MAX && next > now)
+        engine_charge(c, next - now);
 }
 
 static void env_on_event(struct isa_cpu *c, const struct isa_event *e)
 {
     struct sim_cpu *cpu = sim_cpu_of(c);
-    cpu->monitor.armed = false;
+    cpu->monitor.armed = cpu->monitor.waiting = false;
     cpu->eng->delivered = true;
     cpu->stat[e->type == ISA_EV_EXTINT ? SIM_STAT_INTERRUPTS : SIM_STAT_EXCEPTIONS]++;
     if (!ev_wanted(cpu->m, EV_EXCEPTION))

@@ -111,7 +111,7 @@ struct ev {
         struct {
             uint8_t line, vector;
             uint8_t what;
-        } irq; // what: 0 lowered, 1 raised, 2 accepted by the processor
+        } irq; // what: 0 lowered, 1 raised, 2 accepted by the processor, 3 INIT taken, 4 start-up IPI taken
         struct {
             uint16_t vpid;
             uint64_t vmcs, eptp;

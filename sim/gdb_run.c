@@ -22,8 +22,8 @@ struct wish {
 
 static uint64_t plus(uint64_t a, uint64_t b) { return !b || a + b < a ? UINT64_MAX : a + b; }
 
-static uint64_t insns_of(struct gdb *g) { return sim_cpu(g->m, 0)->insns; }
-static uint64_t cycles_of(struct gdb *g) { return sim_cpu(g->m, 0)->cycles; }
+static uint64_t insns_of(struct gdb *g) { return sim_insns(g->m); }
+static uint64_t cycles_of(struct gdb *g) { return sim_now(g->m); }
 
 // --- what observers see
 

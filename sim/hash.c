@@ -73,6 +73,14 @@ static uint64_t hash_vmx(uint64_t h, const struct vmx_cpu *v)
     return hash_u64(h, v->vmcs.launched | (uint64_t)v->vmcs.abort << 8 | (uint64_t)v->trap_reason << 40);
 }
 
+// What waits for the processor, and what it waits for.
+static uint64_t hash_waiting(uint64_t h, const struct sim_cpu *cpu)
+{
+    h = hash_u64(h, cpu->nmi | cpu->init << 1 | cpu->parked << 2 | cpu->monitor.armed << 3 | cpu->monitor.waiting << 4 |
+                        cpu->monitor.written << 5 | (uint64_t)cpu->sipi << 8);
+    return cpu->monitor.armed || cpu->monitor.waiting ? hash_u64(h, cpu->monitor.la) : h;
+}
+
 // Pages of zeros count as absent, so touched and untouched zero pages hash alike.
 static uint64_t hash_page(uint64_t h, uint64_t index, const uint8_t *p)
 {
@@ -107,7 +115,8 @@ uint64_t sim_state_hash(struct sim_machine *m)
 {
     uint64_t h = hash_u64(0, m->ram.size);
     for (unsigned n = 0; n < m->ncpus; n++)
-        h = hash_vmx(hash_cpu(h, &m->cpu[n]->isa), &m->cpu[n]->vmx);
+        h = hash_waiting(hash_vmx(hash_cpu(h, &m->cpu[n]->isa), &m->cpu[n]->vmx), m->cpu[n]);
+    h = m->ncpus > 1 ? hash_u64(hash_u64(h, m->running), m->seen) : h;
     h = hash_u64(h, m->rng);
     return bus_hash(m, hash_ram(h, &m->ram));
 }

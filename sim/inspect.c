@@ -8,8 +8,7 @@
 
 // --- memory
 
-// Host-physical address of one byte, or false. Linear reads succeed wherever some privilege level could read.
-static bool resolve(struct sim_machine *m, unsigned cpu, enum sim_space space, uint64_t addr, struct hpa *pa)
+bool sim_resolve(struct sim_machine *m, unsigned cpu, enum sim_space space, uint64_t addr, struct hpa *pa)
 {
     struct sim_walk w;
     switch (space) {
@@ -36,7 +35,7 @@ static uint64_t transfer(struct sim_machine *m, unsigned cpu, enum sim_space spa
         struct hpa pa;
         if (here > n - done)
             here = n - done;
-        if (!resolve(m, cpu, space, addr + done, &pa))
+        if (!sim_resolve(m, cpu, space, addr + done, &pa))
             break;
         uint8_t *p = ram_at(&m->ram, pa);
         const uint8_t *from = out ? bus_code_at(m, pa) : p;
@@ -47,6 +46,8 @@ static uint64_t transfer(struct sim_machine *m, unsigned cpu, enum sim_space spa
         } else {
             engine_code_written(m, pa, here);
             memcpy(p, in + done, here);
+            if (mmu_guarded(m, pa))
+                mmu_written(m, pa, (unsigned)here);
         }
         done += here;
     }

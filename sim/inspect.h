@@ -21,6 +21,8 @@ void sim_touch(struct sim_machine *m, unsigned cpu);
 
 // --- memory. Return the number of bytes transferred before the first unmapped one. Writes drop decoded code, never fault.
 enum sim_space { SIM_LINEAR, SIM_GUEST_PHYSICAL, SIM_HOST_PHYSICAL };
+// Host-physical address of one byte, or false. Linear reads succeed wherever some privilege level could read.
+bool sim_resolve(struct sim_machine *m, unsigned cpu, enum sim_space space, uint64_t addr, struct hpa *pa);
 uint64_t sim_peek(struct sim_machine *m, unsigned cpu, enum sim_space space, uint64_t addr, void *buf, uint64_t n);
 uint64_t sim_poke(struct sim_machine *m, unsigned cpu, enum sim_space space, uint64_t addr, const void *buf, uint64_t n);
 

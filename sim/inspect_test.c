@@ -206,8 +206,10 @@ static void test_configuration(void **state)
     static const struct {
         struct sim_config c;
         const char *says;
-    } bad[] = {
-        {{.profile = "i486"}, "teach"}, {{.ram_bytes = 5}, "1 MiB"}, {{.ram_bytes = 128ull << 30}, "64 GiB"}, {{.cpus = 3}, "one"}};
+    } bad[] = {{{.profile = "i486"}, "teach"},
+               {{.ram_bytes = 5}, "1 MiB"},
+               {{.ram_bytes = 128ull << 30}, "64 GiB"},
+               {{.cpus = 9}, "1 to 8"}};
     for (unsigned k = 0; k < sizeof bad / sizeof *bad; k++) {
         struct sim_error err = {0};
         assert_null(sim_create(&bad[k].c, &err));

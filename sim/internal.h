@@ -24,10 +24,15 @@ struct sim_cpu {
     struct vmx_cpu vmx;
     struct sim_machine *m;
     unsigned n;
-    bool nmi; // a non-maskable interrupt waits
-    struct {  // what MONITOR watches: the line and what it held
+    bool nmi;      // a non-maskable interrupt waits
+    bool init;     // an INIT waits
+    uint16_t sipi; // a start-up IPI waits: 100H | vector; else 0
+    bool parked;   // sleeps, and takes no turns until something wakes it (sim/turn.c)
+    struct {       // what MONITOR watches: the line and what it held
         bool armed;
+        bool waiting, written; // MWAIT sleeps; somebody stored to the line since
         uint64_t la;
+        struct hpa pa; // while waiting
         uint8_t line[64];
     } monitor;
     struct tlb *tlb;
@@ -54,6 +59,7 @@ struct sim_machine {
     struct sim_cpu *cpu[SIM_MAX_CPUS];
     unsigned ncpus;
     unsigned running; // the processor whose turn it is
+    uint64_t seen;    // the latest cycle that a guest or a device has observed
     // event bus (sim/event.c)
     uint64_t ev_mask;  // union of all subscriptions and needs below; tested before an event is even built
     uint64_t ev_until; // kinds that end the run under way
@@ -65,6 +71,7 @@ struct sim_machine {
     unsigned delivering; // depth of event delivery
     bool subs_dead;      // some subscription ended during delivery
     // run control (sim/engine.c)
+    uint64_t until_insns, limit_insns; // of the run under way, over all processors; UINT64_MAX: none
     bool stop_requested;
     struct sim_stop pending_stop; // set by dev_exit, unmodelled
     bool has_pending_stop;
@@ -139,10 +146,12 @@ void mmu_code_page(struct sim_machine *m, struct hpa pa);
 static inline bool mmu_guarded(const struct sim_machine *m, struct hpa pa)
 {
     for (unsigned n = 0; n < m->ncpus; n++)
-        if (tlb_guards(m->cpu[n]->tlb, pa))
+        if (tlb_guards(m->cpu[n]->tlb, pa) || (m->cpu[n]->monitor.waiting && (m->cpu[n]->monitor.pa.v ^ pa.v) < 0x1000))
             return true;
     return false;
 }
+// n bytes of a page that is guarded were written: entries get stale, sleepers in MWAIT wake.
+void mmu_written(struct sim_machine *m, struct hpa pa, unsigned n);
 struct tlb *tlb_create(const struct sim_profile *p);
 void tlb_destroy(struct tlb *t);
 
@@ -155,6 +164,9 @@ static inline uint64_t engine_insns(const struct isa_cpu *c) { return c->insns +
 static inline uint64_t engine_rip(const struct isa_cpu *c) { return c->at ? c->gpr[ISA_REG_RIP] + c->at->off : c->rip; }
 // Spend cycles. All dynamic costs go through here, so that the block under way stops at the boundary where a deadline falls.
 void engine_charge(struct isa_cpu *c, uint64_t cycles);
+// The present, for whoever lets it be seen: a processor that is behind what another one saw waits until then, so that time never runs
+// backwards. Costs nothing with one processor.
+uint64_t engine_observe(struct isa_cpu *c);
 // Something happened that the engine must look at before the next instruction: an interrupt line, an earlier deadline, a request to
 // stop. May be called from anywhere; the instruction under way completes first.
 void engine_kick(struct sim_machine *m);
@@ -163,6 +175,10 @@ void engine_kick(struct sim_machine *m);
 void engine_code_written(struct sim_machine *m, struct hpa pa, uint64_t n);
 bool engine_page_has_code(const struct sim_machine *m, struct hpa pa); // mmu must not mirror it for writes
 bool engine_observed(const struct sim_machine *m);                     // someone listens to INSN or MEM: mirror nothing
+
+// turns (sim/turn.c): an INIT or a start-up IPI arrives at a processor.
+void turn_init(struct sim_cpu *cpu);
+void turn_sipi(struct sim_cpu *cpu, uint8_t vector);
 
 // vmx glue (sim/vmx_glue.c)
 int glue_vmx(struct isa_cpu *c, const struct isa_insn *i);
@@ -181,6 +197,9 @@ int glue_ept_misconfig(struct isa_cpu *c, struct gpa gpa);
 void glue_do_exit(struct sim_cpu *c);
 // External interrupt or NMI arrives in non-root operation: true if it causes a VM exit (record prepared).
 bool glue_intercept_irq(struct sim_cpu *c, bool nmi, int vector_if_acked);
+// INIT, or a start-up IPI, arrives in non-root operation: the VM exit's record is prepared.
+void glue_intercept_init(struct sim_cpu *c);
+void glue_intercept_sipi(struct sim_cpu *c, uint8_t vector);
 bool glue_rdmsr(struct isa_cpu *c, uint32_t msr, uint64_t *val);
 bool glue_wrmsr(struct isa_cpu *c, uint32_t msr, uint64_t val);
 
@@ -212,6 +231,7 @@ void bus_run_deadlines(struct sim_machine *m, uint64_t now);
 bool bus_rdmsr(struct sim_machine *m, unsigned cpu, uint32_t msr, uint64_t *val);
 bool bus_wrmsr(struct sim_machine *m, unsigned cpu, uint32_t msr, uint64_t val);
 void bus_msr_changed(struct sim_machine *m, unsigned cpu, uint32_t msr);
+void bus_cpu_init(struct sim_machine *m, unsigned cpu); // the processor took an INIT
 bool bus_irq_pending(const struct sim_machine *m, unsigned cpu);
 int bus_irq_ack(struct sim_machine *m, unsigned cpu);
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "isa/msr.h"
 #include "sim/engine.h"
 #include "sim/symbols.h"
 
@@ -23,8 +24,10 @@ static int check_config(struct sim_config *cfg, const struct sim_profile **profi
     if (cfg->ram_bytes < RAM_LEAST || cfg->ram_bytes > RAM_MOST || cfg->ram_bytes % 4096)
         return sim_fail(err, SIM_USAGE, "machine: RAM of %llu bytes: give 1 MiB to 64 GiB in whole pages of 4096 bytes",
                         (unsigned long long)cfg->ram_bytes);
-    if (cfg->cpus != 1)
-        return sim_fail(err, SIM_USAGE, "machine: %u processors: this version models one", cfg->cpus);
+    if (cfg->cpus > SIM_MAX_CPUS)
+        return sim_fail(err, SIM_USAGE, "machine: %u processors: give 1 to %u", cfg->cpus, SIM_MAX_CPUS);
+    if (!cfg->quantum)
+        cfg->quantum = SIM_QUANTUM;
     *profile = sim_profile_by_name(cfg->profile);
     if (*profile)
         return 0;
@@ -107,14 +110,22 @@ void sim_reset(struct sim_machine *m)
     static const struct sim_until none;
     m->rng = m->cfg.seed;
     m->has_pending_stop = m->stop_requested = false;
+    m->running = 0;
+    m->seen = 0;
     for (unsigned n = 0; n < m->ncpus; n++) {
         struct sim_cpu *cpu = m->cpu[n];
         *cpu->eng = (struct engine_cpu){.until = &none};
         for (unsigned s = 0; s < SIM_NSTAT; s++)
             cpu->stat[s] = 0;
-        cpu->nmi = cpu->monitor.armed = false;
+        cpu->nmi = cpu->init = cpu->monitor.armed = cpu->monitor.waiting = false;
+        cpu->sipi = 0;
+        cpu->parked = n > 0;
         vmx_init(&cpu->vmx, &m->profile->vmx, m->profile->maxphyaddr);
         isa_reset(&cpu->isa);
+        if (n > 0) {
+            cpu->isa.apic_base &= ~(uint64_t)ISA_APIC_BASE_BSP;
+            cpu->isa.activity = ISA_WAIT_SIPI;
+        }
         mmu_reset(cpu);
     }
     bus_reset(m);

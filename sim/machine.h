@@ -1,6 +1,8 @@
 // sim/machine.h: the machine: create, load, run, stop.
 //
-// MODELS     one PC: RAM, up to SIM_MAX_CPUS processors (part 1: one), ports and devices, a deterministic clock.
+// MODELS     one PC: RAM, up to SIM_MAX_CPUS processors, ports and devices, a deterministic clock.
+// PROCESSORS each has a clock of its own. The one that is furthest behind runs, until it is `quantum` cycles ahead of the next one
+//            (sim/turn.c). Time that has been observed, by a time-stamp counter or a device, never goes back for another processor.
 // DETERMINISM same configuration, images and inputs give the same states, events and cycles on every host.
 // ERRORS     host and user errors come as struct sim_error; what the guest does comes as a struct sim_stop.
 #ifndef SIM_MACHINE_H
@@ -11,10 +13,12 @@
 #include "sim/event.h"
 
 #define SIM_MAX_CPUS 8
+#define SIM_QUANTUM  1000u
 
 struct sim_config {
     uint64_t ram_bytes;  // 0: 64 MiB. At most 64 GiB; sparse: untouched pages cost nothing
-    unsigned cpus;       // 0: 1
+    unsigned cpus;       // 0: 1. Processor 0 is the bootstrap processor; the others wait for INIT and a start-up IPI
+    uint64_t quantum;    // cycles that a processor may run ahead of the others; 0: SIM_QUANTUM
     const char *profile; // NULL: "teach"
     uint64_t seed;       // of RDRAND and of seeded policies
     uint64_t rtc_start;  // seconds since 1970 that the real-time clock shows at cycle 0; 0: 2024-01-01 00:00:00
@@ -54,7 +58,8 @@ struct sim_stop {
     char text[768]; // one line for people: what, where, what to do
 };
 
-// When to stop; zero means no such condition. Several may be given; the first that comes true wins. All are exact.
+// When to stop; zero means no such condition. Several may be given; the first that comes true wins. All are exact. Instructions are
+// counted over all processors; a cycle is reached when the first processor reaches it.
 struct sim_until {
     uint64_t insns;  // after this many more instructions
     uint64_t cycles; // at the first instruction boundary at or after this absolute cycle
@@ -73,6 +78,9 @@ struct sim_stop sim_run(struct sim_machine *m, const struct sim_until *until);
 void sim_request_stop(struct sim_machine *m);
 
 unsigned sim_ncpus(const struct sim_machine *m);
+unsigned sim_running(const struct sim_machine *m);          // the processor whose turn it is
+uint64_t sim_now(const struct sim_machine *m);              // the latest cycle that a processor has reached
+uint64_t sim_insns(const struct sim_machine *m);            // instructions retired by all processors since reset
 struct isa_cpu *sim_cpu(struct sim_machine *m, unsigned n); // architectural state; call isa_update_mode after writing it
 uint64_t sim_ram_size(const struct sim_machine *m);
 const char *sim_profile_name(const struct sim_machine *m);

@@ -44,9 +44,11 @@ static struct sim_machine *machine_for_image(const struct cli *c, struct sim_err
     cfg.stuck_exits = c->opt[OPT_STUCK] ? 0 : SIM_STUCK_EXITS;
     struct sim_load how = {
         .cmdline = c->opt[OPT_APPEND], .modules = {{.path = c->opt[OPT_MODULE]}}, .nmodules = c->opt[OPT_MODULE] ? 1 : 0};
-    if (cli_number(c, OPT_RAM, 64u << 20, &cfg.ram_bytes, e) < 0 || cli_number(c, OPT_ADDR, 0x7c00, &how.addr, e) < 0 ||
-        cli_number(c, OPT_ENTRY, 0, &how.entry, e) < 0)
+    uint64_t cpus;
+    if (cli_number(c, OPT_CPUS, 1, &cpus, e) < 0 || cli_number(c, OPT_RAM, 64u << 20, &cfg.ram_bytes, e) < 0 ||
+        cli_number(c, OPT_ADDR, 0x7c00, &how.addr, e) < 0 || cli_number(c, OPT_ENTRY, 0, &how.entry, e) < 0)
         return NULL;
+    cfg.cpus = cpus > SIM_MAX_CPUS ? SIM_MAX_CPUS + 1 : (unsigned)cpus; // the machine refuses that, and says why
     for (unsigned s = 0; c->opt[OPT_START]; s++) {
         if (!starts[s]) {
             const char *near = cli_nearest(c->opt[OPT_START], starts);
@@ -386,8 +388,11 @@ static enum sim_status verb_boot(const struct cli *c)
         return complain(&e);
     }
     o.system = c->args[0];
-    if (cli_number(c, OPT_MEMORY, 0, &o.ram_bytes, &e) < 0 || cli_number(c, OPT_LIMIT, 0, &o.max_cycles, &e) < 0)
+    uint64_t cpus;
+    if (cli_number(c, OPT_CPUS, 1, &cpus, &e) < 0 || cli_number(c, OPT_MEMORY, 0, &o.ram_bytes, &e) < 0 ||
+        cli_number(c, OPT_LIMIT, 0, &o.max_cycles, &e) < 0)
         return complain(&e);
+    o.cpus = cpus > SIM_MAX_CPUS ? SIM_MAX_CPUS + 1 : (unsigned)cpus; // the machine refuses that, and says why
     enum sim_status s = sim_boot(&o, &e);
     return e.status ? complain(&e) : s;
 }

@@ -177,6 +177,18 @@ static void phys_read(struct sim_cpu *c, struct hpa pa, uint8_t *buf, unsigned n
     }
 }
 
+void mmu_written(struct sim_machine *m, struct hpa pa, unsigned n)
+{
+    for (unsigned k = 0; k < m->ncpus; k++) {
+        struct sim_cpu *c = m->cpu[k];
+        tlb_written(c->tlb, pa, n);
+        if (!c->monitor.waiting || pa.v >= c->monitor.pa.v + 64 || pa.v + n <= c->monitor.pa.v)
+            continue;
+        c->monitor.written = true;
+        engine_kick(m);
+    }
+}
+
 static void phys_write(struct sim_cpu *c, struct hpa pa, const uint8_t *buf, unsigned n)
 {
     if (__builtin_expect(!bus_mmio_at(c->m, pa), 1)) {
@@ -186,8 +198,7 @@ static void phys_write(struct sim_cpu *c, struct hpa pa, const uint8_t *buf, uns
                 engine_code_written(c->m, pa, n);
             memcpy(p, buf, n);
             if (mmu_guarded(c->m, pa))
-                for (unsigned k = 0; k < c->m->ncpus; k++)
-                    tlb_written(c->m->cpu[k]->tlb, pa, n);
+                mmu_written(c->m, pa, n);
         }
         return;
     }

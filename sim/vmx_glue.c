@@ -152,6 +152,9 @@ bool glue_intercept_irq(struct sim_cpu *cpu, bool nmi, int vector_if_acked)
     return vmx_intercept_irq(&cpu->isa, &cpu->vmx, nmi, vector_if_acked);
 }
 
+void glue_intercept_init(struct sim_cpu *cpu) { vmx_intercept_init(&cpu->vmx); }
+void glue_intercept_sipi(struct sim_cpu *cpu, uint8_t vector) { vmx_intercept_sipi(&cpu->vmx, vector); }
+
 // --- VMX instructions
 
 // A VM entry was attempted and did not end in VMfail: guest state, or host state again, is loaded.

@@ -487,6 +487,40 @@ static void test_preemption_timer(void **state)
     }
 }
 
+// INIT and a start-up IPI in non-root operation are exits and nothing else; in root operation an INIT waits.
+static void test_init_and_sipi(void **state)
+{
+    for (unsigned mode = 0; mode < MODES; mode++) {
+        struct log l;
+        const struct sim_until entry = {.events = EV_BIT(EV_VMENTRY), .max_insns = 100000},
+                               exit = {.events = EV_BIT(EV_VMEXIT), .max_insns = 100000}, some = {.insns = 1};
+        struct sim_machine *m = boot(mode, "\xeb\xfe", 2, &l);
+        assert_int_equal(sim_run(m, &entry).kind, SIM_STOP_UNTIL);
+        turn_init(m->cpu[0]);
+        assert_int_equal(sim_run(m, &exit).kind, SIM_STOP_UNTIL);
+        assert_int_equal(l.e[1].reason, 3);
+        assert_int_equal(vmcs_get(vmcs(m), VF_GUEST_ACTIVITY_STATE), ISA_ACTIVE);
+        assert_int_equal(sim_cpu(m, 0)->rip, HANDLER);
+        turn_init(m->cpu[0]);
+        const uint64_t cr3 = sim_cpu(m, 0)->cr3;
+        sim_run(m, &some);
+        assert_int_equal(sim_cpu(m, 0)->cr3, cr3);
+        assert_true(m->cpu[0]->init);
+        sim_destroy(m);
+
+        m = boot(mode, "\xeb\xfe", 2, &l);
+        vmcs_put(vmcs(m), VF_GUEST_ACTIVITY_STATE, ISA_WAIT_SIPI);
+        assert_int_equal(sim_run(m, &entry).kind, SIM_STOP_UNTIL);
+        turn_init(m->cpu[0]); // blocked
+        turn_sipi(m->cpu[0], 0x12);
+        assert_int_equal(sim_run(m, &exit).kind, SIM_STOP_UNTIL);
+        assert_int_equal(l.e[1].reason, 4);
+        assert_int_equal(vmcs_get(vmcs(m), VF_EXIT_QUALIFICATION), 0x12);
+        assert_int_equal(vmcs_get(vmcs(m), VF_GUEST_ACTIVITY_STATE), ISA_WAIT_SIPI);
+        sim_destroy(m);
+    }
+}
+
 // A triple fault in the guest is an exit; in the host it stops the machine.
 static void test_triple_fault(void **state)
 {
@@ -554,6 +588,7 @@ int main(void)
         cmocka_unit_test(test_triple_fault),
         cmocka_unit_test(test_no_progress),
         cmocka_unit_test(test_preemption_timer),
+        cmocka_unit_test(test_init_and_sipi),
         cmocka_unit_test(test_abort),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -126,6 +126,10 @@ void vz_event_text(char *buf, size_t n, struct sim_machine *m, const struct ev *
     case EV_IRQ:
         if (e->u.irq.what == 2)
             snprintf(buf, n, "interrupt vector %u accepted", e->u.irq.vector);
+        else if (e->u.irq.what == 3)
+            snprintf(buf, n, "INIT taken");
+        else if (e->u.irq.what == 4)
+            snprintf(buf, n, "start-up IPI taken, vector 0x%02x", e->u.irq.vector);
         else
             snprintf(buf, n, "line %u %s", e->u.irq.line, e->u.irq.what ? "raised" : "lowered");
         break;

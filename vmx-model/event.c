@@ -67,6 +67,18 @@ bool vmx_intercept_irq(struct isa_cpu *c, struct vmx_cpu *v, bool nmi, int vecto
     return true;
 }
 
+void vmx_intercept_init(struct vmx_cpu *v)
+{
+    vmx_exit_record(v, VMX_R_INIT_SIGNAL, 0, NULL);
+    v->exit.trap_like = true;
+}
+
+void vmx_intercept_sipi(struct vmx_cpu *v, uint8_t vector)
+{
+    vmx_exit_record(v, VMX_R_STARTUP_IPI, vector, NULL);
+    v->exit.trap_like = true;
+}
+
 static bool window_open(const struct isa_cpu *c, const struct vmx_cpu *v, uint32_t *reason)
 {
     uint32_t proc = vmx_proc(v);

@@ -138,6 +138,9 @@ int vmx_apic_access_physical(struct isa_cpu *c, struct vmx_cpu *v, unsigned off)
 int vmx_ept_misconfig(struct isa_cpu *c, struct vmx_cpu *v, struct gpa gpa);
 // An interrupt waits in non-root operation (vector < 0: not acknowledged): true and a record if it causes a VM exit.
 bool vmx_intercept_irq(struct isa_cpu *c, struct vmx_cpu *v, bool nmi, int vector);
+// An INIT arrives in non-root operation, or a start-up IPI in the activity state wait-for-SIPI: the record of the VM exit.
+void vmx_intercept_init(struct vmx_cpu *v);
+void vmx_intercept_sipi(struct vmx_cpu *v, uint8_t vector);
 // Whether an exit for an external interrupt must acknowledge it ("acknowledge interrupt on exit").
 bool vmx_ack_on_exit(const struct vmx_cpu *v);
 // At an instruction boundary in non-root operation, before debug traps: true and a record if the instruction that ended there causes a VM
