@@ -271,6 +271,7 @@ void lx_push_event(lua_State *L, struct lx_machine *lm, const struct ev *e)
     lx_set_str(L, "kind", ev_info[e->kind].name);
     lx_set_u64(L, "cycle", e->cycle);
     lx_set_u64(L, "insn", e->insn);
+    lx_set_u64(L, "cpu", e->cpu);
     lx_set_u64(L, "rip", e->rip);
     lx_set_u64(L, "level", e->level);
     if (!push_memory(L, e) && !push_processor(L, e) && !push_vmx(L, e))
@@ -321,7 +322,11 @@ static bool call_handler(lua_State *L, struct call *c, int fn, int keep)
     else
         lua_pushnil(L);
     lua_pushlightuserdata(L, c);
-    if (lua_pcall(L, 2, 2, 0) != LUA_OK) {
+    const unsigned selected = lm->cpu;
+    lm->cpu = c->e->cpu; // in a handler, the event's
+    int status = lua_pcall(L, 2, 2, 0);
+    lm->cpu = selected;
+    if (status != LUA_OK) {
         lm->handler_failed = true;
         lua_rawsetp(L, LUA_REGISTRYINDEX, &lm->handler_failed); // the slot was made with the machine: nothing is allocated
         sim_request_stop(lm->m);

@@ -30,7 +30,7 @@ int lx_registers_index(lua_State *L)
     struct lx_machine *lm = proxy_machine(L, "ringside.Registers");
     const char *name = luaL_checkstring(L, 2);
     uint64_t val;
-    if (!sim_reg_get(lm->m, 0, name, &val))
+    if (!sim_reg_get(lm->m, lm->cpu, name, &val))
         return no_register(L, name);
     lua_pushinteger(L, (lua_Integer)val);
     return 1;
@@ -45,9 +45,9 @@ int lx_registers_newindex(lua_State *L)
     lx_check_stopped(L, -1);
     if (!lua_isinteger(L, 3) && lua_type(L, 3) != LUA_TNUMBER)
         return lx_error(L, SIM_SCRIPT, "register %.60s takes a whole number, not %s", name, luaL_typename(L, 3));
-    if (!sim_reg_get(lm->m, 0, name, &val))
+    if (!sim_reg_get(lm->m, lm->cpu, name, &val))
         return no_register(L, name);
-    if (!sim_reg_set(lm->m, 0, name, lx_check_u64(L, 3)))
+    if (!sim_reg_set(lm->m, lm->cpu, name, lx_check_u64(L, 3)))
         return lx_error(L, SIM_SCRIPT, "register %.60s can be read only", name);
     return 0;
 }
@@ -72,7 +72,7 @@ static int unmapped(lua_State *L, enum sim_space space, uint64_t addr, uint64_t 
 static void peek(lua_State *L, struct lx_machine *lm, int space_idx, uint64_t addr, void *buf, uint64_t n)
 {
     enum sim_space space = check_space(L, space_idx);
-    uint64_t done = sim_peek(lm->m, 0, space, addr, buf, n);
+    uint64_t done = sim_peek(lm->m, lm->cpu, space, addr, buf, n);
     if (done < n)
         unmapped(L, space, addr, done, n);
 }
@@ -80,7 +80,7 @@ static void peek(lua_State *L, struct lx_machine *lm, int space_idx, uint64_t ad
 static void poke(lua_State *L, struct lx_machine *lm, int space_idx, uint64_t addr, const void *buf, uint64_t n)
 {
     enum sim_space space = check_space(L, space_idx);
-    uint64_t done = sim_poke(lm->m, 0, space, addr, buf, n);
+    uint64_t done = sim_poke(lm->m, lm->cpu, space, addr, buf, n);
     if (done < n)
         unmapped(L, space, addr, done, n);
 }
@@ -146,7 +146,7 @@ int lx_m_string(lua_State *L)
     luaL_argcheck(L, max >= 0 && max <= 1 << 20, 3, "a count from 0 to 1 MiB");
     luaL_Buffer b;
     char *buf = luaL_buffinitsize(L, &b, (size_t)max);
-    uint64_t done = sim_peek(lm->m, 0, space, addr, buf, (uint64_t)max);
+    uint64_t done = sim_peek(lm->m, lm->cpu, space, addr, buf, (uint64_t)max);
     size_t n = strnlen(buf, (size_t)done);
     if (n == done && done < (uint64_t)max)
         return unmapped(L, space, addr, done, done + 1);
@@ -187,7 +187,7 @@ int lx_m_descriptor(lua_State *L)
     lua_Integer sel = luaL_checkinteger(L, 2);
     struct sim_desc d = {0};
     luaL_argcheck(L, sel >= 0 && sel <= 0xffff, 2, "a selector has 16 bits");
-    sim_descriptor(lm->m, 0, (uint16_t)sel, &d);
+    sim_descriptor(lm->m, lm->cpu, (uint16_t)sel, &d);
     return push_desc(L, &d);
 }
 
@@ -197,7 +197,7 @@ int lx_m_gate(lua_State *L)
     lua_Integer vector = luaL_checkinteger(L, 2);
     struct sim_desc d = {0};
     luaL_argcheck(L, vector >= 0 && vector <= 255, 2, "a vector from 0 to 255");
-    sim_idt_gate(lm->m, 0, (unsigned)vector, &d);
+    sim_idt_gate(lm->m, lm->cpu, (unsigned)vector, &d);
     return push_desc(L, &d);
 }
 
@@ -210,7 +210,7 @@ int lx_m_disasm(lua_State *L)
     bool att = lx_word(L, "syntax", luaL_optstring(L, 3, "intel"), syntaxes) == 1;
     char text[128];
     uint8_t bytes[16];
-    unsigned n = sim_disasm(lm->m, 0, la, att, text, sizeof text, bytes);
+    unsigned n = sim_disasm(lm->m, lm->cpu, la, att, text, sizeof text, bytes);
     if (!n)
         return 0;
     lua_pushstring(L, text);
@@ -250,7 +250,7 @@ int lx_m_stat(lua_State *L)
     struct lx_machine *lm = lx_check_machine(L, 1);
     const char *name = luaL_checkstring(L, 2), *near;
     uint64_t val;
-    if (!sim_stat(lm->m, 0, name, &val)) {
+    if (!sim_stat(lm->m, lm->cpu, name, &val)) {
         near = lx_nearest(name, stat_name, NULL);
         return lx_error(L, SIM_SCRIPT, "no counter is called '%.60s'%s%s%s", name, near ? "; did you mean '" : "", near ? near : "",
                         near ? "'?" : "");

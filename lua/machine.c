@@ -27,7 +27,7 @@ struct lx_machine *lx_check_stopped(lua_State *L, int idx)
     return lm;
 }
 
-struct isa_cpu *lx_cpu(struct lx_machine *lm) { return sim_cpu(lm->m, 0); }
+struct isa_cpu *lx_cpu(struct lx_machine *lm) { return sim_cpu(lm->m, lm->cpu); }
 
 uint64_t lx_linear_rip(struct lx_machine *lm)
 {
@@ -72,7 +72,7 @@ static uint64_t ram_option(lua_State *L, int idx)
 
 int lx_s_machine(lua_State *L)
 {
-    static const char *const keys[] = {"ram", "profile", "seed", NULL};
+    static const char *const keys[] = {"ram", "profile", "seed", "cpus", "quantum", NULL};
     struct lx *lx = lx_of(L);
     struct sim_config cfg = {.no_mirror = lx->opt->no_mirror, .loop = lx->opt->loop, .stuck_exits = lx->opt->stuck_exits};
     struct sim_error err = {0};
@@ -81,6 +81,10 @@ int lx_s_machine(lua_State *L)
     cfg.ram_bytes = ram_option(L, 1);
     cfg.profile = lx_opt_string(L, 1, "profile");
     lx_opt_u64(L, 1, "seed", &cfg.seed);
+    uint64_t cpus = 1;
+    lx_opt_u64(L, 1, "cpus", &cpus);
+    cfg.cpus = cpus > SIM_MAX_CPUS ? SIM_MAX_CPUS + 1 : (unsigned)cpus; // the machine refuses that, and says why
+    lx_opt_u64(L, 1, "quantum", &cfg.quantum);
     if (lx->nalive >= LX_MAX_MACHINES)
         lua_gc(L, LUA_GCCOLLECT); // perhaps some are garbage
     if (lx->nalive >= LX_MAX_MACHINES)
@@ -150,7 +154,7 @@ int lx_machine_tostring(lua_State *L)
 {
     struct lx_machine *lm = luaL_checkudata(L, 1, "ringside.Machine");
     if (lm->m)
-        lua_pushfstring(L, "machine %d (%s, cycle %I)", (int)lm->n, sim_profile_name(lm->m), (lua_Integer)lx_cpu(lm)->cycles);
+        lua_pushfstring(L, "machine %d (%s, cycle %I)", (int)lm->n, sim_profile_name(lm->m), (lua_Integer)sim_now(lm->m));
     else
         lua_pushfstring(L, "machine %d (closed)", (int)lm->n);
     return 1;
@@ -159,6 +163,17 @@ int lx_machine_tostring(lua_State *L)
 int lx_m_close(lua_State *L)
 {
     destroy(lx_check_stopped(L, 1));
+    return 0;
+}
+
+int lx_m_select(lua_State *L)
+{
+    struct lx_machine *lm = lx_check_machine(L, 1);
+    lua_Integer n = luaL_checkinteger(L, 2);
+    if (n < 0 || n >= (lua_Integer)sim_ncpus(lm->m))
+        return lx_error(L, SIM_SCRIPT, "machine %u has no processor %lld; its processors are numbered 0 to %u", lm->n, (long long)n,
+                        sim_ncpus(lm->m) - 1);
+    lm->cpu = (unsigned)n;
     return 0;
 }
 
@@ -186,7 +201,8 @@ static int proxy(lua_State *L, const char *klass)
     return 1;
 }
 
-static const char *const properties[] = {"cpu", "vmcs", "cycles", "insns", "mode", "level", "ram", "profile", NULL};
+static const char *const properties[] = {"cpu", "vmcs",    "cycles", "insns",    "mode", "level",
+                                         "ram", "profile", "cpus",   "selected", NULL};
 
 // Names of all that m.NAME can be: properties, then methods.
 static const char *member(const void *ctx, unsigned n)
@@ -216,12 +232,14 @@ int lx_machine_index(lua_State *L)
     switch (k) {
     case 0: return proxy(L, "ringside.Registers");
     case 1: return proxy(L, "ringside.Vmcs");
-    case 2: lua_pushinteger(L, (lua_Integer)lx_cpu(lm)->cycles); return 1;
-    case 3: lua_pushinteger(L, (lua_Integer)lx_cpu(lm)->insns); return 1;
+    case 2: lua_pushinteger(L, (lua_Integer)sim_now(lm->m)); return 1;
+    case 3: lua_pushinteger(L, (lua_Integer)sim_insns(lm->m)); return 1;
     case 4: lua_pushstring(L, sim_mode_name(lx_cpu(lm))); return 1;
     case 5: lua_pushstring(L, levels[lx_cpu(lm)->vmx % 3]); return 1;
     case 6: lua_pushinteger(L, (lua_Integer)sim_ram_size(lm->m)); return 1;
     case 7: lua_pushstring(L, sim_profile_name(lm->m)); return 1;
+    case 8: lua_pushinteger(L, (lua_Integer)sim_ncpus(lm->m)); return 1;
+    case 9: lua_pushinteger(L, (lua_Integer)lm->cpu); return 1;
     }
     const char *near = lx_nearest(key, member, NULL);
     return lx_error(L, SIM_SCRIPT, "a machine has no '%.60s'%s%s%s", key,

@@ -244,7 +244,6 @@ void rep_mark(struct lx_report *r, const struct sim_mark *mark)
 
 static void machine_json(struct lx_buf *b, struct sim_machine *m, unsigned n, bool hash)
 {
-    const struct isa_cpu *c = sim_cpu(m, 0);
     if (b->n)
         lx_buf_add(b, ",", 1);
     lx_buf_add(b, "{", 1);
@@ -253,9 +252,9 @@ static void machine_json(struct lx_buf *b, struct sim_machine *m, unsigned n, bo
     lx_buf_key(b, "profile");
     lx_buf_json(b, sim_profile_name(m), strlen(sim_profile_name(m)));
     lx_buf_key(b, "cycles");
-    lx_buf_addf(b, "%" PRIu64, c->cycles);
+    lx_buf_addf(b, "%" PRIu64, sim_now(m));
     lx_buf_key(b, "insns");
-    lx_buf_addf(b, "%" PRIu64, c->insns);
+    lx_buf_addf(b, "%" PRIu64, sim_insns(m));
     if (hash) {
         lx_buf_key(b, "state_hash");
         lx_buf_addf(b, "\"%016" PRIx64 "\"", sim_state_hash(m));
@@ -266,8 +265,9 @@ static void machine_json(struct lx_buf *b, struct sim_machine *m, unsigned n, bo
     lx_buf_add(b, "{", 1);
     const char *name;
     for (unsigned k = 0; (name = sim_stat_name(k)) != NULL; k++) {
-        uint64_t v = 0;
-        sim_stat(m, 0, name, &v);
+        uint64_t v = 0, one;
+        for (unsigned cpu = 0; sim_stat(m, cpu, name, &one); cpu++)
+            v += one;
         lx_buf_key(b, name);
         lx_buf_addf(b, "%" PRIu64, v);
     }
@@ -281,8 +281,7 @@ void rep_machine(struct lx_report *r, struct sim_machine *m, unsigned n)
         machine_json(b, m, n, r->opt->hash);
     else if (r->opt->hash)
         lx_buf_addf(b, "%smachine %u: state %016" PRIx64 " events %016" PRIx64 " cycles %" PRIu64 " insns %" PRIu64 "\n",
-                    r->format == LX_TAP ? "# " : "", n, sim_state_hash(m), sim_event_hash(m), sim_cpu(m, 0)->cycles,
-                    sim_cpu(m, 0)->insns);
+                    r->format == LX_TAP ? "# " : "", n, sim_state_hash(m), sim_event_hash(m), sim_now(m), sim_insns(m));
 }
 
 static void array(struct lx_buf *b, const char *key, const struct lx_buf *items)

@@ -22,7 +22,7 @@ bool lx_drive_try(lua_State *L, struct lx_machine *lm, struct sim_until *until, 
         until->max_cycles = left;
 
     lua_State *outer = lx->running;
-    uint64_t before = lx_cpu(lm)->cycles;
+    uint64_t before = sim_now(lm->m);
     bool quit = false;
     lx->running = L;
     lx->last = lm;
@@ -31,7 +31,7 @@ bool lx_drive_try(lua_State *L, struct lx_machine *lm, struct sim_until *until, 
     *stop = lx->hooks.drive ? lx->hooks.drive(lx->hooks.ctx, lm->m, until, &quit) : sim_run(lm->m, until);
     lm->running = false;
     lx->running = outer;
-    uint64_t now = lx_cpu(lm)->cycles;
+    uint64_t now = sim_now(lm->m);
     lx->cycles_used += now >= before ? now - before : now;
 
     lm->pending = quit                                                                        ? LX_QUIT
@@ -80,8 +80,9 @@ void lx_push_stop(lua_State *L, struct lx_machine *lm, const struct sim_stop *st
         lx_set_str(L, "condition", conditions[stop->code]);
     if (stop->kind == SIM_STOP_EXIT)
         lx_set_u64(L, "code", stop->code);
-    lx_set_u64(L, "cycle", lx_cpu(lm)->cycles);
-    lx_set_u64(L, "rip", lx_cpu(lm)->rip);
+    lx_set_u64(L, "cycle", sim_now(lm->m));
+    lx_set_u64(L, "cpu", stop->cpu);
+    lx_set_u64(L, "rip", sim_cpu(lm->m, stop->cpu)->rip);
 }
 
 int lx_stop_tostring(lua_State *L)
@@ -228,7 +229,7 @@ int lx_m_run_to_cycle(lua_State *L)
     uint64_t cycle = lx_check_u64(L, 2);
     read_until(L, lm, 3, &u);
     u.cycles = cycle;
-    if (cycle <= lx_cpu(lm)->cycles)
+    if (cycle <= sim_now(lm->m))
         return push_already(L, lm, SIM_UNTIL_CYCLES), 1;
     return drive(L, lm, &u, allowed(L, 3));
 }

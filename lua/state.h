@@ -43,6 +43,7 @@ struct lx_machine {
     struct lx *lx;
     struct sim_machine *m; // NULL once closed
     unsigned n;            // its number, from 1
+    unsigned cpu;          // the processor that scripts look at (Machine:select)
     bool running;          // inside sim_run(): handlers look, they neither drive nor change it
     bool handler_failed;   // a handler raised an error: the value is in the registry under this lx_machine's address
     enum { LX_NOTHING, LX_QUIT, LX_OUT_OF_CYCLES, LX_HANDLER_FAILED } pending; // what the last drive wants raised

@@ -38,7 +38,7 @@ static unsigned check_field(lua_State *L, int idx)
 
 static const struct vmcs *current(lua_State *L, struct lx_machine *lm)
 {
-    const struct vmcs *v = sim_vmcs(lm->m, 0);
+    const struct vmcs *v = sim_vmcs(lm->m, lm->cpu);
     if (!v)
         lx_error(L, SIM_SCRIPT, "machine %u has no current VMCS: its guest has not executed VMPTRLD", lm->n);
     return v;
@@ -60,7 +60,7 @@ int lx_vmcs_newindex(lua_State *L)
     lua_getiuservalue(L, 1, 1);
     lx_check_stopped(L, -1);
     current(L, lm);
-    if (!sim_vmcs_write(lm->m, 0, vmcs_field_info[field].encoding, val))
+    if (!sim_vmcs_write(lm->m, lm->cpu, vmcs_field_info[field].encoding, val))
         return lx_error(L, SIM_SCRIPT, "VMCS field %s does not take 0x%" PRIx64, vmcs_field_info[field].name, val);
     return 0;
 }
@@ -106,7 +106,7 @@ void lx_push_entry_report(lua_State *L, const struct vmx_entry_report *r)
 int lx_m_entry_report(lua_State *L)
 {
     struct lx_machine *lm = lx_check_machine(L, 1);
-    const struct vmx_entry_report *r = sim_entry_report(lm->m, 0);
+    const struct vmx_entry_report *r = sim_entry_report(lm->m, lm->cpu);
     if (!r)
         return 0;
     lx_push_entry_report(L, r);
@@ -117,7 +117,7 @@ int lx_m_entry_report(lua_State *L)
 int lx_m_tlb(lua_State *L)
 {
     struct lx_machine *lm = lx_check_machine(L, 1);
-    const struct tlb *t = sim_tlb(lm->m, 0);
+    const struct tlb *t = sim_tlb(lm->m, lm->cpu);
     const struct tlb_entry *e;
     bool some = !lua_isnoneornil(L, 2);
     uint64_t la = some ? lx_check_addr(L, lm, 2) : 0;
@@ -208,7 +208,7 @@ int lx_m_translate(lua_State *L)
     struct sim_walk w = {0};
     lua_settop(L, 3);
     uint64_t la = lx_check_addr(L, lm, 2);
-    sim_translate(lm->m, 0, la, read_access(L, 3), &w);
+    sim_translate(lm->m, lm->cpu, la, read_access(L, 3), &w);
     return push_walk(L, &w);
 }
 
@@ -217,6 +217,6 @@ int lx_m_translate_gpa(lua_State *L)
     struct lx_machine *lm = lx_check_machine(L, 1);
     struct sim_walk w = {0};
     lua_settop(L, 3);
-    sim_translate_gpa(lm->m, 0, (struct gpa){lx_check_u64(L, 2)}, read_access(L, 3), &w);
+    sim_translate_gpa(lm->m, lm->cpu, (struct gpa){lx_check_u64(L, 2)}, read_access(L, 3), &w);
     return push_walk(L, &w);
 }

@@ -369,7 +369,7 @@ static void cmd_go_to(struct vz *v, char *arg)
             if (*p != ',' && *p != ' ')
                 t[o++] = *p;
         t[o] = 0;
-        if (!parse_value(t, &n) || n <= sim_cpu(v->m, v->cpu)->cycles) {
+        if (!parse_value(t, &n) || n <= sim_now(v->m)) {
             wrong(v, "goto cycle needs a cycle later than now");
             return;
         }
@@ -395,6 +395,21 @@ static void cmd_step(struct vz *v, char *arg)
     }
     if (can_run(v))
         vz_set_goal(v, VZ_GOAL_STEP, n);
+}
+
+static void cmd_cpu(struct vz *v, char *arg)
+{
+    uint64_t n;
+    if (!v->m) {
+        wrong(v, "There is no machine now.");
+        return;
+    }
+    if (!*arg || !parse_value(arg, &n) || n >= sim_ncpus(v->m)) {
+        wrong(v, "cpu needs a processor's number, 0 to %u; shown is %u", sim_ncpus(v->m) - 1, v->cpu);
+        return;
+    }
+    v->has_before = v->has_before && v->cpu == n;
+    v->cpu = (unsigned)n;
 }
 
 static void cmd_view(struct vz *v, char *arg)

@@ -74,7 +74,10 @@ static void status(struct vz *v, const struct vz_win *w)
         vz_text(w, 1, 18, VZ_A_STATUS, "EPTP=none");
     vz_at(w, 1, 34, VZ_A_STATUS, "VPID=%-4u PCID=%-4u", vpid, pcid);
     sim_symbol(v->m, vz_rip_la(v), sym, sizeof sym);
-    vz_at(w, 1, 55, VZ_A_STATUS, "RIP=%llx %s", (ull)c->rip, sym);
+    int at = 55;
+    if (sim_ncpus(v->m) > 1)
+        at = vz_at(w, 1, at - 1, VZ_A_STATUS, "CPU%u ", v->cpu);
+    vz_at(w, 1, at, VZ_A_STATUS, "RIP=%llx %s", (ull)c->rip, sym);
 }
 
 static void tabs(struct vz *v, const struct vz_win *w)

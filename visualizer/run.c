@@ -101,6 +101,8 @@ static void on_event(void *ctx, struct sim_machine *m, const struct ev *e)
 {
     struct vz *v = ctx;
     v->seen |= EV_BIT(e->kind);
+    if (e->cpu == v->cpu)
+        v->seen_here |= EV_BIT(e->kind);
     append(EV_BIT(e->kind) & MASK_PAGING ? &v->paging : &v->log, e);
     if (rank(e->kind) && rank(e->kind) >= v->best_rank) {
         v->best_rank = rank(e->kind);
@@ -152,11 +154,10 @@ void vz_run_begin(struct vz *v, struct sim_machine *m, const struct sim_until *u
     }
     v->m = m;
     v->last_m = m;
-    v->cpu = 0;
+    v->cpu = sim_running(m);
     v->until = *until;
-    const struct isa_cpu *c = sim_cpu(m, v->cpu);
-    v->start_cycle = c->cycles;
-    v->start_insn = c->insns;
+    v->start_cycle = sim_now(m);
+    v->start_insn = sim_insns(m);
     v->ran = 0;
     v->done = false;
     v->stop = (struct sim_stop){.kind = SIM_STOP_REQUEST};
@@ -198,8 +199,7 @@ bool vz_at_break(const struct vz *v, uint64_t la)
 static struct sim_until rest(const struct vz *v)
 {
     struct sim_until u = v->until;
-    const struct isa_cpu *c = sim_cpu(v->m, v->cpu);
-    uint64_t spent = c->cycles - v->start_cycle;
+    uint64_t spent = sim_now(v->m) - v->start_cycle;
     if (u.insns)
         u.insns = u.insns > v->ran ? u.insns - v->ran : 1;
     if (u.max_insns)
@@ -230,7 +230,7 @@ static bool came_true(struct vz *v, const struct sim_stop *s, struct sim_stop *o
     else if (u->insns && v->ran >= u->insns) {
         out->code = SIM_UNTIL_INSNS;
         snprintf(out->text, sizeof out->text, "%llu instructions executed", (unsigned long long)u->insns);
-    } else if (u->cycles && c->cycles >= u->cycles)
+    } else if (u->cycles && sim_now(v->m) >= u->cycles)
         out->code = SIM_UNTIL_CYCLES;
     else if (u->has_rip && c->activity == ISA_ACTIVE && vz_rip_la(v) == u->rip) {
         out->code = SIM_UNTIL_RIP;
@@ -240,11 +240,19 @@ static bool came_true(struct vz *v, const struct sim_stop *s, struct sim_stop *o
     return true;
 }
 
+// Show the processor that a run ended at. A step is one of the processor that is shown: others may run meanwhile.
+static void follow(struct vz *v, unsigned cpu)
+{
+    if (v->goal == VZ_GOAL_STEP && !v->done)
+        return;
+    v->has_before = v->has_before && v->cpu == cpu;
+    v->cpu = cpu;
+}
+
 // One sim_run() towards the scenario's condition and the caller's; false: the drive is done.
 static bool run_some(struct vz *v, uint64_t insns, uint64_t events, bool has_rip, uint64_t rip)
 {
     struct sim_until u = rest(v);
-    const struct isa_cpu *c = sim_cpu(v->m, v->cpu);
     if (!u.insns || u.insns > insns)
         u.insns = insns;
     if (v->goal == VZ_GOAL_CYCLE && (!u.cycles || u.cycles > v->goal_n))
@@ -254,13 +262,15 @@ static bool run_some(struct vz *v, uint64_t insns, uint64_t events, bool has_rip
         u.has_rip = true;
         u.rip = rip;
     }
-    v->seen = 0;
+    v->seen = v->seen_here = 0;
     v->no_progress = false;
     struct sim_stop s = sim_run(v->m, &u), out;
-    v->ran = c->insns - v->start_insn;
+    v->ran = sim_insns(v->m) - v->start_insn;
+    follow(v, s.cpu);
     if (came_true(v, &s, &out)) {
         v->stop = out;
         v->done = true;
+        follow(v, s.cpu);
     }
     return !v->done;
 }
@@ -275,7 +285,7 @@ static const char *goal_reached(struct vz *v)
     switch (v->goal) {
     case VZ_GOAL_STEP: return v->goal_n == 0 ? "" : NULL;
     case VZ_GOAL_RIP: return la == v->goal_rip ? "" : NULL;
-    case VZ_GOAL_CYCLE: return sim_cpu(v->m, v->cpu)->cycles >= v->goal_n ? "" : NULL;
+    case VZ_GOAL_CYCLE: return sim_now(v->m) >= v->goal_n ? "" : NULL;
     case VZ_GOAL_EXIT: return v->seen & MASK_EXITS ? "" : NULL;
     case VZ_GOAL_EVENT: return v->seen & MASK_NOTABLE ? "" : NULL;
     default: return NULL;
@@ -298,7 +308,7 @@ static bool interrupted(struct vz *v)
 {
     if (v->io.tick(v->io.ctx)) {
         char n[32];
-        vz_commas(n, sizeof n, sim_cpu(v->m, v->cpu)->insns - v->start_insn);
+        vz_commas(n, sizeof n, sim_insns(v->m) - v->start_insn);
         vz_message(v, VZ_A_HINT, "Running: %s instructions. Any key stops.", n);
         vz_paint(v);
     }
@@ -330,10 +340,12 @@ static void run_to_goal(struct vz *v)
             n = v->goal_n < SLICE ? v->goal_n : SLICE;
         if (single || (here && first))
             n = 1;
-        uint64_t ran = v->ran;
+        uint64_t ran = sim_cpu(v->m, v->cpu)->insns;
         bool more = run_some(v, n, events, addresses && n > 1, target);
-        if (v->goal == VZ_GOAL_STEP)
-            v->goal_n -= one || v->ran - ran > v->goal_n ? v->goal_n : v->ran - ran;
+        if (v->goal == VZ_GOAL_STEP) {
+            ran = sim_cpu(v->m, v->cpu)->insns - ran;
+            v->goal_n -= ran > v->goal_n || (one && (sim_ncpus(v->m) == 1 || (v->seen_here & MASK_STEP))) ? v->goal_n : ran;
+        }
         first = false;
         const char *why = goal_reached(v);
         if (why || !more) {

@@ -168,6 +168,7 @@ struct vz {
     uint64_t start_cycle, start_insn, ran; // at the start of the drive; instructions asked of sim_run so far
     int sub;                               // event subscription
     uint64_t seen;                         // event kinds since the last sim_run began
+    uint64_t seen_here;                    // those of the processor that is shown
     bool done, quit, finished;
     struct sim_stop stop;
     enum vz_goal goal;

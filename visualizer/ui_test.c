@@ -187,7 +187,7 @@ static void completion_and_history(void **state)
     assert_int_equal(vz_complete(v, "set theme col", out, sizeof out, list, sizeof list), 1);
     assert_string_equal(out, "set theme colour-blind");
     assert_int_equal(vz_complete(v, "step 1", out, sizeof out, list, sizeof list), 0);
-    assert_int_equal(vz_complete(v, "", out, sizeof out, list, sizeof list), 15);
+    assert_int_equal(vz_complete(v, "", out, sizeof out, list, sizeof list), 16);
     // Two commands; up twice recalls the first, which is then run again.
     kit_drive(v, m, &u, ":r rbx=7\r:r rcx=8\r:r rbx=9\r:" K_UP K_UP K_UP K_ENTER ":xx" K_ESC, &quit);
     uint64_t val;
