@@ -21,19 +21,12 @@ void engine_stop(struct sim_cpu *cpu, struct sim_stop *stop, enum sim_stop_kind 
     va_end(ap);
 }
 
-// "at 0x7c05 (start+0x5), cycle 1234"
-static const char *place(struct sim_cpu *cpu, uint64_t rip, char *buf, size_t size)
+const char *engine_place(struct sim_cpu *cpu, uint64_t rip, char *buf, size_t size)
 {
     char sym[96];
     sim_symbol(cpu->m, rip, sym, sizeof sym);
     snprintf(buf, size, "at 0x%" PRIx64 "%s%s%s, cycle %" PRIu64, rip, *sym ? " (" : "", sym, *sym ? ")" : "", cpu->isa.cycles);
     return buf;
-}
-
-bool engine_interrupts_can_come(const struct sim_cpu *cpu)
-{
-    const struct isa_cpu *c = &cpu->isa;
-    return (c->rflags_sys & ISA_FL_IF) || (c->vmx == ISA_VMX_NONROOT && (vmx_pin(&cpu->vmx) & 1));
 }
 
 static void stop_limit(struct sim_cpu *cpu, struct sim_stop *stop, const char *what, uint64_t n)
@@ -45,70 +38,8 @@ static void stop_limit(struct sim_cpu *cpu, struct sim_stop *stop, const char *w
     const char *hint = b[0] == 0xeb && b[1] == 0xfe && !engine_interrupts_can_come(cpu)
                            ? "; the guest jumps to itself with interrupts off, so nothing can end it"
                            : "; raise the limit if the guest needs longer";
-    engine_stop(cpu, stop, SIM_STOP_LIMIT, n, "limit of %" PRIu64 " %s reached %s%s", n, what, place(cpu, c->rip, at, sizeof at),
-                hint);
-}
-
-// --- the chain of a triple fault: each event, what its delivery read, and why that failed
-
-struct text {
-    char buf[640];
-    size_t n;
-};
-static void __attribute__((format(printf, 2, 3))) add(struct text *t, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    int n = vsnprintf(t->buf + t->n, sizeof t->buf - t->n, fmt, ap);
-    va_end(ap);
-    if (n > 0)
-        t->n = t->n + (size_t)n < sizeof t->buf ? t->n + (size_t)n : sizeof t->buf - 1;
-}
-
-static void add_event(struct text *t, const struct isa_event *e)
-{
-    if (e->type == ISA_EV_HWEXC || e->type == ISA_EV_SWEXC || e->type == ISA_EV_PRIVSW || e->type == ISA_EV_NMI)
-        add(t, "%s", e->type == ISA_EV_NMI ? "NMI" : isa_vector_info(e->vector)->mnemonic);
-    else
-        add(t, "%s 0x%x", e->type == ISA_EV_SWINT ? "INT" : "interrupt", e->vector);
-}
-
-// What an error code says of the place: the address of a page fault, or the descriptor.
-static void add_error(struct text *t, const struct isa_event *e)
-{
-    if (e->vector == ISA_X_PF)
-        add(t, " for address 0x%" PRIx64 ", error code 0x%x", e->addr, e->error);
-    else if (e->has_error && e->error & 0xfff8)
-        add(t, " for %s entry %u", e->error & ISA_ERR_IDT ? "IDT" : e->error & 4 ? "LDT" : "GDT", e->error >> 3);
-}
-
-static void add_rule(struct text *t, const struct isa_event *e)
-{
-    if (e->rule)
-        add(t, ": %s", isa_rule_info(e->rule)->text);
-    else
-        add(t, ".");
-}
-
-static void add_chain(struct text *t, const struct isa_cpu *c, const char *at)
-{
-    const unsigned size = c->mode == ISA_REAL ? 4 : isa_long(c) ? 16 : 8;
-    for (unsigned k = 0; k < c->chain_n; k++) {
-        const struct isa_event *e = &c->chain[k];
-        bool df = e->vector == ISA_X_DF && k && e->type == ISA_EV_HWEXC;
-        add(t, df ? " Together that is " : k ? ": " : "");
-        add_event(t, e);
-        if (!k)
-            add(t, " %s", at);
-        if (!df) {
-            add_error(t, e);
-            add_rule(t, e);
-        }
-        bool becomes_df = k + 1 < c->chain_n && c->chain[k + 1].vector == ISA_X_DF && c->chain[k + 1].type == ISA_EV_HWEXC;
-        if (k + 1 < c->chain_n && !becomes_df) // the next event is what the delivery of this one raised
-            add(t, "%s Its delivery read IDT entry %u at 0x%" PRIx64 ", and failed with", df ? "." : "", e->vector,
-                c->idtr.base + (uint64_t)size * e->vector);
-    }
+    engine_stop(cpu, stop, SIM_STOP_LIMIT, n, "limit of %" PRIu64 " %s reached %s%s", n, what,
+                engine_place(cpu, c->rip, at, sizeof at), hint);
 }
 
 static void stop_shutdown(struct sim_cpu *cpu, struct sim_stop *stop)
@@ -116,15 +47,14 @@ static void stop_shutdown(struct sim_cpu *cpu, struct sim_stop *stop)
     const struct engine_cpu *e = cpu->eng;
     const struct isa_cpu *c = &cpu->isa;
     bool raised = e->has_last && e->last_insns == c->insns;
-    struct text t = {.n = 0};
-    char at[160];
-    place(cpu, raised ? e->last_rip : c->rip, at, sizeof at);
+    char at[160], text[640];
+    engine_place(cpu, raised ? e->last_rip : c->rip, at, sizeof at);
     if (c->chain_n < 2) {
         engine_stop(cpu, stop, SIM_STOP_SHUTDOWN, 0, "shutdown %s", at);
         return;
     }
-    add_chain(&t, c, at);
-    engine_stop(cpu, stop, SIM_STOP_SHUTDOWN, c->chain[0].vector, "triple fault: %s", t.buf);
+    chain_text(c, at, text, sizeof text);
+    engine_stop(cpu, stop, SIM_STOP_SHUTDOWN, c->chain[0].vector, "triple fault: %s", text);
 }
 
 // Stop conditions, in the order in which they are reported when several hold.
@@ -160,16 +90,6 @@ static bool stops(struct sim_cpu *cpu, struct sim_stop *stop)
     else
         return false;
     return true;
-}
-
-void engine_tell_halt(struct sim_cpu *cpu, bool awake)
-{
-    cpu->eng->halted = !awake;
-    if (!ev_wanted(cpu->m, EV_HALT))
-        return;
-    struct ev e = {.kind = EV_HALT};
-    e.u.halt.awake = awake;
-    ev_emit(cpu, &e);
 }
 
 // Deliver an event that is not a fault of an instruction.
@@ -211,13 +131,6 @@ static void emit_accept(struct sim_cpu *cpu, int vector)
     e.u.irq.vector = (uint8_t)vector;
     e.u.irq.what = 2;
     ev_emit(cpu, &e);
-}
-
-// With virtual NMIs the guest's blocking by NMI is virtual and holds none of the processor's back.
-bool engine_nmi_can_come(const struct sim_cpu *cpu)
-{
-    bool virtual = cpu->isa.vmx == ISA_VMX_NONROOT && (vmx_pin(&cpu->vmx) & VMX_PIN_VIRTUAL_NMIS);
-    return cpu->nmi && (virtual || !(cpu->isa.blocking & ISA_BLOCK_NMI));
 }
 
 static bool nmi(struct sim_cpu *cpu)
@@ -271,79 +184,6 @@ static bool insn_breakpoint(struct sim_cpu *cpu)
     return true;
 }
 
-// A processor sleeps. If another one is awake it takes no more turns; else time goes on to `next`, to the limit, or to the end of its turn.
-static enum engine_next sleep_until(struct sim_cpu *cpu, uint64_t next)
-{
-    struct isa_cpu *c = &cpu->isa;
-    uint64_t end = turn_end(cpu), timer = vmx_deadline(c, &cpu->vmx);
-    if (end != UINT64_MAX && timer == UINT64_MAX) {
-        cpu->parked = true;
-        return ENGINE_TURN;
-    }
-    if (timer < next)
-        next = timer;
-    if (end < next)
-        next = end;
-    if (cpu->eng->until_cycles < next)
-        next = cpu->eng->until_cycles;
-    if (cpu->eng->limit_cycles < next)
-        next = cpu->eng->limit_cycles;
-    if (next > c->cycles)
-        c->cycles = next;
-    return ENGINE_GO;
-}
-
-// Why nothing will ever wake a processor that is halted, alone or with all others; NULL if something may.
-static const char *sleeps_for_ever(const struct sim_cpu *cpu)
-{
-    const struct isa_cpu *c = &cpu->isa;
-    const bool timer = vmx_deadline(c, &cpu->vmx) != UINT64_MAX;
-    const bool deadline = timer || bus_next_deadline(cpu->m) != UINT64_MAX || cpu->eng->until_cycles != UINT64_MAX;
-    if (turn_end(cpu) != UINT64_MAX)
-        return NULL; // others are awake
-    if (cpu->m->ncpus > 1)
-        return !timer && !turn_can_wake(cpu->m) ? "halted, as are all others, and no interrupt can wake any of them"
-               : !deadline                      ? "halted, as are all others, and no device will raise an interrupt"
-                                                : NULL;
-    if (c->activity == ISA_WAIT_SIPI)
-        return "waits for a start-up interrupt, and there is no other processor";
-    if (!timer && !engine_interrupts_can_come(cpu))
-        return "halted with interrupts off (IF = 0), so nothing can wake it";
-    return deadline ? NULL : "halted to wait for an interrupt, but no device will raise one";
-}
-
-// HLT, wait-for-SIPI: skip to the next moment at which something can happen.
-static enum engine_next halt(struct sim_cpu *cpu, struct sim_stop *stop)
-{
-    struct isa_cpu *c = &cpu->isa;
-    char at[160];
-    if (!cpu->eng->halted) {
-        engine_tell_halt(cpu, false);
-        return ENGINE_GO; // somebody may want to stop here
-    }
-    const char *why = sleeps_for_ever(cpu);
-    if (!why)
-        return sleep_until(cpu, bus_next_deadline(cpu->m));
-    engine_stop(cpu, stop, SIM_STOP_HALT, 0, "the processor %s; %s", why, place(cpu, c->rip, at, sizeof at));
-    return ENGINE_STOP;
-}
-
-// MWAIT, with several processors: wait for a store to the line or an event. If all others sleep, the next deadline ends it too, as it may.
-static enum engine_next mwait(struct sim_cpu *cpu)
-{
-    const uint64_t deadline = bus_next_deadline(cpu->m);
-    const bool alone = turn_end(cpu) == UINT64_MAX;
-    if (!cpu->monitor.written && !alone)
-        return sleep_until(cpu, deadline);
-    if (!cpu->monitor.written && deadline != UINT64_MAX) {
-        sleep_until(cpu, deadline);
-        if (cpu->isa.cycles < deadline)
-            return ENGINE_GO; // the run ends before
-    }
-    cpu->monitor.waiting = false;
-    return ENGINE_GO;
-}
-
 // Events without progress: an exception whose handler faults at once, a timer that cannot wake.
 static bool idle(struct sim_cpu *cpu, struct sim_stop *stop)
 {
@@ -359,7 +199,7 @@ static bool idle(struct sim_cpu *cpu, struct sim_stop *stop)
     const char *what = e->has_last ? isa_vector_info(e->last.vector)->mnemonic : "interrupt";
     engine_stop(cpu, stop, SIM_STOP_LIMIT, IDLE_LIMIT,
                 "%u events in a row without one instruction executed (last: %s) %s: the guest makes no progress", IDLE_LIMIT, what,
-                place(cpu, cpu->isa.rip, at, sizeof at));
+                engine_place(cpu, cpu->isa.rip, at, sizeof at));
     return true;
 }
 
@@ -398,17 +238,12 @@ static bool boundary_exit(struct sim_cpu *cpu, bool (*due)(struct isa_cpu *c, st
     return true;
 }
 
-static enum engine_next asleep(struct sim_cpu *cpu, struct sim_stop *stop)
-{
-    return cpu->isa.activity != ISA_ACTIVE ? halt(cpu, stop) : mwait(cpu);
-}
-
 // With several processors: is it the turn of another one?
 static bool turn_over(struct sim_cpu *cpu)
 {
     if (cpu->m->ncpus == 1)
         return false;
-    turn_wake(cpu);
+    sleep_wake(cpu);
     return cpu->isa.cycles >= turn_end(cpu);
 }
 
@@ -424,13 +259,13 @@ enum engine_next engine_boundary(struct sim_cpu *cpu, struct sim_stop *stop)
         if (turn_over(cpu))
             return ENGINE_TURN;
         bool again =
-            turn_startup(cpu) || boundary_exit(cpu, vmx_trap_exit) || debug_trap(cpu) || boundary_exit(cpu, vmx_window_exit);
+            startup_take(cpu) || boundary_exit(cpu, vmx_trap_exit) || debug_trap(cpu) || boundary_exit(cpu, vmx_window_exit);
         if (!again && !nmi(cpu) && !interrupt(cpu)) {
             if (c->activity == ISA_ACTIVE && !cpu->monitor.waiting) {
                 if (!insn_breakpoint(cpu))
                     break;
             } else {
-                enum engine_next next = asleep(cpu, stop);
+                enum engine_next next = engine_asleep(cpu, stop);
                 if (next != ENGINE_GO)
                     return next;
             }

@@ -131,9 +131,9 @@ static void accept(struct lapics *a, unsigned n, unsigned mode, unsigned vector,
     if (mode == APIC_NMI) {
         a->d.m->cpu[n]->nmi = true;
     } else if (mode == APIC_INIT) {
-        turn_init(a->d.m->cpu[n]);
+        startup_init(a->d.m->cpu[n]);
     } else if (mode == APIC_STARTUP) {
-        turn_sipi(a->d.m->cpu[n], (uint8_t)vector);
+        startup_sipi(a->d.m->cpu[n], (uint8_t)vector);
     } else if (mode == APIC_FIXED || mode == APIC_LOWEST) {
         if (vector < 16) {
             error(a, n, ESR_RECV_VECTOR);

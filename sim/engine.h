@@ -40,15 +40,27 @@ struct engine_cpu {
 // GO: run the next instruction; TURN: it is another processor's turn (turn_next); STOP: the run ends with *stop. (boundary.c)
 enum engine_next { ENGINE_GO, ENGINE_TURN, ENGINE_STOP };
 enum engine_next engine_boundary(struct sim_cpu *cpu, struct sim_stop *stop);
-void engine_tell_halt(struct sim_cpu *cpu, bool awake);     // the processor falls asleep, or wakes
+// "at 0x7c05 (start+0x5), cycle 1234"
+const char *engine_place(struct sim_cpu *cpu, uint64_t rip, char *buf, size_t size);
+// The events that led to a triple fault (struct isa_cpu.chain), which struck `at` such a place. (chain.c)
+void chain_text(const struct isa_cpu *c, const char *at, char *buf, size_t size);
+
+// Sleep (sleep.c). engine_asleep: what the boundary does with a processor that sleeps; GO: look again. engine_tell_halt: it falls asleep, or
+// wakes. sleep_wake: at a boundary of the running processor, those others that were woken run from now on.
+enum engine_next engine_asleep(struct sim_cpu *cpu, struct sim_stop *stop);
+void engine_tell_halt(struct sim_cpu *cpu, bool awake);
+void sleep_wake(struct sim_cpu *running);
 bool engine_interrupts_can_come(const struct sim_cpu *cpu); // external ones, by RFLAGS.IF and the VM-execution controls
 bool engine_nmi_can_come(const struct sim_cpu *cpu);        // one waits and is not blocked by NMI
+
 // Turns (turn.c)
 uint64_t turn_end(const struct sim_cpu *cpu);     // the cycle at which the turn of the running processor is over; UINT64_MAX: never
-void turn_wake(struct sim_cpu *cpu);              // at a boundary of the running processor: those that were woken run from now on
 struct sim_cpu *turn_next(struct sim_machine *m); // the processor that is furthest behind; it becomes the running one
-bool turn_startup(struct sim_cpu *cpu);           // take an INIT or a start-up IPI that waits. True: one was taken
-bool turn_can_wake(const struct sim_machine *m);  // all processors sleep: can a device's interrupt wake one?
+
+// INIT and start-up IPIs (startup.c): can one be taken now? Take it; true: there was one.
+bool startup_init_can_come(const struct sim_cpu *cpu);
+bool startup_sipi_can_come(const struct sim_cpu *cpu);
+bool startup_take(struct sim_cpu *cpu);
 void engine_stop(struct sim_cpu *cpu, struct sim_stop *stop, enum sim_stop_kind kind, uint64_t code, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));
 // Deliver what an attempt to deliver or fetch returned: nothing, a fault or a VM exit. c->rip is exact, c->at NULL. (engine.c)

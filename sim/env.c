@@ -39,7 +39,7 @@ static int env_vmx(struct isa_cpu *c, const struct isa_insn *i)
 
 static void env_charge(struct isa_cpu *c, unsigned cost_class) { engine_charge(c, sim_cpu_of(c)->m->profile->cost[cost_class]); }
 
-// MONITOR and MWAIT. With several processors MWAIT sleeps until one of them stores to the line or an event comes (sim/boundary.c); the
+// MONITOR and MWAIT. With several processors MWAIT sleeps until one of them stores to the line or an event comes (sim/sleep.c); the
 // page that holds the line is guarded meanwhile, so that no store slips by. On one processor only devices and the processor's own stores change the line: what it holds is kept and compared, and MWAIT
 // waits for the next device deadline, where it returns whether or not an interrupt came. An event delivered in between disarms, for its
 // handler may have stored to the line.

@@ -176,9 +176,9 @@ void engine_code_written(struct sim_machine *m, struct hpa pa, uint64_t n);
 bool engine_page_has_code(const struct sim_machine *m, struct hpa pa); // mmu must not mirror it for writes
 bool engine_observed(const struct sim_machine *m);                     // someone listens to INSN or MEM: mirror nothing
 
-// turns (sim/turn.c): an INIT or a start-up IPI arrives at a processor.
-void turn_init(struct sim_cpu *cpu);
-void turn_sipi(struct sim_cpu *cpu, uint8_t vector);
+// start-up (sim/startup.c): an INIT or a start-up IPI arrives at a processor.
+void startup_init(struct sim_cpu *cpu);
+void startup_sipi(struct sim_cpu *cpu, uint8_t vector);
 
 // vmx glue (sim/vmx_glue.c)
 int glue_vmx(struct isa_cpu *c, const struct isa_insn *i);

@@ -179,7 +179,7 @@ static void test_init(void **state)
     c->xmm[3].q[0] = 7;
     c->efer = ISA_EFER_SCE;
     const uint64_t cycles = c->cycles, insns = c->insns;
-    turn_init(m->cpu[1]);
+    startup_init(m->cpu[1]);
     const uint8_t spin[] = {0xeb, 0xfe};
     sim_poke(m, 0, SIM_HOST_PHYSICAL, 0x9000, spin, 2);
     m->cpu[0]->isa.rip = 0x9000;
@@ -192,12 +192,12 @@ static void test_init(void **state)
     assert_int_equal(c->efer, 0);
     assert_int_equal(c->insns, insns);
     assert_true(c->cycles >= cycles);
-    turn_sipi(m->cpu[1], 0x09);
+    startup_sipi(m->cpu[1], 0x09);
     sim_run(m, &(struct sim_until){.insns = 5000});
     assert_int_equal(c->activity, ISA_ACTIVE);
     assert_int_equal(c->seg[ISA_CS].base, 0x9000);
     assert_true(c->insns > insns);
-    turn_sipi(m->cpu[1], 0x0a); // lost: it does not wait for one
+    startup_sipi(m->cpu[1], 0x0a); // lost: it does not wait for one
     sim_run(m, &(struct sim_until){.insns = 5000});
     assert_int_equal(c->seg[ISA_CS].base, 0x9000);
     sim_destroy(m);

@@ -496,12 +496,12 @@ static void test_init_and_sipi(void **state)
                                exit = {.events = EV_BIT(EV_VMEXIT), .max_insns = 100000}, some = {.insns = 1};
         struct sim_machine *m = boot(mode, "\xeb\xfe", 2, &l);
         assert_int_equal(sim_run(m, &entry).kind, SIM_STOP_UNTIL);
-        turn_init(m->cpu[0]);
+        startup_init(m->cpu[0]);
         assert_int_equal(sim_run(m, &exit).kind, SIM_STOP_UNTIL);
         assert_int_equal(l.e[1].reason, 3);
         assert_int_equal(vmcs_get(vmcs(m), VF_GUEST_ACTIVITY_STATE), ISA_ACTIVE);
         assert_int_equal(sim_cpu(m, 0)->rip, HANDLER);
-        turn_init(m->cpu[0]);
+        startup_init(m->cpu[0]);
         const uint64_t cr3 = sim_cpu(m, 0)->cr3;
         sim_run(m, &some);
         assert_int_equal(sim_cpu(m, 0)->cr3, cr3);
@@ -511,8 +511,8 @@ static void test_init_and_sipi(void **state)
         m = boot(mode, "\xeb\xfe", 2, &l);
         vmcs_put(vmcs(m), VF_GUEST_ACTIVITY_STATE, ISA_WAIT_SIPI);
         assert_int_equal(sim_run(m, &entry).kind, SIM_STOP_UNTIL);
-        turn_init(m->cpu[0]); // blocked
-        turn_sipi(m->cpu[0], 0x12);
+        startup_init(m->cpu[0]); // blocked
+        startup_sipi(m->cpu[0], 0x12);
         assert_int_equal(sim_run(m, &exit).kind, SIM_STOP_UNTIL);
         assert_int_equal(l.e[1].reason, 4);
         assert_int_equal(vmcs_get(vmcs(m), VF_EXIT_QUALIFICATION), 0x12);
