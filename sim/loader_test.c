@@ -147,6 +147,18 @@ static void test_multiboot(void **state)
     char cmd[16] = "";
     sim_peek(m, 0, SIM_HOST_PHYSICAL, peek32(info + 16), cmd, 11);
     assert_string_equal(cmd, "kernel a=1");
+    // INT 15H in real mode says that there is no such service: carry.
+    const uint8_t ask[] = {0xf8, 0xcd, 0x15, 0x73, 0xfe, 0xf4}; // clc; int 15h; jnc $; hlt
+    struct isa_cpu *real = sim_cpu(m, 0);
+    sim_poke(m, 0, SIM_HOST_PHYSICAL, 0x7c00, ask, sizeof ask);
+    real->cr0 &= ~(uint64_t)ISA_CR0_PE;
+    real->idtr = (struct isa_dtr){0, 0x3ff};
+    real->seg[ISA_CS] = real->seg[ISA_SS] = (struct isa_seg){.limit = 0xffff, .ar = 0x93};
+    real->rip = 0x7c00;
+    real->gpr[ISA_RSP] = 0x7c00;
+    isa_update_mode(real);
+    sim_touch(m, 0);
+    assert_int_equal(sim_run(m, &(struct sim_until){.max_insns = 1000}).kind, SIM_STOP_HALT);
     img[1] = 4, img[2] = (uint32_t) - (0x1badb002 + 4); // wants a video mode
     assert_int_equal(sim_load_bytes(m, "kernel", img, sizeof img, &how, &out, &err), -1);
     assert_non_null(strstr(err.what, "video"));

@@ -72,6 +72,18 @@ static int bios_data_area(struct sim_machine *m, const char *name, struct sim_er
     return 0;
 }
 
+// There is no firmware behind this loader, but some kernels (Xen) go back to real mode to ask one. Each software interrupt returns with the
+// carry flag set, which says that the service does not exist. F000:FF53 is where PC firmware has its IRET for interrupts without a handler.
+static int no_bios_services(struct sim_machine *m, const char *name, struct sim_error *err)
+{
+    static const uint8_t fail[] = {0x55, 0x89, 0xe5, 0x80, 0x4e,
+                                   0x06, 0x01, 0x5d, 0xcf}; // push bp; mov bp, sp; or byte [bp+6], 1; pop bp; iret
+    uint32_t vectors[256];
+    for (unsigned n = 0; n < 256; n++)
+        vectors[n] = 0xf000ff53;
+    return loader_copy(m, name, 0xfff53, fail, sizeof fail, err) < 0 ? -1 : loader_copy(m, name, 0, vectors, sizeof vectors, err);
+}
+
 // The information block being laid out in memory.
 struct info {
     uint8_t b[MB_INFO_END - MB_INFO];
@@ -206,7 +218,8 @@ int multiboot_load(struct sim_machine *m, const char *name, const void *bytes, u
         return 0;
     if (how->nmodules > 8)
         return sim_fail(err, SIM_IMAGE, "%s: at most 8 modules", name);
-    if (sim_start_at(m, SIM_START_PROT32, out->entry, err) < 0 || bios_data_area(m, name, err) < 0 || acpi_place(m, err) < 0 ||
+    if (sim_start_at(m, SIM_START_PROT32, out->entry, err) < 0 || bios_data_area(m, name, err) < 0 ||
+        no_bios_services(m, name, err) < 0 || acpi_place(m, err) < 0 ||
         build_info(m, name, how, out->hi > 0x100000 ? out->hi : 0x100000, err) < 0)
         return -1;
     struct isa_cpu *c = sim_cpu(m, 0);
