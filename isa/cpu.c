@@ -23,7 +23,7 @@ static void start_over(struct isa_cpu *c)
     c->seg[ISA_TR] = (struct isa_seg){.limit = 0xffff, .ar = 0x8b};
     c->gdtr = c->idtr = (struct isa_dtr){0, 0xffff};
     c->cr0 = (c->cr0 & (ISA_CR0_CD | ISA_CR0_NW)) | ISA_CR0_ET;
-    c->cr2 = c->cr3 = c->cr4 = c->cr8 = c->efer = c->debugctl = c->pending_dbg = 0;
+    c->cr2 = c->cr3 = c->cr4 = c->cr8 = c->efer = c->debugctl = c->pending_dbg = c->dbg_hits = 0;
     memset(c->dr, 0, sizeof c->dr);
     c->dr[6] = ISA_DR6_INIT;
     c->dr[7] = ISA_DR7_INIT;

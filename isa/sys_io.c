@@ -1,4 +1,5 @@
 // isa/sys_io.c: IN, OUT, INS, OUTS, and who may use a port.
+#include "isa/debug.h"
 #include "isa/mem.h"
 #include "isa/seg.h"
 #include "isa/sysop.h"
@@ -49,6 +50,7 @@ static int in(struct isa_cpu *c, const struct isa_insn *i, uint16_t port, uint64
     if ((r = port_check(c, port, i->osz)) || (r = io_icpt(c, i, port, i->osz, how | IO_IN, 0)) ||
         (r = c->env->in(c, port, i->osz, &v)))
         return r;
+    isa_bp_io(c, port, i->osz);
     if (i->osz == 1)
         isa_w8(c, ISA_RAX * 8, (uint8_t)v);
     else
@@ -62,7 +64,10 @@ static int out(struct isa_cpu *c, const struct isa_insn *i, uint16_t port, uint6
     int r;
     if ((r = port_check(c, port, i->osz)) || (r = io_icpt(c, i, port, i->osz, how, 0)))
         return r;
-    return c->env->out(c, port, i->osz, v);
+    if ((r = c->env->out(c, port, i->osz, v)))
+        return r;
+    isa_bp_io(c, port, i->osz);
+    return 0;
 }
 
 ISA_SYSOP(in_i) { return in(c, i, (uint8_t)i->imm, IO_IMM); }
@@ -124,6 +129,7 @@ ISA_SYSOP(ins)
     if ((r = isa_seg_la(c, ISA_ES, ea, i->osz, ISA_ACC_W, &la)) || (r = isa_probe_w(c, la, i->osz, ISA_ACC_W)) ||
         (r = c->env->in(c, port, i->osz, &v)) || (r = isa_st_slow(c, la, &v, i->osz, ISA_ACC_W)))
         return r;
+    isa_bp_io(c, port, i->osz);
     step_index(c, i, ISA_RDI);
     step_count(c, i);
     return 0;
@@ -142,6 +148,7 @@ ISA_SYSOP(outs)
     if ((r = isa_seg_la(c, i->seg, ea, i->osz, ISA_ACC_R, &la)) || (r = isa_ld_slow(c, la, &v, i->osz, ISA_ACC_R)) ||
         (r = c->env->out(c, port, i->osz, v)))
         return r;
+    isa_bp_io(c, port, i->osz);
     step_index(c, i, ISA_RSI);
     step_count(c, i);
     return 0;

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "isa/debug.h"
 #include "isa/deliver.h"
 #include "isa/flags.h"
 #include "sim/engine.h"
@@ -175,8 +176,8 @@ static bool insn_breakpoint(struct sim_cpu *cpu)
     uint64_t hit = 0, la = engine_code_la(c);
     if (!(c->dr[7] & 0xff) || (c->rflags_sys & ISA_FL_RF))
         return false;
-    for (unsigned n = 0; n < 4; n++)
-        if ((c->dr[7] >> 2 * n & 3) && (c->dr[7] >> (16 + 4 * n) & 3) == 0 && c->dr[n] == la)
+    for (unsigned n = 0; n < ISA_NBP; n++)
+        if (isa_bp_on(c, n, ISA_BP_EXEC) && c->dr[n] == la)
             hit |= 1u << n;
     if (!hit)
         return false;
@@ -208,10 +209,11 @@ static void choose_budget(struct sim_cpu *cpu)
     const uint64_t end = turn_end(cpu);
     struct isa_cpu *c = &cpu->isa;
     struct engine_cpu *e = cpu->eng;
-    e->precise = (c->rflags_sys & (ISA_FL_TF | ISA_FL_RF)) || (c->blocking & BLOCK_ONE) || c->pending_dbg || (c->dr[7] & 0xff) ||
-                 (c->vmx == ISA_VMX_NONROOT && vmx_window_armed(c, &cpu->vmx));
+    e->precise = (c->rflags_sys & (ISA_FL_TF | ISA_FL_RF)) || (c->blocking & BLOCK_ONE) || c->pending_dbg ||
+                 isa_bp_any(c, ISA_BP_EXEC) || (c->vmx == ISA_VMX_NONROOT && vmx_window_armed(c, &cpu->vmx));
     if (e->precise)
         c->attention = 1;
+    mmu_watch(cpu);
     e->horizon = bus_next_deadline(cpu->m);
     if (vmx_deadline(c, &cpu->vmx) < e->horizon)
         e->horizon = vmx_deadline(c, &cpu->vmx);
@@ -252,6 +254,7 @@ enum engine_next engine_boundary(struct sim_cpu *cpu, struct sim_stop *stop)
     struct isa_cpu *c = &cpu->isa;
     for (;;) {
         c->attention = 0;
+        engine_take_hits(c);
         if (c->cycles >= bus_next_deadline(cpu->m))
             bus_run_deadlines(cpu->m, c->cycles);
         if (stops(cpu, stop))

@@ -101,8 +101,10 @@ static void leave(struct sim_cpu *cpu, int r)
     if (r == ISA_R_VMEXIT && cpu->vmx.exit.trap_like) { // the instruction completed and its exit comes after it
         c->cycles += i->cost;
         c->insns++;
+        engine_take_hits(c);
     } else {
         c->rip = isa_insn_rip(c, i);
+        c->dbg_hits = 0;
     }
     c->at = NULL;
 }

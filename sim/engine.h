@@ -103,6 +103,12 @@ static inline void engine_settle_rep(struct isa_cpu *c, const struct isa_insn *s
     if (c->rip == isa_insn_rip(c, sentinel - 1))
         c->insns--;
 }
+// The instruction that met data or I/O breakpoints is complete.
+static inline void engine_take_hits(struct isa_cpu *c)
+{
+    c->pending_dbg |= c->dbg_hits;
+    c->dbg_hits = 0;
+}
 static inline uint64_t engine_wrap(const struct isa_cpu *c, uint64_t rip) { return c->mode == ISA_LONG64 ? rip : (uint32_t)rip; }
 
 #endif

@@ -474,6 +474,156 @@ static void test_insn_breakpoint(void **state)
     }
 }
 
+// Counts in r15, and keeps RCX and the return address of the last trap in r13 and r12.
+static const uint8_t trap_handler[] = {
+    0x49, 0xff, 0xc7,       // inc r15
+    0x49, 0x89, 0xcd,       // mov r13, rcx
+    0x4c, 0x8b, 0x24, 0x24, // mov r12, [rsp]
+    0x48, 0xcf,             // iretq
+};
+enum { BP_EXEC, BP_WRITE, BP_IO, BP_RW };
+#define DR7(kind, len) (1u | (unsigned)(kind) << 16 | (unsigned)((len) == 8 ? 2 : (len)-1) << 18)
+
+// Run code in each mode with breakpoint 0; all modes must agree. The machine of the last one is handed back.
+static struct sim_machine *run_watched(const void *code, uint64_t n, uint64_t dr0, uint32_t dr7, uint64_t cr4)
+{
+    struct sim_machine *m = NULL;
+    uint64_t hash = 0;
+    EACH_MODE(k)
+    {
+        if (m)
+            sim_destroy(m);
+        m = boot64(k, code, n);
+        struct isa_cpu *c = sim_cpu(m, 0);
+        gate(m, 0, HANDLER + 0x100);
+        gate(m, 1, HANDLER);
+        gate(m, 0x40, HANDLER + 0x100);
+        put(m, HANDLER, trap_handler, sizeof trap_handler);
+        put(m, HANDLER + 0x100, (const uint8_t[]){0xf4}, 1);
+        put(m, 0x200000, &(uint64_t){0}, 8);
+        c->cr4 |= cr4;
+        c->dr[0] = dr0;
+        c->dr[7] |= dr7;
+        struct sim_stop s = sim_run(m, &(struct sim_until){.max_insns = 40000});
+        assert_int_equal(s.kind, SIM_STOP_HALT);
+        assert_int_equal(c->dbg_hits, 0);
+        if (!k)
+            hash = sim_state_hash(m);
+        assert_int_equal(sim_state_hash(m), hash);
+    }
+    return m;
+}
+
+// The loop stores 8 bytes at 200000H and reads them back: which breakpoints trap, how often, and behind which instruction.
+static void test_data_breakpoint(void **state)
+{
+    static const struct {
+        uint64_t dr0;
+        uint32_t dr7;
+        unsigned traps, last; // offset of the return address
+    } t[] = {
+        {0x200000, DR7(BP_WRITE, 8), 1000, 24},
+        {0x200000, DR7(BP_RW, 8), 2000, 32},
+        {0x200007, DR7(BP_RW, 1), 2000, 32},
+        {0x200008, DR7(BP_RW, 4), 0, 0},
+        {0x200007, DR7(BP_WRITE, 4), 1000, 24},
+        {0x1fffff, DR7(BP_RW, 1), 0, 0},
+        {0x200000, DR7(BP_IO, 4), 0, 0},
+        {0x200004, DR7(BP_RW, 2) & ~1u, 0, 0},
+        {0x200004, DR7(BP_RW, 2) << 1 & ~0xff0000u, 0, 0},
+    };
+    for (unsigned k = 0; k < sizeof t / sizeof *t; k++) {
+        struct sim_machine *m = run_watched(loop_code, sizeof loop_code, t[k].dr0, t[k].dr7, 0);
+        struct isa_cpu *c = sim_cpu(m, 0);
+        assert_int_equal(c->gpr[ISA_R15], t[k].traps);
+        assert_int_equal(c->dr[6] & 0xf, t[k].traps != 0);
+        if (t[k].traps)
+            assert_int_equal(c->gpr[ISA_R12], CODE + t[k].last);
+        sim_destroy(m);
+    }
+}
+
+// A repeated instruction traps after the iteration; a fault drops the hit; MOV SS holds it back; delivery of an event hits, too.
+static void test_data_breakpoint_ends(void **state)
+{
+    static const uint8_t rep[] = {
+        0xbe, 0x00, 0x00, 0x18, 0x00, // mov esi, 0x180000
+        0xbf, 0x00, 0xff, 0x1f, 0x00, // mov edi, 0x1fff00
+        0xb9, 0x00, 0x02, 0x00, 0x00, // mov ecx, 0x200
+        0xf3, 0xa4,                   // rep movsb
+        0xf4,                         // hlt
+    };
+    struct sim_machine *m = run_watched(rep, sizeof rep, 0x200010, DR7(BP_WRITE, 1), 0);
+    struct isa_cpu *c = sim_cpu(m, 0);
+    assert_int_equal(c->gpr[ISA_R15], 1);
+    assert_int_equal(c->gpr[ISA_R12], CODE + 15);
+    assert_int_equal(c->gpr[ISA_R13], 0x200 - 0x111);
+    assert_int_equal(c->gpr[ISA_RCX], 0);
+    assert_int_equal(c->insns, 3 + 1 + 4 + 1);
+    sim_destroy(m);
+    static const uint8_t divide[] = {0x48, 0xf7, 0x34, 0x25, 0x00, 0x00, 0x20, 0x00}; // div qword [0x200000]
+    m = run_watched(divide, sizeof divide, 0x200000, DR7(BP_RW, 8), 0);
+    assert_int_equal(sim_cpu(m, 0)->gpr[ISA_R15], 0);
+    assert_int_equal(sim_cpu(m, 0)->dr[6] & 0xf, 0);
+    sim_destroy(m);
+    static const uint8_t mov_ss[] = {
+        0x66, 0xc7, 0x04, 0x25, 0x00, 0x00, 0x20, 0x00, 0x10, 0x00, // mov word [0x200000], 10h
+        0x8e, 0x14, 0x25, 0x00, 0x00, 0x20, 0x00,                   // mov ss, [0x200000]
+        0x90, 0x90, 0xf4,                                           // nop; nop; hlt
+    };
+    m = run_watched(mov_ss, sizeof mov_ss, 0x200000, DR7(BP_RW, 1), 0);
+    assert_int_equal(sim_cpu(m, 0)->gpr[ISA_R15], 2);
+    assert_int_equal(sim_cpu(m, 0)->gpr[ISA_R12], CODE + 18);
+    sim_destroy(m);
+    static const uint8_t software_int[] = {0xcd, 0x40}; // its frame is pushed below 300000H
+    m = run_watched(software_int, sizeof software_int, 0x300000 - 8, DR7(BP_WRITE, 8), 0);
+    assert_int_equal(sim_cpu(m, 0)->gpr[ISA_R15], 1);
+    assert_int_equal(sim_cpu(m, 0)->gpr[ISA_R12], HANDLER + 0x100);
+    sim_destroy(m);
+}
+
+// A breakpoint that the program sets itself, on a page that it has used before: from the next instruction on.
+static void test_data_breakpoint_armed(void **state)
+{
+    static const uint8_t code[] = {
+        0xbf, 0x00, 0x00, 0x20, 0x00,                   // mov edi, 0x200000
+        0x88, 0x07, 0x8a, 0x07,                         // mov [rdi], al; mov al, [rdi]
+        0x0f, 0x23, 0xc7,                               // mov dr0, rdi
+        0xb8, 0x01, 0x04, 0x03, 0x00, 0x0f, 0x23, 0xf8, // mov eax, 30401h; mov dr7, rax
+        0x88, 0x07, 0x88, 0x47, 0x01, 0x8a, 0x07,       // mov [rdi], al; mov [rdi+1], al; mov al, [rdi]
+        0xb8, 0x00, 0x04, 0x00, 0x00, 0x0f, 0x23, 0xf8, // mov eax, 400h; mov dr7, rax
+        0x88, 0x07, 0xf4,                               // mov [rdi], al; hlt
+    };
+    struct sim_machine *m = run_watched(code, sizeof code, 0, 0, 0);
+    assert_int_equal(sim_cpu(m, 0)->gpr[ISA_R15], 2);
+    sim_destroy(m);
+}
+
+static void test_io_breakpoint(void **state)
+{
+    static const uint8_t code[] = {
+        0xe6, 0x80,                   // out 80h, al
+        0xe5, 0x7e,                   // in eax, 7eh: 7EH..81H
+        0xe4, 0x81,                   // in al, 81h
+        0xbe, 0x00, 0x00, 0x20, 0x00, // mov esi, 0x200000
+        0x66, 0xba, 0x80, 0x00,       // mov dx, 80h
+        0xb9, 0x03, 0x00, 0x00, 0x00, // mov ecx, 3
+        0xf3, 0x6e,                   // rep outsb
+        0xf4,                         // hlt
+    };
+    struct sim_machine *m = run_watched(code, sizeof code, 0x80, DR7(BP_IO, 1), ISA_CR4_DE);
+    assert_int_equal(sim_cpu(m, 0)->gpr[ISA_R15], 5);
+    assert_int_equal(sim_cpu(m, 0)->gpr[ISA_R13], 0);
+    assert_int_equal(sim_cpu(m, 0)->gpr[ISA_R12], CODE + 22);
+    sim_destroy(m);
+    m = run_watched(code, sizeof code, 0x80, DR7(BP_IO, 1), 0);
+    assert_int_equal(sim_cpu(m, 0)->gpr[ISA_R15], 0);
+    sim_destroy(m);
+    m = run_watched(code, sizeof code, 0x81, DR7(BP_IO, 2), ISA_CR4_DE);
+    assert_int_equal(sim_cpu(m, 0)->gpr[ISA_R15], 6);
+    sim_destroy(m);
+}
+
 // --- odd ends
 
 static void test_storm_and_shutdown(void **state)
@@ -587,12 +737,28 @@ static void test_stop_request(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_loop_counts),      cmocka_unit_test(test_until_insns),        cmocka_unit_test(test_until_cycles),
-        cmocka_unit_test(test_until_rip),        cmocka_unit_test(test_until_stops),        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_self_modifying),   cmocka_unit_test(test_interrupt_boundary), cmocka_unit_test(test_halt_wakes),
-        cmocka_unit_test(test_interrupt_shadow), cmocka_unit_test(test_mmio_kick),          cmocka_unit_test(test_single_step),
-        cmocka_unit_test(test_insn_breakpoint),  cmocka_unit_test(test_storm_and_shutdown), cmocka_unit_test(test_no_ram),
-        cmocka_unit_test(test_cache_overflow),   cmocka_unit_test(test_real_mode_limit),    cmocka_unit_test(test_stop_request),
+        cmocka_unit_test(test_loop_counts),
+        cmocka_unit_test(test_until_insns),
+        cmocka_unit_test(test_until_cycles),
+        cmocka_unit_test(test_until_rip),
+        cmocka_unit_test(test_until_stops),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_self_modifying),
+        cmocka_unit_test(test_interrupt_boundary),
+        cmocka_unit_test(test_halt_wakes),
+        cmocka_unit_test(test_interrupt_shadow),
+        cmocka_unit_test(test_mmio_kick),
+        cmocka_unit_test(test_single_step),
+        cmocka_unit_test(test_insn_breakpoint),
+        cmocka_unit_test(test_data_breakpoint),
+        cmocka_unit_test(test_data_breakpoint_ends),
+        cmocka_unit_test(test_data_breakpoint_armed),
+        cmocka_unit_test(test_io_breakpoint),
+        cmocka_unit_test(test_storm_and_shutdown),
+        cmocka_unit_test(test_no_ram),
+        cmocka_unit_test(test_cache_overflow),
+        cmocka_unit_test(test_real_mode_limit),
+        cmocka_unit_test(test_stop_request),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

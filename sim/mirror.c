@@ -17,7 +17,7 @@ void mmu_mirror_fill(struct sim_cpu *c, uint64_t la, struct hpa pa, uint64_t dat
 {
     struct isa_cpu *isa = &c->isa;
     const struct mmu_state *s = &c->mmu;
-    if (!allowed(c))
+    if (!allowed(c) || mmu_is_watched(s, la))
         return;
     struct hpa page = {pa.v & ~0xfffull};
     uint8_t *host = ram_at(&c->m->ram, page);
@@ -137,6 +137,23 @@ void mmu_mirror_drop_writes(struct sim_machine *m, struct hpa pa)
 
 void mmu_code_page(struct sim_machine *m, struct hpa pa) { mmu_mirror_drop_writes(m, pa); }
 
+void mmu_watch(struct sim_cpu *c)
+{
+    struct mmu_state *s = &c->mmu;
+    if (__builtin_expect(!(c->isa.dr[7] & 0xff) && !s->watching, 1))
+        return;
+    bool changed = false;
+    s->watching = false;
+    for (unsigned n = 0; n < ISA_NBP; n++) {
+        uint64_t page = isa_bp_on(&c->isa, n, ISA_BP_DATA) ? (c->isa.dr[n] & ~0xfffull) | 1 : 0;
+        changed |= page != s->watched[n];
+        s->watched[n] = page;
+        s->watching |= page != 0;
+    }
+    if (changed)
+        mmu_mirror_clear_cpu(c);
+}
+
 // --- contexts
 
 static struct mmu_mctx current(const struct mmu_state *s)
@@ -222,6 +239,7 @@ static unsigned check_data(const struct sim_cpu *c, const struct isa_mirror *e, 
     uint64_t la = e->tag & ~0xfffull;
     struct hpa pa = {la};
     assert(d->flags & MMU_CTX_USED);
+    assert(!mmu_is_watched(&c->mmu, la));
     if (!(d->flags & MMU_CTX_DIRECT)) {
         const struct tlb_hot *h = backing(c, TLB_DTLB, e->tag);
         assert(h && "a mirror entry has no L1 entry");

@@ -6,12 +6,13 @@
 //   2. tlb_drop() alone removes L1 entries, and it drops the mirror of the page in all contexts;
 //   3. wr entries only where D is set at both levels and the context may write; rd entries only where it may read;
 //   4. plain RAM only, and not the APIC-access page; wr never where decoded code is, nor where paging-structure entries are that live TLB entries were made from;
-//      nothing while INSN, MEM or TLB_STALE have listeners or cfg.no_mirror is set;
+//      nothing on a page with an enabled data breakpoint, nor while INSN, MEM or TLB_STALE have listeners or cfg.no_mirror is set;
 //   5. the mirrors of a large page lie in the slots noted at its L1 entry (tlb_unit_state.mirrored);
 //   6. L1 replacement is by fill order, so hits that the mirror hides change nothing.
 #ifndef SIM_MMU_H
 #define SIM_MMU_H
 
+#include "isa/debug.h"
 #include "isa/paging.h"
 #include "sim/tlb.h"
 #include "vmx-model/ept.h"
@@ -59,6 +60,9 @@ struct mmu_state {
     // The APIC-access page of the guest that runs, its bit 0 set, or 0: accesses to it are virtualized, and it is never mirrored.
     // last: at the last VM entry.
     uint64_t apic_page, apic_page_last;
+    // Linear pages with enabled data breakpoints, their bit 0 set, or 0 (mmu_watch).
+    uint64_t watched[ISA_NBP];
+    bool watching; // there is one
     // mirror contexts
     struct mmu_mctx ctx[MMU_NCTX];
     uint8_t ctx_cur, ctx_next;
@@ -197,6 +201,16 @@ void mmu_mirror_select(struct sim_cpu *c);                         // context nu
 unsigned mmu_mirror_check(struct sim_cpu *c);
 
 static inline bool mmu_is_apic_page(const struct mmu_state *s, struct hpa pa) { return ((pa.v & ~0xfffull) | 1) == s->apic_page; }
+
+// The debug registers may have changed: pages with data breakpoints leave the mirrors, so that every access to them is seen.
+void mmu_watch(struct sim_cpu *c);
+static inline bool mmu_is_watched(const struct mmu_state *s, uint64_t la)
+{
+    bool hit = false;
+    for (unsigned n = 0; s->watching && n < ISA_NBP; n++)
+        hit |= s->watched[n] == ((la & ~0xfffull) | 1);
+    return hit;
+}
 
 // What an access of kind acc (ISA_ACC_*) needs of EPT: EPT_R, EPT_W, EPT_X.
 static inline unsigned mmu_ept_need(unsigned acc)

@@ -263,6 +263,15 @@ static int apic_access(struct sim_cpu *c, const struct span *s, void *buf, unsig
     return r;
 }
 
+// --- data breakpoints
+
+static void meet_breakpoints(struct sim_cpu *c, uint64_t la, unsigned n, bool write)
+{
+    isa_bp_data(&c->isa, la, n, write);
+    if (c->isa.dbg_hits)
+        engine_kick(c->m); // the trap comes after this instruction
+}
+
 int mmu_read(struct isa_cpu *isa, uint64_t la, void *buf, unsigned n, unsigned acc)
 {
     struct sim_cpu *c = sim_cpu_of(isa);
@@ -270,6 +279,8 @@ int mmu_read(struct isa_cpu *isa, uint64_t la, void *buf, unsigned n, unsigned a
     int r = span(c, la, n, acc & ~ISA_ACC_W, &s);
     if (r)
         return r;
+    if (__builtin_expect(c->mmu.watching, 0))
+        meet_breakpoints(c, la, n, false);
     if (spans_apic(c, &s))
         return apic_access(c, &s, buf, acc & ~ISA_ACC_W);
     phys_read(c, s.pa[0], buf, s.n[0]);
@@ -286,6 +297,8 @@ int mmu_write(struct isa_cpu *isa, uint64_t la, const void *buf, unsigned n, uns
     int r = span(c, la, n, acc | ISA_ACC_W, &s);
     if (r)
         return r;
+    if (__builtin_expect(c->mmu.watching, 0))
+        meet_breakpoints(c, la, n, true);
     if (spans_apic(c, &s)) {
         uint64_t val = 0; // what is longer than that exits
         memcpy(&val, buf, n < sizeof val ? n : sizeof val);
@@ -314,7 +327,7 @@ void *mmu_host_run(struct isa_cpu *isa, uint64_t la, uint64_t max, uint64_t *len
     struct mmu_state *s = &c->mmu;
     struct hpa pa = {la};
     mmu_context(c);
-    if (engine_observed(c->m) || ev_wanted(c->m, EV_TLB_STALE) || !max)
+    if (engine_observed(c->m) || ev_wanted(c->m, EV_TLB_STALE) || mmu_is_watched(s, la) || !max)
         return NULL;
     if (!s->direct) {
         const struct tlb_unit_state *u = &c->tlb->u[TLB_DTLB];

@@ -111,6 +111,7 @@ void mmu_vm_transition(struct sim_cpu *c, bool entry)
     const uint64_t *f = c->vmx.vmcs.f;
     mmu_context(c); // root or non-root has changed, so all is computed anew
     set_apic_page(c, entry);
+    mmu_watch(c); // DR7 was loaded, and an event may be injected
     bool vpid = (f[VF_CPU_BASED_VM_EXEC_CONTROL] >> 31 & 1) && (f[VF_SECONDARY_VM_EXEC_CONTROL] >> 5 & 1);
     if (vpid)
         return;

@@ -114,6 +114,7 @@ void glue_do_exit(struct sim_cpu *cpu)
     struct vmx_cpu *v = &cpu->vmx;
     uint64_t rip = c->rip;
     v->exit_cycle = engine_now(c);
+    c->dbg_hits = 0; // those of an event whose delivery the guest does not see
     watch_progress(cpu, rip);
     cpu->stat[SIM_STAT_VMEXITS]++;
     tell_exit(cpu, rip); // while the guest can still be inspected
