@@ -261,8 +261,8 @@ struct isa_cpu {
     // --- VMX operation (vmx not OFF): bits that CR0 and CR4 must have (fixed0) and may have (fixed1); set by VMXON and VM entry
     uint64_t cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
     // --- what happened
-    const struct isa_insn *at;   // the instruction being executed, or that stopped the block; NULL while no block runs. The
-                                 // dispatcher keeps it (ISA_NEXT), so time and place are exact wherever the machine has control
+    const struct isa_insn *at;   // the instruction being executed, or that stopped the block; NULL while no block runs. Handlers keep it
+                                 // (ISA_HERE), so time and place are exact wherever the machine has control
     struct isa_event fault;      // set by isa_raise*()
     struct isa_event delivering; // event whose delivery is under way (IDT-vectoring information), if delivering_valid
     bool delivering_valid;

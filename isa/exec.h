@@ -22,18 +22,17 @@
 #endif
 
 #if ISA_TAIL
-#define ISA_H(name) name##_tail
-#define ISA_NEXT(c, i)                                                                                                             \
-    do {                                                                                                                           \
-        (c)->at = (i) + 1;                                                                                                         \
-        return (i)[1].run((c), (i) + 1);                                                                                           \
-    } while (0)
-#define ISA_END(c, i) ISA_NEXT(c, i)
+#define ISA_H(name)    name##_tail
+#define ISA_NEXT(c, i) return (i)[1].run((c), (i) + 1)
+#define ISA_END(c, i)  ISA_NEXT(c, i)
 #else
 #define ISA_H(name)    name##_loop
 #define ISA_NEXT(c, i) return ((void)(c), (void)(i), ISA_R_NEXT)
 #define ISA_END(c, i)  return ((void)(c), (void)(i), ISA_R_STOP)
 #endif
+// What may ask for the time or the place, or fault, says first which instruction it is. (Handlers that only reach memory through the inline TLB
+// do neither, and leave c->at as it is: the instruction under way is then not known, and nobody can ask.)
+#define ISA_HERE(c, i) ((c)->at = (i))
 #define ISA_ABORT(c, i, r)                                                                                                         \
     do {                                                                                                                           \
         (c)->at = (i);                                                                                                             \

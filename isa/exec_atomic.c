@@ -96,6 +96,7 @@ static __attribute__((noinline)) int cmpxchg16b_do(struct isa_cpu *c, const stru
 }
 static int cmpxchg16b(struct isa_cpu *c, const struct isa_insn *i)
 {
+    ISA_HERE(c, i);
     int r = cmpxchg16b_do(c, i);
     if (r)
         ISA_ABORT(c, i, r);

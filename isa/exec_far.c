@@ -4,6 +4,7 @@
 #define FAR(family)                                                                                                                \
     static int h_##family(struct isa_cpu *c, const struct isa_insn *i)                                                             \
     {                                                                                                                              \
+        ISA_HERE(c, i);                                                                                                            \
         int r = isa_x_##family(c, i);                                                                                              \
         if (r)                                                                                                                     \
             ISA_ABORT(c, i, r);                                                                                                    \
@@ -32,6 +33,7 @@ FAR(outs);
 // env->vmx() says STOP where a VM entry loaded the guest's RIP.
 static int h_vmx(struct isa_cpu *c, const struct isa_insn *i)
 {
+    ISA_HERE(c, i);
     uint64_t next = isa_next_rip(c, i);
     int r = c->env->vmx(c, i);
     if (r && r != ISA_R_STOP)

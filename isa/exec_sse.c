@@ -5,6 +5,7 @@
 #define RUN(family, frame, fn, shape)                                                                                              \
     static int h_##family(struct isa_cpu *c, const struct isa_insn *i)                                                             \
     {                                                                                                                              \
+        ISA_HERE(c, i);                                                                                                            \
         int r = frame(c, i, isa_v_##fn, shape);                                                                                    \
         if (r)                                                                                                                     \
             ISA_ABORT(c, i, r);                                                                                                    \

@@ -37,6 +37,7 @@ ISA_FAMILY(push_e, isa_h_bug, isa_h_bug, push_z16, push_m16, push_z32, push_m32,
 // POP to memory: an address based on RSP uses RSP after the increment, yet nothing moves if the write fails.
 static int pop_m(struct isa_cpu *c, const struct isa_insn *i)
 {
+    ISA_HERE(c, i);
     uint64_t old = c->gpr[ISA_RSP], v, la;
     int r = isa_stack_ld(c, isa_sp(c), i->osz, &v);
     if (r)
@@ -53,6 +54,7 @@ ISA_FAMILY(pop_e, isa_h_bug, isa_h_bug, pop_z16, pop_m, pop_z32, pop_m, pop_z64,
 // PUSHA: AX CX DX BX, the SP from before, BP SI DI. A wrapping stack pointer makes the items' addresses wrap one by one.
 static int push_all(struct isa_cpu *c, const struct isa_insn *i)
 {
+    ISA_HERE(c, i);
     unsigned n = i->osz;
     uint64_t sp = isa_sp(c);
     int r;
@@ -96,6 +98,7 @@ static int pop_all_b(struct isa_cpu *c, unsigned n)
 }
 static int pop_all(struct isa_cpu *c, const struct isa_insn *i)
 {
+    ISA_HERE(c, i);
     int r = pop_all_b(c, i->osz);
     if (r)
         ISA_ABORT(c, i, r);
@@ -142,6 +145,7 @@ static int enter_b(struct isa_cpu *c, const struct isa_insn *i)
 }
 static int enter(struct isa_cpu *c, const struct isa_insn *i)
 {
+    ISA_HERE(c, i);
     int r = enter_b(c, i);
     if (r)
         ISA_ABORT(c, i, r);
@@ -168,6 +172,7 @@ ISA_BODY(leave64)
 ISA_HANDLER(leave64)
 static int leave(struct isa_cpu *c, const struct isa_insn *i)
 {
+    ISA_HERE(c, i);
     uint64_t sp = c->gpr[ISA_RBP], v;
     int r = isa_stack_ld(c, sp, i->osz, &v);
     if (r)

@@ -250,6 +250,7 @@ ISA_INLINE int repeat(struct isa_cpu *c, const struct isa_insn *i, enum str_op o
     }                                                                                                                              \
     static int name##bits(struct isa_cpu *c, const struct isa_insn *i)                                                             \
     {                                                                                                                              \
+        ISA_HERE(c, i);                                                                                                            \
         int r = i->rep != ISA_REP_NONE ? name##bits##_rep(c, i) : name##bits##_once(c, i);                                         \
         if (ISA_RARE(r))                                                                                                           \
             ISA_ABORT(c, i, r);                                                                                                    \

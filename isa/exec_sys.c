@@ -6,6 +6,7 @@
 #define NEXT(family)                                                                                                               \
     static int h_##family(struct isa_cpu *c, const struct isa_insn *i)                                                             \
     {                                                                                                                              \
+        ISA_HERE(c, i);                                                                                                            \
         int r = isa_x_##family(c, i);                                                                                              \
         if (r)                                                                                                                     \
             ISA_ABORT(c, i, r);                                                                                                    \
@@ -16,6 +17,7 @@
 #define END(family)                                                                                                                \
     static int h_##family(struct isa_cpu *c, const struct isa_insn *i)                                                             \
     {                                                                                                                              \
+        ISA_HERE(c, i);                                                                                                            \
         uint64_t next = isa_next_rip(c, i);                                                                                        \
         int r = isa_x_##family(c, i);                                                                                              \
         if (r)                                                                                                                     \

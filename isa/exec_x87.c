@@ -5,6 +5,7 @@
 #define X(family)                                                                                                                  \
     static int h_##family(struct isa_cpu *c, const struct isa_insn *i)                                                             \
     {                                                                                                                              \
+        ISA_HERE(c, i);                                                                                                            \
         int r = isa_x_##family(c, i);                                                                                              \
         if (r)                                                                                                                     \
             ISA_ABORT(c, i, r);                                                                                                    \

@@ -23,6 +23,7 @@
 #define ISA_HANDLER(name)                                                                                                          \
     ISA_COLD int name##_slow(struct isa_cpu *c, const struct isa_insn *i)                                                          \
     {                                                                                                                              \
+        ISA_HERE(c, i);                                                                                                            \
         int r_ = name##_b(c, i, false);                                                                                            \
         if (r_)                                                                                                                    \
             ISA_ABORT(c, i, r_);                                                                                                   \
@@ -38,6 +39,7 @@
 #define ISA_HANDLER_END(name)                                                                                                      \
     ISA_COLD int name##_slow(struct isa_cpu *c, const struct isa_insn *i)                                                          \
     {                                                                                                                              \
+        ISA_HERE(c, i);                                                                                                            \
         int r_ = name##_b(c, i, false);                                                                                            \
         if (r_)                                                                                                                    \
             ISA_ABORT(c, i, r_);                                                                                                   \

@@ -12,17 +12,22 @@ static inline bool fits(const struct isa_cpu *c, const struct block *b, uint64_t
     return b && b->pa == pa && b->rip == c->rip && b->key == c->mode_key;
 }
 
+static inline int out(struct isa_cpu *c)
+{
+    c->at = NULL;
+    return ISA_R_STOP;
+}
+
 static inline int chain(struct isa_cpu *c, const struct isa_insn *s)
 {
     struct sim_cpu *cpu = sim_cpu_of(c);
     struct block *b = block_of(s);
-    c->at = NULL;
     if (__builtin_expect(c->attention, 0))
-        return ISA_R_STOP;
+        return out(c);
     uint64_t la = engine_code_la(c);
     const struct mmu_fetch_mirror *e = &cpu->mmu.fx[mmu_fx_slot(la)];
     if (__builtin_expect(e->tag != ((la & ~0xfffull) | (uint64_t)c->mctx << 4), 0))
-        return ISA_R_STOP;
+        return out(c);
     uint64_t pa = e->page | (la & 0xfff);
     struct block *n = b->succ[0];
     if (__builtin_expect(!fits(c, n, pa), 0)) {
@@ -30,16 +35,15 @@ static inline int chain(struct isa_cpu *c, const struct isa_insn *s)
         if (!fits(c, n, pa)) {
             n = block_find(cpu, pa, c->rip, c->mode_key);
             if (!n || n->cross)
-                return ISA_R_STOP;
+                return out(c);
             b->succ[1] = b->succ[0];
             b->succ[0] = n;
         }
     }
     if (__builtin_expect(c->cycles + n->cost > c->budget || c->insns + n->n > cpu->insn_budget || n->last > c->seg[ISA_CS].limit,
                          0))
-        return ISA_R_STOP;
+        return out(c);
     c->gpr[ISA_REG_RIP] = c->rip;
-    c->at = n->insn;
     return n->insn[0].run(c, n->insn);
 }
 
