@@ -175,7 +175,7 @@ struct isa_event {
 #define ISA_CHAIN_MAX 8 // events of one triple fault: serial faults, #DF, and what its delivery raised
 
 // The inline TLB ("mirror"): a direct cache of live entries of the architectural L1 data TLB, so that the common memory
-// access costs one compare. tag = page of la | context << 4 (context: isa_cpu.mctx; bits 3..0 are left for the alignment
+// access costs one compare. tag = page of la | context << 4 (that is isa_cpu.mctx; bits 3..0 are left for the alignment
 // test); an empty slot holds ISA_MIRROR_EMPTY, which equals no tag. host = addend + la.
 struct isa_mirror {
     uint64_t tag;
@@ -242,7 +242,7 @@ struct isa_cpu {
     bool iret_keeps_nmi; // IRET does not end blocking by NMI ("NMI exiting" without "virtual NMIs")
     bool iret_unblocked; // an IRET ended it and then faulted; until that fault is delivered or exits
     uint32_t mode_key;   // what decoded blocks depend on: mode, flat segments, CPL class, non-root
-    uint16_t mctx;       // context number in mirror tags, 0..255; sim/ sets it
+    uint64_t mctx;       // context number << 4, as it stands in mirror tags; sim/ sets it
     uint8_t seg_flat;    // bit s: segment s has base 0, covers all of 4 GB and is readable and writable (CS: readable)
     // --- segments and tables
     struct isa_seg seg[ISA_NSREG];
@@ -261,9 +261,10 @@ struct isa_cpu {
     // --- VMX operation (vmx not OFF): bits that CR0 and CR4 must have (fixed0) and may have (fixed1); set by VMXON and VM entry
     uint64_t cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
     // --- what happened
-    const struct isa_insn *at;   // the instruction being executed, or that stopped the block; NULL while no block runs. Handlers keep it
-                                 // (ISA_HERE), so time and place are exact wherever the machine has control
-    struct isa_event fault;      // set by isa_raise*()
+    const struct isa_insn
+        *at;                // the instruction being executed, or that stopped the block; NULL while no block runs. Handlers keep it
+                            // (ISA_HERE), so time and place are exact wherever the machine has control
+    struct isa_event fault; // set by isa_raise*()
     struct isa_event delivering; // event whose delivery is under way (IDT-vectoring information), if delivering_valid
     bool delivering_valid;
     uint8_t raise_ext; // 1 while an event external to the program is delivered: error codes get the EXT bit

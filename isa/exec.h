@@ -74,6 +74,10 @@ static inline uint64_t isa_ea(const struct isa_cpu *c, const struct isa_insn *i)
 extern isa_handler *const *const isa_run_tail[];
 extern isa_handler *const *const isa_run_loop[];
 
+// The handler that runs i[0] and the conditional branch i[1] as one, for i[0].run, or NULL if there is none (isa/exec_fused.c).
+isa_handler *isa_fused(const struct isa_insn *i);
+extern isa_handler *const isa_f_jcc_rel_tail[];
+
 int isa_h_bug(struct isa_cpu *c,
               const struct isa_insn *i); // entry that the decoder never selects: raises #UD, asserts in debug builds
 

@@ -49,7 +49,7 @@ int isa_probe_w(struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc);
 static inline const struct isa_mirror *isa_hit(const struct isa_mirror *m, const struct isa_cpu *c, uint64_t la, unsigned n)
 {
     const struct isa_mirror *e = &m[isa_mirror_slot(la)];
-    return __builtin_expect(e->tag == ((la & (~0xfffull | (n - 1))) | (uint64_t)c->mctx << 4), 1) ? e : NULL;
+    return __builtin_expect(e->tag == ((la & (~0xfffull | (n - 1))) | c->mctx), 1) ? e : NULL;
 }
 
 // Host address of bytes that lie inside one page the inline TLB knows, whatever their alignment; NULL if it does not. What the context
@@ -58,7 +58,7 @@ static inline void *isa_mirror_at(const struct isa_cpu *c, uint64_t la, unsigned
 {
     const struct isa_mirror *m = acc & (ISA_ACC_W | ISA_ACC_RMW) ? c->wr : c->rd;
     const struct isa_mirror *e = &m[isa_mirror_slot(la)];
-    if (e->tag != ((la & ~0xfffull) | (uint64_t)c->mctx << 4) || (la & 0xfff) + n > 0x1000)
+    if (e->tag != ((la & ~0xfffull) | c->mctx) || (la & 0xfff) + n > 0x1000)
         return NULL;
     if (acc & (ISA_ACC_USER | ISA_ACC_X) ||
         ((acc & ISA_ACC_SYS) && c->cpl == 3)) // other rights than those that the context stands for

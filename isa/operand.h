@@ -84,8 +84,12 @@ struct isa_place {
 // Linear address without a fault: flat segments, and FS and GS in 64-bit mode. An address that is not canonical hits no inline TLB.
 ISA_INLINE bool isa_fast_la(const struct isa_cpu *c, const struct isa_insn *i, uint64_t *la)
 {
+    if (__builtin_expect(i->simple, 1)) {
+        *la = c->gpr[i->base] + (c->gpr[i->index] << i->scale) + i->disp;
+        return true;
+    }
     *la = isa_ea(c, i);
-    if (ISA_RARE(i->segchk)) {
+    if (i->segchk) {
         if (c->mode != ISA_LONG64)
             return false;
         *la += c->seg[i->seg].base;

@@ -51,7 +51,7 @@ static void fill(struct isa_testenv *t, uint64_t la, unsigned n, unsigned acc)
         (lost(t, la, n) & ISA_TE_NO_RUN))
         return;
     struct isa_mirror *m = acc & (ISA_ACC_W | ISA_ACC_RMW) ? c->wr : c->rd;
-    m[isa_mirror_slot(la)] = (struct isa_mirror){(la & ~0xfffull) | (uint64_t)c->mctx << 4, (uintptr_t)t->ram - t->base};
+    m[isa_mirror_slot(la)] = (struct isa_mirror){(la & ~0xfffull) | c->mctx, (uintptr_t)t->ram - t->base};
 }
 
 static int te_read(struct isa_cpu *c, uint64_t la, void *buf, unsigned n, unsigned acc)

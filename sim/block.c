@@ -244,6 +244,16 @@ static void add_insn(const struct sim_cpu *cpu, struct block *b, bool loop)
     b->n++;
 }
 
+// A conditional branch at the end runs together with what sets its flags.
+static void fuse(struct block *b, bool loop)
+{
+#ifndef RINGSIDE_NO_TAIL
+    isa_handler *both = loop || b->n < 2 ? NULL : isa_fused(&b->insn[b->n - 2]);
+    if (both)
+        b->insn[b->n - 2].run = both;
+#endif
+}
+
 static void add_sentinel(struct block *b, bool ends, bool loop)
 {
     struct isa_insn *s = &b->insn[b->n];
@@ -315,6 +325,7 @@ enum block_outcome block_build(struct sim_cpu *cpu, const struct block_bytes *wh
         add_insn(cpu, b, loop);
         ends = i->op == ISA_OP_INVALID || (isa_opinfo[i->op].props & ISA_F_END);
     }
+    fuse(b, loop);
     add_sentinel(b, ends, loop);
     b->pa = where->pa;
     b->rip = c->rip;

@@ -26,7 +26,7 @@ static inline int chain(struct isa_cpu *c, const struct isa_insn *s)
         return out(c);
     uint64_t la = engine_code_la(c);
     const struct mmu_fetch_mirror *e = &cpu->mmu.fx[mmu_fx_slot(la)];
-    if (__builtin_expect(e->tag != ((la & ~0xfffull) | (uint64_t)c->mctx << 4), 0))
+    if (__builtin_expect(e->tag != ((la & ~0xfffull) | c->mctx), 0))
         return out(c);
     uint64_t pa = e->page | (la & 0xfff);
     struct block *n = b->succ[0];

@@ -120,7 +120,7 @@ int mmu_fetch_slow(struct isa_cpu *c, uint64_t la, struct hpa *pa);
 static inline int mmu_fetch(struct isa_cpu *c, uint64_t la, struct hpa *pa)
 {
     const struct mmu_fetch_mirror *e = &sim_cpu_of(c)->mmu.fx[mmu_fx_slot(la)];
-    if (__builtin_expect(e->tag == ((la & ~0xfffull) | (uint64_t)c->mctx << 4), 1)) {
+    if (__builtin_expect(e->tag == ((la & ~0xfffull) | c->mctx), 1)) {
         pa->v = e->page | (la & 0xfff);
         return 0;
     }

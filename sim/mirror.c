@@ -4,7 +4,7 @@
 
 #include "sim/internal.h"
 
-static uint64_t tag_of(const struct sim_cpu *c, uint64_t la) { return (la & ~0xfffull) | (uint64_t)c->isa.mctx << 4; }
+static uint64_t tag_of(const struct sim_cpu *c, uint64_t la) { return (la & ~0xfffull) | c->isa.mctx; }
 static unsigned tag_ctx(uint64_t tag) { return (unsigned)(tag >> 4) & 0xff; }
 
 static bool allowed(const struct sim_cpu *c)
@@ -207,7 +207,7 @@ void mmu_mirror_select(struct sim_cpu *c)
         s->ctx[n] = d;
     }
     s->ctx_cur = (uint8_t)n;
-    c->isa.mctx = (uint16_t)(n << 1 | (c->isa.cpl == 3));
+    c->isa.mctx = (n << 1 | (c->isa.cpl == 3)) << 4;
 }
 
 // --- the invariants, asserted

@@ -488,7 +488,7 @@ static void test_ept_violations(void **state)
     kit_put(&k, at, (kit_get(&k, at) & ~7ull) | EPT_R);
     expect_violation(&k, kit_read(&k, la, &v), 3 | 1 << 3 | 0x80, pte);
     // vmx-model reads its structures by host-physical address, posing as root operation; that leaves the context alone.
-    uint16_t mctx = k.c->isa.mctx;
+    uint64_t mctx = k.c->isa.mctx;
     kit_put(&k, 0x301008, 4711);
     k.c->isa.vmx = ISA_VMX_ROOT;
     assert_int_equal(mmu_read_phys(&k.c->isa, (struct gpa){0x301008}, &v, 8), 0);
@@ -999,7 +999,7 @@ static void test_mirror_survives_rings_and_worlds(void **state)
     assert_int_equal(isa_ld64(&k.c->isa, la, &v), 0);
     kit_cpl(&k, 3);
     assert_int_equal(isa_ld64(&k.c->isa, la + 8, &v), 0);
-    uint16_t user = k.c->isa.mctx;
+    uint64_t user = k.c->isa.mctx;
     kit_cpl(&k, 0);
     assert_int_not_equal(k.c->isa.mctx, user);
     kit_cpl(&k, 3);
