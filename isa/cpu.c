@@ -43,8 +43,10 @@ void isa_init(struct isa_cpu *c)
 void isa_reset(struct isa_cpu *c)
 {
     const struct isa_env *env = c->env;
+    const uint64_t generation = c->generation;
     memset(c, 0, sizeof *c);
     c->env = env;
+    c->generation = generation + 8;
     c->cr0 = ISA_CR0_CD | ISA_CR0_NW;
     start_over(c);
     c->xcr0 = 1;
@@ -87,8 +89,8 @@ void isa_update_mode(struct isa_cpu *c)
 {
     c->mode = mode_of(c);
     c->cpl = c->mode == ISA_REAL ? 0 : c->mode == ISA_V86 ? 3 : isa_dpl(&c->seg[ISA_SS]);
-    c->seg_flat = 0;
-    for (unsigned s = ISA_ES; s <= ISA_GS; s++)
+    c->seg_flat = 0; // nobody asks in 64-bit mode
+    for (unsigned s = ISA_ES; s <= ISA_GS && c->mode != ISA_LONG64; s++)
         c->seg_flat |= flat(&c->seg[s], s == ISA_CS) << s;
     const unsigned four = 1u << ISA_ES | 1u << ISA_CS | 1u << ISA_SS | 1u << ISA_DS;
     uint32_t key = c->mode;
@@ -103,4 +105,8 @@ void isa_update_mode(struct isa_cpu *c)
     c->mode_key = key;
     if (c->env && c->env->context)
         c->env->context(c);
+    if (c->mode == ISA_LONG64)
+        isa_new_epoch(c);
+    else
+        isa_new_generation(c); // the base or the limit of CS may be another
 }

@@ -233,6 +233,10 @@ struct isa_cpu {
     uint64_t cycles; // model cycles since reset
     uint64_t insns;  // instructions retired since reset
     uint64_t budget; // blocks may run only while cycles <= budget; the engine owns it
+    // Which block follows which holds for an epoch: it changes when what a fetch may find, the mode or the CS limit changes, and comes back with
+    // them where that is sure (a system call and its return).
+    //    63..16 generation (its low three bits are the processor's number; isa_new_generation)   15..8 mode_key   7..0 translation context
+    uint64_t epoch, generation;
     // --- mode, derived (isa_update_mode)
     uint8_t mode; // enum isa_mode
     uint8_t cpl;
@@ -271,6 +275,7 @@ struct isa_cpu {
     bool rep_cut; // a repeated CMPS or SCAS gave way between two iterations, and nothing happened since: its flags at the start are
     uint64_t rep_cc[4]; // here (kind, a, b, res), for a fault gives them back. Whoever takes control elsewhere clears rep_cut
     uint8_t dbg_hits;   // data and I/O breakpoints that the instruction under way has met, as in DR6 (isa/debug.h)
+    bool irq_waits;     // engine: an interrupt or NMI waits that would come in as soon as RFLAGS.IF lets it
     uint8_t attention;  // engine: look at interrupts, debug traps or windows before the next block
     // --- ports to the machine, and the inline TLBs
     const struct isa_env *env;
@@ -302,6 +307,17 @@ void isa_update_mode(struct isa_cpu *c);
 #define ISA_KEY_FLAT    (1u << 5)
 #define ISA_KEY_NONROOT (1u << 6)
 #define ISA_KEY_SS_D    (1u << 7)
+
+// mode_key or mctx may have changed; or, with a new generation, what a fetch finds under the same ones.
+static inline void isa_new_epoch(struct isa_cpu *c)
+{
+    c->epoch = c->generation << 16 | (c->mode_key & 0xff) << 8 | (c->mctx >> 4 & 0xff);
+}
+static inline void isa_new_generation(struct isa_cpu *c)
+{
+    c->generation += 8;
+    isa_new_epoch(c);
+}
 
 static inline bool isa_long(const struct isa_cpu *c) { return c->efer & ISA_EFER_LMA; }
 static inline bool isa_code64(const struct isa_cpu *c) { return c->mode == ISA_LONG64; }

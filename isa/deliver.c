@@ -292,8 +292,7 @@ static void delivered(struct isa_cpu *c, const struct isa_event *e)
     c->blocking &= ~(ISA_BLOCK_STI | ISA_BLOCK_MOVSS);
     if (e->type == ISA_EV_NMI)
         c->blocking |= ISA_BLOCK_NMI;
-    if (c->rflags_sys & (ISA_FL_IF | ISA_FL_TF))
-        c->attention = 1;
+    isa_flags_loaded(c);
     c->env->on_event(c, e);
 }
 

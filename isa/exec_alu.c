@@ -11,8 +11,11 @@
 
 #define ALU_OP(op, WB, RD)                                                                                                         \
     ALU_BODIES(op, 8, WB, RD)                                                                                                      \
-    ALU_HANDLERS(op, 8) ALU_BODIES(op, 16, WB, RD) ALU_HANDLERS(op, 16) ALU_BODIES(op, 32, WB, RD) ALU_HANDLERS(op, 32)            \
-        ALU_BODIES(op, 64, WB, RD) ALU_HANDLERS(op, 64) ISA_FAMILY8(op##_e_g, op##_eg);                                            \
+    ALU_HANDLERS(op, 8)                                                                                                            \
+    ALU_BODIES(op, 16, WB, RD)                                                                                                     \
+    ALU_HANDLERS(op, 16)                                                                                                           \
+    ALU_BODIES(op, 32, WB, RD)                                                                                                     \
+    ALU_HANDLERS(op, 32) ALU_BODIES(op, 64, WB, RD) ALU_HANDLERS(op, 64) ISA_FAMILY8(op##_e_g, op##_eg);                           \
     ISA_FAMILY8(op##_g_e, op##_ge);                                                                                                \
     ISA_FAMILY8(op##_e_i, op##_ei);
 

@@ -56,16 +56,17 @@ ISA_COLD int plain(struct isa_cpu *c, const struct isa_insn *i)
     X(inc_e, inc_e, PAIRS_R, ROW_R)                                                                                                \
     X(dec_e, dec_e, PAIRS_R, ROW_R)
 
+// clang-format off
 #define ALU(op, WB, RD) ALU_BODIES(op, 8, WB, RD) ALU_BODIES(op, 32, WB, RD) ALU_BODIES(op, 64, WB, RD)
+#define UNARY(op) UNARY_BODIES(op, 8) UNARY_BODIES(op, 32) UNARY_BODIES(op, 64)
 ALU(cmp, DISCARDS, READ_ONLY)
 ALU(test, DISCARDS, READ_ONLY)
 ALU(add, WRITES, READ_TO_WRITE)
 ALU(sub, WRITES, READ_TO_WRITE)
 ALU(and, WRITES, READ_TO_WRITE)
-UNARY_BODIES(inc, 8)
-UNARY_BODIES(inc, 32) UNARY_BODIES(inc, 64) UNARY_BODIES(dec, 8) UNARY_BODIES(dec, 32) UNARY_BODIES(dec, 64)
+UNARY(inc)
+UNARY(dec)
 
-// clang-format off
 #define SIXTEEN(M, stem, END) \
     M(stem, 0) END M(stem, 1) END M(stem, 2) END M(stem, 3) END M(stem, 4) END M(stem, 5) END M(stem, 6) END M(stem, 7) END \
     M(stem, 8) END M(stem, 9) END M(stem, a) END M(stem, b) END M(stem, c) END M(stem, d) END M(stem, e) END M(stem, f)
@@ -75,10 +76,10 @@ UNARY_BODIES(inc, 32) UNARY_BODIES(inc, 64) UNARY_BODIES(dec, 8) UNARY_BODIES(de
     SIXTEEN(PAIRS_, stem, NOTHING) \
     extern isa_handler *const isa_f_##family##_tail[8]; \
     static isa_handler *const fused_##family[16][8] = {SIXTEEN(ROW_, stem, COMMA)};
-    // clang-format on
-    FAMILIES(MAKE)
+FAMILIES(MAKE)
+// clang-format on
 
-        static const struct {
+static const struct {
     isa_handler *const *family;
     isa_handler *const (*fused)[8];
 } families[] = {

@@ -28,8 +28,8 @@ ISA_INLINE int load(struct isa_cpu *c, const struct isa_insn *i, bool fast, void
     uint64_t la = isa_ea(c, i);
     const struct isa_mirror *e = &c->rd[isa_mirror_slot(la)];
     uint64_t low = aligned ? n - 1 : 0;
-    if (ISA_RARE(i->segchk) || e->tag != ((la & (~0xfffull | low)) | c->mctx) ||
-        (!aligned && (la & 0xfff) > 0x1000 - n) || (!aligned && (c->rflags_sys & ISA_FL_AC)))
+    if (ISA_RARE(i->segchk) || e->tag != ((la & (~0xfffull | low)) | c->mctx) || (!aligned && (la & 0xfff) > 0x1000 - n) ||
+        (!aligned && (c->rflags_sys & ISA_FL_AC)))
         return ISA_GO_SLOW;
     memcpy(p, (const void *)(uintptr_t)(e->addend + la), n);
     return 0;
@@ -41,8 +41,8 @@ ISA_INLINE int store(struct isa_cpu *c, const struct isa_insn *i, bool fast, con
     uint64_t la = isa_ea(c, i);
     const struct isa_mirror *e = &c->wr[isa_mirror_slot(la)];
     uint64_t low = aligned ? n - 1 : 0;
-    if (ISA_RARE(i->segchk) || e->tag != ((la & (~0xfffull | low)) | c->mctx) ||
-        (!aligned && (la & 0xfff) > 0x1000 - n) || (!aligned && (c->rflags_sys & ISA_FL_AC)))
+    if (ISA_RARE(i->segchk) || e->tag != ((la & (~0xfffull | low)) | c->mctx) || (!aligned && (la & 0xfff) > 0x1000 - n) ||
+        (!aligned && (c->rflags_sys & ISA_FL_AC)))
         return ISA_GO_SLOW;
     memcpy((void *)(uintptr_t)(e->addend + la), p, n);
     return 0;

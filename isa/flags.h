@@ -99,6 +99,13 @@ static inline void isa_set_rflags(struct isa_cpu *c, uint64_t fl)
     isa_set_status(c, (uint32_t)fl);
 }
 
+// RFLAGS was loaded: must the engine look before the next instruction? (Where TF, RF, blocking or a debug trap were there before, it does anyway.)
+static inline void isa_flags_loaded(struct isa_cpu *c)
+{
+    if ((c->rflags_sys & (ISA_FL_TF | ISA_FL_RF)) || ((c->rflags_sys & ISA_FL_IF) && c->irq_waits))
+        c->attention = 1;
+}
+
 // Condition code 0..15 of Jcc, SETcc, CMOVcc (manual, "EFLAGS Condition Codes").
 static inline __attribute__((always_inline)) bool isa_cond(const struct isa_cpu *c, unsigned cc)
 {

@@ -28,7 +28,7 @@ static void load_flags(struct isa_cpu *c, uint64_t fl, uint64_t writable)
 {
     isa_set_rflags(c, (isa_rflags(c) & ~(writable | ISA_FL_RF)) | (fl & writable));
     c->blocking &= ~(ISA_BLOCK_STI | ISA_BLOCK_MOVSS);
-    c->attention = 1; // IF or TF may have changed
+    isa_flags_loaded(c);
 }
 
 static int iret_paragraphs(struct isa_cpu *c, unsigned osz)

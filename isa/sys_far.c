@@ -110,7 +110,7 @@ ISA_SYSOP(sysret)
         return isa_gp0(c, ISA_RULE_GP_RIP_CANONICAL);
     uint16_t base = (uint16_t)(c->star >> 48);
     isa_set_rflags(c, c->gpr[ISA_R11] & 0x3c7fd7);
-    c->attention = 1;
+    isa_flags_loaded(c);
     enter(c, (uint16_t)(base + (wide ? 16 : 0)) | 3, (uint16_t)(base + 8) | 3, wide ? AR_CODE64 : AR_CODE32, 3, rip);
     return 0;
 }

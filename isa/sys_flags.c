@@ -20,7 +20,7 @@ ISA_SYSOP(popf)
         return r;
     uint64_t writable = isa_flags_writable(c, i->osz, false);
     isa_set_rflags(c, (isa_rflags(c) & ~(writable | ISA_FL_RF)) | (v & writable));
-    c->attention = 1; // IF or TF may be set now
+    isa_flags_loaded(c);
     return 0;
 }
 

@@ -52,8 +52,16 @@ int block_cache_create(struct sim_machine *m, struct sim_error *err)
     return 0;
 }
 
+// What follows what has changed.
+static void new_generation(struct sim_machine *m)
+{
+    for (unsigned n = 0; n < m->ncpus; n++)
+        isa_new_generation(&m->cpu[n]->isa);
+}
+
 void block_flush(struct sim_machine *m)
 {
+    new_generation(m);
     struct block_cache *bc = m->block_cache;
     for (unsigned k = 0; k < PAGE_HASH; k++)
         while (bc->pages[k]) {
@@ -172,6 +180,7 @@ void block_drop(struct sim_machine *m, struct block *b)
         bp = &(*bp)->next;
     *bp = b->next;
     b->pa = UINT64_MAX;
+    new_generation(m);
 }
 
 // Drop the blocks of one page whose bytes lo..hi were written; stop the block under way if it is one of them.
@@ -276,6 +285,8 @@ static uint64_t limit_room(const struct isa_cpu *c)
 static void commit(struct sim_cpu *cpu, struct block *b, const struct block_bytes *where)
 {
     struct block_cache *bc = cpu->m->block_cache;
+    assert(b->cost + !b->insn[b->n - 1].cost >=
+           b->n); // choose_budget() relies on it; an event that ends the block is charged when delivered
     bc->used += (sizeof *b + (b->n + 1u) * sizeof(struct isa_insn) + 63) & ~63ull;
     struct block **bucket = &bc->bucket[block_slot(b->pa, b->rip, b->key)];
     b->next = *bucket;

@@ -30,7 +30,8 @@ struct block {
     uint16_t bytes;
     bool cross;            // the one instruction reaches into another page
     uint64_t pa2;          // that page's host-physical address
-    struct block *succ[2]; // blocks that followed lately (dispatch_tail.c); may have been dropped since
+    struct block *succ[2]; // blocks that followed lately (dispatch_tail.c), to be looked at only while
+    uint64_t epoch[2];     // this is the processor's epoch
     struct block *next;    // in the bucket
     struct block *page_next[2];
     struct isa_insn insn[];

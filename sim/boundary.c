@@ -204,6 +204,12 @@ static bool idle(struct sim_cpu *cpu, struct sim_stop *stop)
     return true;
 }
 
+// Is there something that RFLAGS.IF holds back?
+static bool irq_waits(struct sim_cpu *cpu)
+{
+    return cpu->nmi || (!(cpu->isa.rflags_sys & ISA_FL_IF) && bus_irq_pending(cpu->m, cpu->n));
+}
+
 static void choose_budget(struct sim_cpu *cpu)
 {
     const uint64_t end = turn_end(cpu);
@@ -214,6 +220,7 @@ static void choose_budget(struct sim_cpu *cpu)
     if (e->precise)
         c->attention = 1;
     mmu_watch(cpu);
+    c->irq_waits = irq_waits(cpu);
     e->horizon = bus_next_deadline(cpu->m);
     if (vmx_deadline(c, &cpu->vmx) < e->horizon)
         e->horizon = vmx_deadline(c, &cpu->vmx);
@@ -226,7 +233,9 @@ static void choose_budget(struct sim_cpu *cpu)
     e->budget = e->horizon ? e->horizon - 1 : 0; // no boundary inside a block may reach the horizon
     c->budget = e->budget;
     e->insn_budget = e->until_insns < e->limit_insns ? e->until_insns : e->limit_insns;
-    cpu->insn_budget = engine_has_stops(e->until) || engine_observed(cpu->m) ? 0 : e->insn_budget;
+    // An instruction costs at least a cycle, so a bound in cycles bounds instructions too.
+    const uint64_t left = e->insn_budget - c->insns, most = c->cycles + left < left ? UINT64_MAX : c->cycles + left;
+    cpu->chain_budget = engine_has_stops(e->until) || engine_observed(cpu->m) ? 0 : most < e->budget ? most : e->budget;
 }
 
 // A VM exit at the boundary that one of vmx-model/event.c's functions finds.

@@ -13,7 +13,7 @@ struct engine_cpu {
     bool first;           // no instruction has run yet: the address to stop at does not count
     bool precise;         // one instruction at a time: traps, blocking or breakpoints are pending
     uint64_t budget;      // a block may run if it ends at or before this cycle
-    uint64_t insn_budget; // and at or before this instruction; sim_cpu.insn_budget is 0 where blocks may not be chained
+    uint64_t insn_budget; // and at or before this instruction
     uint64_t horizon;     // the boundary at or after this cycle needs attention
     // the handler that was replaced to stop the block under way
     struct isa_insn *patched;

@@ -18,6 +18,8 @@ enum sim_stat_id {
     SIM_NSTAT
 };
 
+#define SIM_NEXT_SIZE 128u
+
 // A processor of the machine. isa comes first, so that the env functions, which are handed a struct isa_cpu, find the rest.
 struct sim_cpu {
     struct isa_cpu isa;
@@ -41,7 +43,11 @@ struct sim_cpu {
     // engine (sim/engine.c)
     struct engine_cpu *eng;
     struct block **blocks; // hash table of decoded blocks (sim/block.c)
-    uint64_t insn_budget;  // blocks may run only while they end with insns <= insn_budget
+    uint64_t chain_budget; // blocks may follow one another only while they end at or before this cycle; 0: not at all
+    struct sim_next {      // where indirect branches went lately, by RIP: blocks that may be entered while epoch is the processor's
+        struct block *block;
+        uint64_t epoch;
+    } next[SIM_NEXT_SIZE];
 };
 static inline struct sim_cpu *sim_cpu_of(struct isa_cpu *c) { return (struct sim_cpu *)c; }
 
@@ -119,7 +125,7 @@ int mmu_write_phys(struct isa_cpu *c, struct gpa pa, const void *buf, unsigned n
 int mmu_fetch_slow(struct isa_cpu *c, uint64_t la, struct hpa *pa);
 static inline int mmu_fetch(struct isa_cpu *c, uint64_t la, struct hpa *pa)
 {
-    const struct mmu_fetch_mirror *e = &sim_cpu_of(c)->mmu.fx[mmu_fx_slot(la)];
+    const struct mmu_fetch_mirror *e = &sim_cpu_of(c)->mmu.fx[mmu_fx_slot(la, c->mctx)];
     if (__builtin_expect(e->tag == ((la & ~0xfffull) | c->mctx), 1)) {
         pa->v = e->page | (la & 0xfff);
         return 0;

@@ -56,6 +56,7 @@ static int create_cpus(struct sim_machine *m, struct sim_error *err)
         cpu->eng = eng;
         cpu->tlb = tlb;
         cpu->isa.env = &sim_env;
+        cpu->isa.generation = n;
         m->cpu[m->ncpus++] = cpu;
     }
     return 0;

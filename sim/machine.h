@@ -12,7 +12,7 @@
 #include "sim/error.h"
 #include "sim/event.h"
 
-#define SIM_MAX_CPUS 8
+#define SIM_MAX_CPUS 8 // what struct isa_cpu.generation has room for
 #define SIM_QUANTUM  1000u
 
 struct sim_config {

@@ -43,10 +43,12 @@ void mmu_mirror_fill_fetch(struct sim_cpu *c, uint64_t la, struct hpa pa, uint64
 {
     if (!allowed(c))
         return;
-    c->mmu.fx[mmu_fx_slot(la)] = (struct mmu_fetch_mirror){tag_of(c, la), pa.v & ~0xfffull};
-    c->mmu.fx_used |= 1ull << mmu_fx_slot(la);
+    isa_new_generation(&c->isa); // another page loses its slot
+    const unsigned slot = mmu_fx_slot(la, c->isa.mctx);
+    c->mmu.fx[slot] = (struct mmu_fetch_mirror){tag_of(c, la), pa.v & ~0xfffull};
+    c->mmu.fx_used |= 1ull << slot;
     if (slots)
-        slots[0] |= 1ull << mmu_fx_slot(la);
+        slots[0] |= 1ull << slot;
 }
 
 static bool drop_slot(uint64_t *tag, uint64_t la, unsigned shift)
@@ -65,6 +67,7 @@ static void drop_data(struct sim_cpu *c, unsigned slot, uint64_t la, unsigned sh
 
 static void drop_fetch(struct sim_cpu *c, unsigned slot, uint64_t la, unsigned shift)
 {
+    isa_new_generation(&c->isa);
     if (drop_slot(&c->mmu.fx[slot].tag, la, shift))
         c->mmu.fx_used &= ~(1ull << slot);
 }
@@ -80,9 +83,10 @@ static void drop_fetch(struct sim_cpu *c, unsigned slot, uint64_t la, unsigned s
 void mmu_mirror_drop(struct sim_cpu *c, enum tlb_unit unit, uint64_t la, unsigned shift)
 {
     if (unit == TLB_ITLB) {
-        if (shift == 12)
-            drop_fetch(c, mmu_fx_slot(la), la, shift);
-        else
+        if (shift == 12) {
+            drop_fetch(c, mmu_fx_slot(la, 0), la, shift);
+            drop_fetch(c, mmu_fx_slot(la, MMU_FX_USER), la, shift);
+        } else
             EACH_FETCH_SLOT(c, slot) drop_fetch(c, (unsigned)slot, la, shift);
     } else if (shift == 12) {
         drop_data(c, isa_mirror_slot(la), la, shift);
@@ -112,6 +116,7 @@ void mmu_mirror_clear_cpu(struct sim_cpu *c)
     memset(c->mmu.fx, 0xff, sizeof c->mmu.fx);
     memset(c->mmu.used, 0, sizeof c->mmu.used);
     c->mmu.fx_used = 0;
+    isa_new_generation(&c->isa);
 }
 
 void mmu_mirror_clear(struct sim_machine *m)
@@ -191,6 +196,7 @@ static void retire(struct sim_cpu *c, unsigned n)
         if (tag_ctx(c->mmu.fx[slot].tag) >> 1 == n)
             c->mmu.fx[slot].tag = ISA_MIRROR_EMPTY;
     }
+    isa_new_generation(&c->isa);
 }
 
 void mmu_mirror_select(struct sim_cpu *c)
@@ -208,6 +214,7 @@ void mmu_mirror_select(struct sim_cpu *c)
     }
     s->ctx_cur = (uint8_t)n;
     c->isa.mctx = (n << 1 | (c->isa.cpl == 3)) << 4;
+    isa_new_epoch(&c->isa);
 }
 
 // --- the invariants, asserted

@@ -24,8 +24,13 @@ struct mmu_fetch_mirror {
     uint64_t tag; // as isa_mirror.tag
     uint64_t page;
 };
-#define MMU_FX_SIZE 64u // at most 64: mmu_state.fx_used
-static inline unsigned mmu_fx_slot(uint64_t la) { return (unsigned)((la >> 12) ^ (la >> 18)) & (MMU_FX_SIZE - 1); }
+#define MMU_FX_SIZE 64u   // at most 64: mmu_state.fx_used
+#define MMU_FX_USER 0x10u // the bit of isa_cpu.mctx that is set at CPL 3
+// User and supervisor have a half each, so that they may run in the same page.
+static inline unsigned mmu_fx_slot(uint64_t la, uint64_t mctx)
+{
+    return ((unsigned)((la >> 12) ^ (la >> 17)) & (MMU_FX_SIZE / 2 - 1)) | (mctx & MMU_FX_USER ? MMU_FX_SIZE / 2 : 0);
+}
 
 // What a mirror context number stands for: two contexts with the same descriptor see the same translations and rights.
 struct mmu_mctx {
