@@ -72,7 +72,7 @@ static uint64_t ram_option(lua_State *L, int idx)
 
 int lx_s_machine(lua_State *L)
 {
-    static const char *const keys[] = {"ram", "profile", "seed", "cpus", "quantum", NULL};
+    static const char *const keys[] = {"ram", "profile", "seed", "cpus", "quantum", "fidelity", NULL};
     struct lx *lx = lx_of(L);
     struct sim_config cfg = {.no_mirror = lx->opt->no_mirror, .loop = lx->opt->loop, .stuck_exits = lx->opt->stuck_exits};
     struct sim_error err = {0};
@@ -85,6 +85,9 @@ int lx_s_machine(lua_State *L)
     lx_opt_u64(L, 1, "cpus", &cpus);
     cfg.cpus = cpus > SIM_MAX_CPUS ? SIM_MAX_CPUS + 1 : (unsigned)cpus; // the machine refuses that, and says why
     lx_opt_u64(L, 1, "quantum", &cfg.quantum);
+    const char *fidelity = lx_opt_string(L, 1, "fidelity");
+    if (fidelity)
+        cfg.fidelity = (enum sim_fidelity)lx_word(L, "fidelity", fidelity, sim_fidelity_names());
     if (lx->nalive >= LX_MAX_MACHINES)
         lua_gc(L, LUA_GCCOLLECT); // perhaps some are garbage
     if (lx->nalive >= LX_MAX_MACHINES)
@@ -177,6 +180,13 @@ int lx_m_select(lua_State *L)
     return 0;
 }
 
+int lx_m_set_fidelity(lua_State *L)
+{
+    struct lx_machine *lm = lx_check_stopped(L, 1);
+    sim_set_fidelity(lm->m, (enum sim_fidelity)lx_word(L, "fidelity", luaL_checkstring(L, 2), sim_fidelity_names()));
+    return 0;
+}
+
 int lx_m_reset(lua_State *L)
 {
     struct lx_machine *lm = lx_check_stopped(L, 1);
@@ -201,8 +211,8 @@ static int proxy(lua_State *L, const char *klass)
     return 1;
 }
 
-static const char *const properties[] = {"cpu", "vmcs",    "cycles", "insns",    "mode", "level",
-                                         "ram", "profile", "cpus",   "selected", NULL};
+static const char *const properties[] = {"cpu", "vmcs",    "cycles", "insns",    "mode",     "level",
+                                         "ram", "profile", "cpus",   "selected", "fidelity", NULL};
 
 // Names of all that m.NAME can be: properties, then methods.
 static const char *member(const void *ctx, unsigned n)
@@ -240,6 +250,7 @@ int lx_machine_index(lua_State *L)
     case 7: lua_pushstring(L, sim_profile_name(lm->m)); return 1;
     case 8: lua_pushinteger(L, (lua_Integer)sim_ncpus(lm->m)); return 1;
     case 9: lua_pushinteger(L, (lua_Integer)lm->cpu); return 1;
+    case 10: lua_pushstring(L, sim_fidelity_names()[sim_fidelity(lm->m)]); return 1;
     }
     const char *near = lx_nearest(key, member, NULL);
     return lx_error(L, SIM_SCRIPT, "a machine has no '%.60s'%s%s%s", key,

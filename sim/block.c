@@ -247,7 +247,7 @@ static struct block *arena_block(struct sim_machine *m)
 static void add_insn(const struct sim_cpu *cpu, struct block *b, bool loop)
 {
     struct isa_insn *i = &b->insn[b->n];
-    isa_prepare(i, TABLE(loop), b->bytes, b->n, b->cost, cpu->m->profile->cost);
+    isa_prepare(i, TABLE(loop), b->bytes, b->n, b->cost, cpu->m->cost);
     b->bytes = (uint16_t)(b->bytes + i->len);
     b->cost += i->cost;
     b->n++;

@@ -60,6 +60,10 @@ struct console {
     const char *marker;
     size_t matched; // of marker
     bool reached;
+    const char *forward; // what ends the fast forward; NULL: nothing does
+    size_t forward_matched;
+    bool arrived; // it came: the fidelity changes
+    enum sim_fidelity fidelity;
     bool firmware_log;
     const char *script;    // EXPECTED|TYPED|..., what is left of it
     size_t script_matched; // of EXPECTED
@@ -121,6 +125,18 @@ static void expect(struct console *c, struct sim_machine *m, char b)
     sim_request_stop(m);
 }
 
+static void forward(struct console *c, struct sim_machine *m, char b)
+{
+    if (!c->forward)
+        return;
+    c->forward_matched = b == c->forward[c->forward_matched] ? c->forward_matched + 1 : b == c->forward[0];
+    if (c->forward[c->forward_matched])
+        return;
+    c->forward = NULL;
+    c->arrived = true;
+    sim_request_stop(m);
+}
+
 static void type(struct console *c)
 {
     size_t n = strcspn(c->script, "|");
@@ -139,6 +155,7 @@ static void on_output(void *ctx, struct sim_machine *m, const struct ev *e)
     clear_progress(c);
     putchar(b);
     expect(c, m, b);
+    forward(c, m, b);
     if (!c->marker)
         return;
     c->matched = b == c->marker[c->matched] ? c->matched + 1 : b == c->marker[0];
@@ -222,8 +239,12 @@ static struct sim_stop run(struct console *c, uint64_t max_cycles)
         struct sim_stop s = c->gdb ? gdb_drive(c->gdb, c->m, &u, &quit) : sim_run(c->m, &u);
         double took = seconds() - begin;
         fflush(stdout);
-        if (c->type && s.kind == SIM_STOP_REQUEST && !c->reached) {
-            type(c);
+        if (s.kind == SIM_STOP_REQUEST && !c->reached && (c->type || c->arrived)) {
+            if (c->type)
+                type(c);
+            if (c->arrived)
+                sim_set_fidelity(c->m, c->fidelity);
+            c->arrived = false;
             continue;
         }
         if (s.kind != SIM_STOP_UNTIL || c->reached || quit)
@@ -338,6 +359,7 @@ static struct sim_machine *machine(const struct system *y, const struct boot_opt
     }
     const struct sim_config cfg = {.ram_bytes = o->ram_bytes ? o->ram_bytes : y->ram,
                                    .cpus = o->cpus,
+                                   .fidelity = o->forward ? SIM_FUNCTIONAL : o->fidelity,
                                    .profile = o->profile,
                                    .disk = o->disk           ? o->disk
                                            : *dir && y->disk ? disk
@@ -378,6 +400,8 @@ enum sim_status sim_boot(const struct boot_options *o, struct sim_error *err)
         return err->status;
     c.firmware_log = o->firmware_log;
     c.script = o->script;
+    c.forward = o->forward && *o->forward ? o->forward : NULL;
+    c.fidelity = o->fidelity;
     c.marker = o->marker ? o->marker : o->kernel ? NULL : y->marker;
     if (c.marker && !*c.marker)
         c.marker = NULL;

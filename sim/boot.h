@@ -8,14 +8,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "sim/error.h"
+#include "sim/machine.h"
 
 struct boot_options {
     const char *system;                                    // one of sim_boot_systems()
     const char *kernel, *initrd, *append, *disk, *profile; // NULL: the default of each
     uint64_t ram_bytes, max_cycles;                        // 0: default, no limit
     unsigned cpus;                                         // 0: 1
-    const char *gdb;                                       // wait for GDB at [HOST]:PORT; NULL: no
+    enum sim_fidelity fidelity;
+    const char *forward; // functional fidelity until the guest has printed this; NULL: no
+    const char *gdb;     // wait for GDB at [HOST]:PORT; NULL: no
     // End with SIM_OK once the guest printed this. NULL: the system's own marker, if it has one; "": run on.
     const char *marker;
     bool virtio_console; // a virtio console beside the serial ports

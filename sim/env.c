@@ -37,7 +37,7 @@ static int env_vmx(struct isa_cpu *c, const struct isa_insn *i)
     return glue_vmx(c, i);
 }
 
-static void env_charge(struct isa_cpu *c, unsigned cost_class) { engine_charge(c, sim_cpu_of(c)->m->profile->cost[cost_class]); }
+static void env_charge(struct isa_cpu *c, unsigned cost_class) { engine_charge(c, sim_cpu_of(c)->m->charge[cost_class]); }
 
 // MONITOR and MWAIT. With several processors MWAIT sleeps until one of them stores to the line or an event comes (sim/sleep.c); the
 // page that holds the line is guarded meanwhile, so that no store slips by. On one processor only devices and the processor's own stores change the line: what it holds is kept and compared, and MWAIT

@@ -61,6 +61,8 @@ struct ev_sub {
 struct sim_machine {
     struct sim_config cfg;
     const struct sim_profile *profile;
+    enum sim_fidelity fidelity;
+    uint32_t cost[ISA_COST_NUM], charge[ISA_COST_NUM]; // of instructions, and of what they cause (sim/fidelity.c)
     struct sim_ram ram;
     struct sim_cpu *cpu[SIM_MAX_CPUS];
     unsigned ncpus;
@@ -143,10 +145,14 @@ void mmu_invvpid(struct sim_cpu *c, unsigned type, uint16_t vpid, uint64_t la);
 void mmu_context(struct sim_cpu *c);
 // After reset: drops every TLB entry and mirror entry. Also attaches the processor to its TLB, so call it once after creation.
 void mmu_reset(struct sim_cpu *c);
+void mmu_forget(struct sim_cpu *c); // drop all cached translations, of whatever fidelity, unseen by observers
+void mmu_destroy(struct sim_cpu *c);
 // Something that decides what may be mirrored changed (a subscription to INSN, MEM or TLB_STALE; an MMIO range): empty all mirrors.
 void mmu_mirror_clear(struct sim_machine *m);
 // The page at pa now holds decoded code: no mirror may write it. The engine calls this when a page gets its first block.
 void mmu_code_page(struct sim_machine *m, struct hpa pa);
+
+static inline bool mmu_is_soft(const struct sim_cpu *c) { return c->m->fidelity == SIM_FUNCTIONAL; }
 
 // tlb (sim/tlb.c)
 static inline bool mmu_guarded(const struct sim_machine *m, struct hpa pa)

@@ -79,11 +79,13 @@ struct sim_machine *sim_create(const struct sim_config *cfg, struct sim_error *e
     m->cfg.loop = true; // this build has no other dispatcher
 #endif
     m->profile = profile;
+    m->fidelity = c.fidelity;
     if (ram_create(&m->ram, c.ram_bytes, err) < 0 || create_cpus(m, err) < 0 || block_cache_create(m, err) < 0 ||
         bus_create(m, err) < 0) {
         sim_destroy(m);
         return NULL;
     }
+    sim_set_fidelity(m, c.fidelity);
     sim_reset(m);
     return m;
 }
@@ -95,6 +97,7 @@ void sim_destroy(struct sim_machine *m)
     bus_destroy(m);
     block_cache_destroy(m);
     for (unsigned n = 0; n < m->ncpus; n++) {
+        mmu_destroy(m->cpu[n]);
         tlb_destroy(m->cpu[n]->tlb);
         free(m->cpu[n]->eng);
         free(m->cpu[n]);

@@ -15,11 +15,17 @@
 #define SIM_MAX_CPUS 8 // what struct isa_cpu.generation has room for
 #define SIM_QUANTUM  1000u
 
+// How much of the micro-architecture is modelled. The architectural outcome is the same, but for what a guest learns from the time.
+//    FAST        cycles: a cost per instruction and per event (profile), TLBs, paging-structure caches and page walks
+//    FUNCTIONAL  one cycle per instruction, no TLB model: fast forward. No TLB events, no stale entries
+enum sim_fidelity { SIM_FAST, SIM_FUNCTIONAL };
+
 struct sim_config {
     uint64_t ram_bytes;  // 0: 64 MiB. At most 64 GiB; sparse: untouched pages cost nothing
     unsigned cpus;       // 0: 1. Processor 0 is the bootstrap processor; the others wait for INIT and a start-up IPI
     uint64_t quantum;    // cycles that a processor may run ahead of the others; 0: SIM_QUANTUM
     const char *profile; // NULL: "teach"
+    enum sim_fidelity fidelity;
     uint64_t seed;       // of RDRAND and of seeded policies
     uint64_t rtc_start;  // seconds since 1970 that the real-time clock shows at cycle 0; 0: 2024-01-01 00:00:00
     bool virtio_console; // a virtio console beside the serial ports
@@ -76,6 +82,12 @@ enum { SIM_UNTIL_INSNS, SIM_UNTIL_CYCLES, SIM_UNTIL_EVENT, SIM_UNTIL_RIP };
 struct sim_stop sim_run(struct sim_machine *m, const struct sim_until *until);
 // To be called by an observer: stop at the next instruction boundary.
 void sim_request_stop(struct sim_machine *m);
+
+// Not while the machine runs.
+void sim_set_fidelity(struct sim_machine *m, enum sim_fidelity f);
+enum sim_fidelity sim_fidelity(const struct sim_machine *m);
+const char *const *sim_fidelity_names(void); // by enum sim_fidelity; ends with NULL
+int sim_fidelity_by_name(const char *name, enum sim_fidelity *f, struct sim_error *err);
 
 unsigned sim_ncpus(const struct sim_machine *m);
 unsigned sim_running(const struct sim_machine *m);          // the processor whose turn it is

@@ -49,6 +49,8 @@ static struct sim_machine *machine_for_image(const struct cli *c, struct sim_err
         cli_number(c, OPT_ADDR, 0x7c00, &how.addr, e) < 0 || cli_number(c, OPT_ENTRY, 0, &how.entry, e) < 0)
         return NULL;
     cfg.cpus = cpus > SIM_MAX_CPUS ? SIM_MAX_CPUS + 1 : (unsigned)cpus; // the machine refuses that, and says why
+    if (c->opt[OPT_FIDELITY] && sim_fidelity_by_name(c->opt[OPT_FIDELITY], &cfg.fidelity, e) < 0)
+        return NULL;
     for (unsigned s = 0; c->opt[OPT_START]; s++) {
         if (!starts[s]) {
             const char *near = cli_nearest(c->opt[OPT_START], starts);
@@ -393,6 +395,9 @@ static enum sim_status verb_boot(const struct cli *c)
         cli_number(c, OPT_LIMIT, 0, &o.max_cycles, &e) < 0)
         return complain(&e);
     o.cpus = cpus > SIM_MAX_CPUS ? SIM_MAX_CPUS + 1 : (unsigned)cpus; // the machine refuses that, and says why
+    o.forward = c->opt[OPT_FORWARD];
+    if (c->opt[OPT_FIDELITY] && sim_fidelity_by_name(c->opt[OPT_FIDELITY], &o.fidelity, &e) < 0)
+        return complain(&e);
     enum sim_status s = sim_boot(&o, &e);
     return e.status ? complain(&e) : s;
 }

@@ -61,13 +61,27 @@ void mmu_context(struct sim_cpu *c)
         recompute(c);
 }
 
-void mmu_reset(struct sim_cpu *c)
+void mmu_forget(struct sim_cpu *c)
 {
-    c->tlb->cpu = NULL; // a reset is no invalidation that observers hear of
     const struct tlb_select all = {.units = TLB_UNITS_ALL, .mappings = TLB_MAP_ALL};
+    struct mmu_state kept = c->mmu;
+    c->tlb->cpu = NULL; // nobody hears of it
     tlb_invalidate(c->tlb, &all);
     memset(&c->mmu, 0, sizeof c->mmu);
+    c->mmu.soft = kept.soft;
+    c->mmu.last_serial = kept.last_serial;
+    c->mmu.apic_page = kept.apic_page;
+    if (mmu_is_soft(c))
+        soft_create(c);
     mmu_mirror_clear_cpu(c);
     c->tlb->cpu = c;
     mmu_context(c);
 }
+
+void mmu_reset(struct sim_cpu *c)
+{
+    c->mmu.apic_page = 0;
+    mmu_forget(c);
+}
+
+void mmu_destroy(struct sim_cpu *c) { soft_destroy(c); }

@@ -71,6 +71,11 @@ struct mmu_state {
     // mirror contexts
     struct mmu_mctx ctx[MMU_NCTX];
     uint8_t ctx_cur, ctx_next;
+    // functional fidelity (sim/soft.c)
+    struct soft_entry *soft;
+    uint64_t serial[MMU_NCTX], last_serial; // of the contexts: never used twice
+    bool soft_huge;                         // some entry is of a page larger than 4 MBytes
+    uint64_t soft_large[16];                // regions with entries of larger pages
     struct mmu_fetch_mirror fx[MMU_FX_SIZE];
     uint64_t slow_paths;                          // counted in debug builds
     uint64_t used[ISA_MIRROR_SIZE / 64], fx_used; // slots of rd, wr and of fx that may hold something
@@ -189,6 +194,15 @@ struct tlb_select {
 unsigned tlb_invalidate(struct tlb *t, const struct tlb_select *s); // how many entries it dropped
 // Has a source of the entry changed in RAM so that the translation or its rights would now be different? *now: its value.
 bool tlb_entry_is_stale(const struct sim_machine *m, const struct tlb_entry *e, uint64_t *now);
+
+// --- translations in functional fidelity (sim/soft.c)
+void soft_create(struct sim_cpu *c);
+void soft_destroy(struct sim_cpu *c);
+uint64_t soft_serial(struct sim_cpu *c); // for a context: a number that no entry carries
+bool soft_find(const struct sim_cpu *c, uint64_t la, unsigned acc,
+               uint64_t *data); // one that allows the access; data as in struct tlb_hot
+uint64_t soft_fill(struct sim_cpu *c, uint64_t la, const struct tlb_entry *e); // keep what a walk found for la; gives its data
+void soft_invalidate(struct sim_cpu *c, const struct tlb_select *s);
 
 // --- mirrors (sim/mirror.c)
 // An access by the current context at la succeeded at pa; data: the L1 entry's (struct tlb_hot). Mirrors it where that is allowed.

@@ -117,7 +117,7 @@ static int translate_paged(struct sim_cpu *c, uint64_t la, unsigned acc, struct 
             // The access will often miss the host's caches too: let it start while the TLB is updated.
             __builtin_prefetch(ram_at(&c->m->ram, *pa));
             tlb_touch(c->tlb, TLB_STLB, i);
-            engine_charge(&c->isa, c->m->profile->cost[ISA_COST_STLB]);
+            engine_charge(&c->isa, c->m->charge[ISA_COST_STLB]);
             i = tlb_promote(c->tlb, (unsigned)i, l1);
         }
     }
@@ -141,6 +141,23 @@ static int translate_paged(struct sim_cpu *c, uint64_t la, unsigned acc, struct 
     return 0;
 }
 
+// In functional fidelity.
+static int translate_soft(struct sim_cpu *c, uint64_t la, unsigned acc, struct hpa *pa)
+{
+    struct tlb_entry e;
+    uint64_t data;
+    int r;
+    if (!soft_find(c, la, acc, &data)) {
+        if ((r = mmu_walk(c, la, acc, &e)))
+            return r;
+        data = soft_fill(c, la, &e);
+    }
+    pa->v = (data & TLB_DATA_FRAME) | (la & 0xfff);
+    mirror(c, la, acc, *pa, data, NULL);
+    check_mirror(c);
+    return 0;
+}
+
 int mmu_translate(struct sim_cpu *c, uint64_t la, unsigned acc, struct hpa *pa)
 {
     mmu_context(c);
@@ -150,7 +167,7 @@ int mmu_translate(struct sim_cpu *c, uint64_t la, unsigned acc, struct hpa *pa)
         check_mirror(c);
         return 0;
     }
-    return translate_paged(c, la, acc, pa);
+    return mmu_is_soft(c) ? translate_soft(c, la, acc, pa) : translate_paged(c, la, acc, pa);
 }
 
 // --- physical memory
@@ -329,7 +346,12 @@ void *mmu_host_run(struct isa_cpu *isa, uint64_t la, uint64_t max, uint64_t *len
     mmu_context(c);
     if (engine_observed(c->m) || ev_wanted(c->m, EV_TLB_STALE) || mmu_is_watched(s, la) || !max)
         return NULL;
-    if (!s->direct) {
+    if (!s->direct && mmu_is_soft(c)) {
+        uint64_t data;
+        if (!soft_find(c, la, acc, &data))
+            return NULL;
+        pa.v = (data & TLB_DATA_FRAME) | (la & 0xfff);
+    } else if (!s->direct) {
         const struct tlb_unit_state *u = &c->tlb->u[TLB_DTLB];
         int i = u->ways ? tlb_find(u, s->vpid, s->key1, la) : -1;
         if (i < 0)

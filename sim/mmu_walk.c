@@ -62,7 +62,7 @@ static void charge(struct walk *w)
     unsigned n = w->refs - w->charged;
     w->charged = w->refs;
     if (n)
-        engine_charge(&w->c->isa, (uint64_t)n * w->c->m->profile->cost[ISA_COST_WALKREF]);
+        engine_charge(&w->c->isa, (uint64_t)n * w->c->m->charge[ISA_COST_WALKREF]);
 }
 
 static void reference(struct walk *w, enum ev_dim dim, unsigned glevel, unsigned elevel, uint64_t gpa, uint64_t at, uint64_t entry,
@@ -130,6 +130,8 @@ static uint8_t perms_of_ept(unsigned ept)
 
 static void fill_guest_physical(struct walk *w, uint64_t gpa, const struct located *l)
 {
+    if (mmu_is_soft(w->c))
+        return;
     uint64_t in = (1ull << l->shift) - 1;
     struct tlb_entry e = {.dirty = l->dirty,
                           .mapping = TLB_GUEST_PHYSICAL,
@@ -288,7 +290,7 @@ static bool from_cache(struct walk *w, struct place *p)
 static void fill_structure_cache(struct walk *w, const struct place *p, const struct located *l, uint64_t src, uint64_t val)
 {
     unsigned level = p->level + 1;
-    if (level > 4 || level < 2)
+    if (level > 4 || level < 2 || mmu_is_soft(w->c))
         return;
     unsigned shift = isa_pg_shift(w->s->pg.mode, level);
     struct tlb_entry e = {.mapping = w->s->ept_on ? TLB_COMBINED : TLB_LINEAR,

@@ -300,6 +300,8 @@ static unsigned invalidate_page(struct tlb *t, enum tlb_unit unit, const struct 
 unsigned tlb_invalidate(struct tlb *t, const struct tlb_select *s)
 {
     unsigned n = 0;
+    if (t->cpu && mmu_is_soft(t->cpu))
+        soft_invalidate(t->cpu, s);
     for (unsigned unit = 0; unit < TLB_NUNIT; unit++) {
         if (!(s->units >> unit & 1) || !t->u[unit].ways)
             continue;

@@ -5,7 +5,7 @@
 #include "sim/engine.h"
 #include "vmx-model/explain.h"
 
-static void charge(struct isa_cpu *c, enum isa_cost k) { engine_charge(c, sim_cpu_of(c)->m->profile->cost[k]); }
+static void charge(struct isa_cpu *c, enum isa_cost k) { engine_charge(c, sim_cpu_of(c)->m->charge[k]); }
 
 // --- events
 

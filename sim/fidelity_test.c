@@ -1,0 +1,127 @@
+// Functional fidelity is the same machine: after the same number of instructions registers and memory are what they are in fast fidelity,
+// also when the fidelity changes on the way; and its translations go when the guest invalidates them.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "isa/flags.h"
+#include "sim/internal.h"
+#include "sim/loader.h"
+
+#define RAM (256u << 20)
+
+static struct sim_machine *create(const char *guest, enum sim_fidelity f)
+{
+    struct sim_error err = {0};
+    char path[100];
+    struct sim_machine *m = sim_create(&(struct sim_config){.ram_bytes = RAM, .fidelity = f}, &err);
+    assert_non_null(m);
+    snprintf(path, sizeof path, "build/guests/%s.bin", guest);
+    const struct sim_load how = {.image = SIM_IMAGE_AUTO,
+                                 .modules = {{"build/guests/hypervisor/kernel.bin", ""}},
+                                 .nmodules = 1,
+                                 .cmdline = "depth=2 vpid=1"};
+    if (sim_load_file(m, path, &how, NULL, &err) < 0)
+        fail_msg("%s", err.what);
+    return m;
+}
+
+static void same(struct sim_machine *a, struct sim_machine *b, const char *guest, uint64_t at)
+{
+    struct isa_cpu *x = sim_cpu(a, 0), *y = sim_cpu(b, 0);
+    const bool regs = !memcmp(x->gpr, y->gpr, 16 * 8) && x->rip == y->rip && isa_rflags(x) == isa_rflags(y) && x->cr0 == y->cr0 &&
+                      x->cr2 == y->cr2 && x->cr3 == y->cr3 && x->cr4 == y->cr4 && x->efer == y->efer && x->vmx == y->vmx &&
+                      x->cpl == y->cpl && !memcmp(x->xmm, y->xmm, sizeof x->xmm);
+    if (!regs)
+        fail_msg("%s, after %llu instructions: other registers", guest, (unsigned long long)at);
+    if (memcmp(a->ram.base, b->ram.base, 64 << 20))
+        fail_msg("%s, after %llu instructions: other memory", guest, (unsigned long long)at);
+}
+
+static bool run(struct sim_machine *m, uint64_t insns)
+{
+    const struct sim_stop s = sim_run(m, &(struct sim_until){.insns = insns});
+    return s.kind == SIM_STOP_UNTIL;
+}
+
+// c starts in fast fidelity and changes at each stop.
+static void compare(const char *guest, uint64_t insns, unsigned times)
+{
+    struct sim_machine *a = create(guest, SIM_FAST), *b = create(guest, SIM_FUNCTIONAL), *c = create(guest, SIM_FAST);
+    uint64_t at = 0;
+    bool on = true;
+    for (unsigned k = 0; k < times && on; k++) {
+        on = run(a, insns);
+        assert_int_equal(run(b, insns), on);
+        assert_int_equal(run(c, insns), on);
+        at += insns;
+        same(a, b, guest, at);
+        same(a, c, guest, at);
+        sim_set_fidelity(c, k % 2 ? SIM_FAST : SIM_FUNCTIONAL);
+    }
+    if (!sim_cpu(b, 0)->vmx) // no guest of it sleeps: a cycle for each instruction, and for those that faulted
+        assert_true(sim_cpu(b, 0)->cycles - sim_insns(b) < 1000);
+    sim_destroy(a);
+    sim_destroy(b);
+    sim_destroy(c);
+}
+
+static void test_programs(void **state)
+{
+    static const char *const guest[] = {"bench/sieve", "bench/hash", "bench/recurse", "bench/syscall", "bench/pagefault"};
+    for (unsigned k = 0; k < sizeof guest / sizeof *guest; k++)
+        compare(guest[k], 300007, 4);
+}
+
+// Guests of guests, with nested paging, by our own hypervisor under itself.
+static void test_hypervisor(void **state) { compare("hypervisor/hypervisor", 20011, 6); }
+
+// A page is mapped elsewhere; only after INVLPG does everyone see it: in functional fidelity too.
+static void test_invalidation(void **state)
+{
+    static const uint8_t code[] = {
+        0x8a, 0x04, 0x25, 0x00, 0x00, 0x40, 0x00,                   // mov al, [400000h]
+        0x48, 0xc7, 0x04, 0x25, 0x00, 0x00, 0x09, 0x00, 0x03, 0x10, // mov qword [90000h], 0a1003h: the entry of 400000h
+        0x0a, 0x00, 0x8a, 0x24, 0x25, 0x00, 0x00, 0x40, 0x00,       // mov ah, [400000h]: what the processor has cached
+        0x0f, 0x01, 0x3c, 0x25, 0x00, 0x00, 0x40, 0x00,             // invlpg [400000h]
+        0x8a, 0x1c, 0x25, 0x00, 0x00, 0x40, 0x00,                   // mov bl, [400000h]
+        0xf4};
+    for (unsigned f = SIM_FAST; f <= SIM_FUNCTIONAL; f++) {
+        struct sim_error err = {0};
+        struct sim_machine *m = sim_create(&(struct sim_config){.ram_bytes = 16 << 20, .fidelity = (enum sim_fidelity)f}, &err);
+        const struct sim_load how = {.image = SIM_IMAGE_FLAT, .addr = 0x100000, .start = SIM_START_LONG64};
+        assert_int_equal(sim_load_bytes(m, "code", code, sizeof code, &how, NULL, &err), 0);
+        const uint64_t pde = 0x90003, pte = 0xa0003;
+        sim_poke(m, 0, SIM_HOST_PHYSICAL, 0x4000 + 2 * 8, &pde, 8); // 400000h: small pages, the first at A0000H
+        sim_poke(m, 0, SIM_HOST_PHYSICAL, 0x90000, &pte, 8);
+        sim_poke(m, 0, SIM_HOST_PHYSICAL, 0xa0000, "A", 1);
+        sim_poke(m, 0, SIM_HOST_PHYSICAL, 0xa1000, "B", 1);
+        assert_int_equal(sim_run(m, &(struct sim_until){.max_insns = 100}).kind, SIM_STOP_HALT);
+        assert_int_equal(sim_cpu(m, 0)->gpr[ISA_RAX] & 0xffff, 'A' | 'A' << 8);
+        assert_int_equal(sim_cpu(m, 0)->gpr[ISA_RBX] & 0xff, 'B');
+        sim_destroy(m);
+    }
+}
+
+static void test_names(void **state)
+{
+    enum sim_fidelity f;
+    struct sim_error err = {0};
+    for (unsigned k = 0; sim_fidelity_names()[k]; k++) {
+        assert_int_equal(sim_fidelity_by_name(sim_fidelity_names()[k], &f, &err), 0);
+        assert_int_equal(f, k);
+    }
+    assert_int_equal(sim_fidelity_by_name("exact", &f, &err), -1);
+    assert_non_null(strstr(err.what, "functional"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_programs), cmocka_unit_test(test_hypervisor),
+                                       cmocka_unit_test(test_invalidation), cmocka_unit_test(test_names)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
