@@ -180,7 +180,7 @@ $(O)/%.tail.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -DISA_TAIL=1 -foptimize-sibling-calls -fomit-frame-pointer -fno-stack-protector -c -o $@ $<
 $(O)/%_test: $(O)/%_test.o $(O)/libringside.a
-	$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+	$(CC) $(LDFLAGS) -o $@ $^ -lcmocka -ljson-c $(LDLIBS)
 $(O)/%_fuzz: $(O)/%_fuzz.o $(O)/libringside.a
 	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 

@@ -21,6 +21,8 @@ struct lx_hooks {
     int (*mark)(void *ctx, const struct sim_mark *mark);                     // nonzero: stop the script here, status 0
     // The script has ended (or failed); its machines still stand. m is the machine used last, or NULL; verdict is one line.
     void (*finish)(void *ctx, struct sim_machine *m, enum sim_status status, const char *verdict);
+    // The script has made a machine (made), or it is about to go.
+    void (*machine)(void *ctx, struct sim_machine *m, bool made);
 };
 struct lx_options {
     const char *file;

@@ -777,6 +777,42 @@ static void annotations_hold_every_row(void **state)
     free(text);
 }
 
+static void ledger_accounts(void **state)
+{
+    holds("local m = ringside.machine{}\n"
+          "m:assemble([[\n"
+          "  mov rax, [0x300000]\n"
+          "  mov rax, cr3\n"
+          "  mov cr3, rax\n"
+          "  mov rax, [0x300000]\n"
+          "  hlt]], {at = 0x8000, start = 'long64'})\n"
+          "m:run()\n"
+          "local l = m:ledger()\n"
+          "ringside.expect_equal(l.exits, 0, 'no VM exit')\n"
+          "ringside.expect_equal(#l.vmcs, 0, 'no VMCS')\n"
+          "ringside.expect_equal(l.levels[1], nil, 'no guest')\n"
+          "local root = l.levels[0]\n"
+          "ringside.expect_equal(root.cycles, m.cycles, 'cycles')\n"
+          "ringside.expect_equal(root.walks, m:stat('walks'), 'walks')\n"
+          "ringside.expect_equal(root.refs, m:stat('walk_refs'), 'references')\n"
+          "ringside.expect_equal(root.dropped, m:stat('tlb_flushed'), 'entries dropped')\n"
+          "ringside.check(root.flushes >= 1 and root.dropped >= 1 and root.walks >= 3, 'MOV CR3 dropped what had been walked "
+          "for')\n");
+}
+
+// Machines are announced when they are made and when they go, in whatever way.
+static void on_machine(void *ctx, struct sim_machine *m, bool made) { *(int *)ctx += made ? 10 : 1; }
+static void machines_are_announced(void **state)
+{
+    int seen = 0;
+    const struct lx_hooks hooks = {.ctx = &seen, .machine = on_machine};
+    static const char text[] = "local a, b = ringside.machine{}, ringside.machine{}\na:close()\nerror('end')\n";
+    struct result r = run_with(text, strlen(text), (struct lx_options){0}, &hooks);
+    assert_int_equal(r.status, SIM_SCRIPT);
+    assert_int_equal(seen, 22);
+    done(&r);
+}
+
 static void help_prints(void **state)
 {
     struct result r = run("ringside.help('Machine.step')", LX_TEXT);
@@ -843,6 +879,8 @@ int main(void)
         cmocka_unit_test(assembler_is_confined),
         cmocka_unit_test(hooks_take_over),
         cmocka_unit_test(annotations_hold_every_row),
+        cmocka_unit_test(ledger_accounts),
+        cmocka_unit_test(machines_are_announced),
         cmocka_unit_test(help_prints),
         cmocka_unit_test(noise),
     };

@@ -7,6 +7,7 @@
 
 #include "lua/api.h"
 #include "lua/state.h"
+#include "sim/ledger.h"
 #include "sim/loader.h"
 
 struct lx_machine *lx_check_machine(lua_State *L, int idx)
@@ -115,6 +116,9 @@ int lx_s_machine(lua_State *L)
     lx->last = lm;
     if (lx->opt->hash)
         sim_event_hash_enable(lm->m);
+    ledger_keep(lm->m); // from the beginning, for Machine:ledger() and diagrams
+    if (lx->hooks.machine)
+        lx->hooks.machine(lx->hooks.ctx, lm->m, true);
     return 1;
 }
 
@@ -131,6 +135,8 @@ static void destroy(struct lx_machine *lm)
     if (lx->last == lm)
         lx->last = NULL;
     rep_machine(&lx->rep, lm->m, lm->n);
+    if (lx->hooks.machine)
+        lx->hooks.machine(lx->hooks.ctx, lm->m, false);
     sim_destroy(lm->m);
     lm->m = NULL;
     free(lm->queue);

@@ -17,7 +17,6 @@
 #include "sim/firmware.h"
 #include "sim/gdb.h"
 #include "sim/inspect.h"
-#include "sim/ledger.h"
 #include "sim/linux.h"
 #include "sim/loader.h"
 #include "sim/machine.h"
@@ -395,9 +394,16 @@ enum sim_status sim_boot(const struct boot_options *o, struct sim_error *err)
 {
     const struct system *y = find(o->system, err);
     struct console c = {0};
-    struct ledger ledger;
-    if (!y || !(c.m = machine(y, o, err)))
+    if (!y)
         return err->status;
+    struct record *record = record_begin(&o->record, err);
+    if (err->status)
+        return err->status;
+    if (!(c.m = machine(y, o, err))) {
+        struct sim_error other = {0};
+        record_end(record, &other);
+        return err->status;
+    }
     c.firmware_log = o->firmware_log;
     c.script = o->script;
     c.forward = o->forward && *o->forward ? o->forward : NULL;
@@ -406,22 +412,21 @@ enum sim_status sim_boot(const struct boot_options *o, struct sim_error *err)
     if (c.marker && !*c.marker)
         c.marker = NULL;
     if (gdb_begin(&c, o->gdb, err) < 0) {
+        struct sim_error other = {0};
         gdb_end(&c, 0);
         sim_destroy(c.m);
+        record_end(record, &other);
         return err->status;
     }
+    record_open(record, c.m);
     ev_subscribe(c.m, EV_BIT(EV_OUTPUT), on_output, &c);
-    if (o->ledger)
-        ledger_open(&ledger, c.m);
     console_open(&c);
     struct sim_stop s = run(&c, o->max_cycles);
     console_close(&c);
     gdb_end(&c, gdb_exit_code(&s));
     enum sim_status status = tell(&c, &s);
-    if (o->ledger) {
-        ledger_print(&ledger, stderr);
-        ledger_close(&ledger);
-    }
+    record_close(record, c.m);
     sim_destroy(c.m);
+    record_end(record, err);
     return status;
 }

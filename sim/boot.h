@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "sim/machine.h"
+#include "sim/record.h"
 
 struct boot_options {
     const char *system;                                    // one of sim_boot_systems()
@@ -24,7 +24,7 @@ struct boot_options {
     bool firmware_log;   // print what the firmware says to port 402H, too
     // What to type: EXPECTED|TYPED|EXPECTED|TYPED...: once the guest has printed the one, the other is typed, with Enter. NULL: nothing.
     const char *script;
-    bool ledger; // end with the account of VM exits (sim/ledger.h)
+    struct record_options record;
 };
 // Boot a system and run until its marker, or until it switches itself off, asks for a reset, the user leaves, or something goes wrong.
 // Without a kernel, what boots is fetched into build/cache by docs/tools/fetch-guests.sh. All of them are Debian's kernel:

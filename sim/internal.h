@@ -88,6 +88,7 @@ struct sim_machine {
     uint64_t rng; // RDRAND, RDSEED (sim/env.c)
     // devices (sim/bus.c)
     struct sim_bus *bus;
+    struct ledger *ledger; // ledger_keep() (sim/ledger.h), or NULL
     // symbols (sim/symbols.c), output (sim/output.c)
     struct sim_symbols *symbols;
     char *output;

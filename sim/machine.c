@@ -104,6 +104,7 @@ void sim_destroy(struct sim_machine *m)
     }
     ram_destroy(&m->ram);
     symbols_destroy(m->symbols);
+    free(m->ledger);
     free(m->subs);
     free(m->output);
     free(m);

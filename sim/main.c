@@ -12,8 +12,8 @@
 #include "sim/gdb.h"
 #include "sim/info.h"
 #include "sim/inspect.h"
-#include "sim/ledger.h"
 #include "sim/loader.h"
+#include "sim/record.h"
 #include "visualizer/vz.h"
 
 static enum sim_status complain(const struct sim_error *e)
@@ -90,17 +90,17 @@ static enum sim_status status_of(const struct sim_stop *s, bool from_guest)
     }
 }
 
-// --- GDB
+// --- GDB and recording
 
-struct gdb_session {
+struct session {
     struct gdb_net *net;
     struct gdb *gdb; // NULL: not asked for
+    struct record *record;
     bool quit;
 };
 
-static int gdb_begin(const struct cli *c, struct gdb_session *g, struct sim_error *e)
+static int gdb_begin(const struct cli *c, struct session *g, struct sim_error *e)
 {
-    *g = (struct gdb_session){0};
     if (!c->opt[OPT_GDB])
         return 0;
     g->net = gdb_net_open(c->opt[OPT_GDB], e);
@@ -111,7 +111,7 @@ static int gdb_begin(const struct cli *c, struct gdb_session *g, struct sim_erro
     return g->gdb ? 0 : sim_fail(e, SIM_INTERNAL, "out of memory");
 }
 
-static void gdb_end(struct gdb_session *g, unsigned status)
+static void gdb_end(struct session *g, unsigned status)
 {
     if (g->gdb) {
         gdb_finish(g->gdb, status);
@@ -120,44 +120,60 @@ static void gdb_end(struct gdb_session *g, unsigned status)
     gdb_net_close(g->net);
 }
 
-static struct sim_stop gdb_hook(void *ctx, struct sim_machine *m, const struct sim_until *u, bool *quit)
+static int session_begin(const struct cli *c, struct session *g, struct sim_error *e)
 {
-    struct gdb_session *g = ctx;
-    return gdb_drive(g->gdb, m, u, quit);
+    const struct record_options o = {
+        .stats = c->opt[OPT_STATS], .perfetto = c->opt[OPT_TRACE_PERFETTO], .ledger = c->opt[OPT_LEDGER] ? stderr : NULL};
+    *g = (struct session){0};
+    g->record = record_begin(&o, e);
+    if (e->status)
+        return -1;
+    if (gdb_begin(c, g, e) == 0)
+        return 0;
+    struct sim_error other = {0};
+    record_end(g->record, &other);
+    return -1;
+}
+
+static struct sim_stop session_drive(void *ctx, struct sim_machine *m, const struct sim_until *u, bool *quit)
+{
+    struct session *g = ctx;
+    return g->gdb ? gdb_drive(g->gdb, m, u, quit) : record_run(g->record, m, u, quit);
+}
+
+static void session_machine(void *ctx, struct sim_machine *m, bool made)
+{
+    struct session *g = ctx;
+    (made ? record_open : record_close)(g->record, m);
 }
 
 static enum sim_status run_image(const struct cli *c)
 {
-    struct gdb_session g;
+    struct session g;
     struct sim_error e = {0};
     struct sim_until until = {0};
     struct sim_machine *m = NULL;
     if (cli_number(c, OPT_LIMIT, 100000000000ull, &until.max_cycles, &e) < 0 || !(m = machine_for_image(c, &e)))
         return complain(&e);
-    if (gdb_begin(c, &g, &e) < 0) {
+    if (session_begin(c, &g, &e) < 0) {
         sim_destroy(m);
         return complain(&e);
     }
+    record_open(g.record, m);
     ev_subscribe(m, EV_BIT(EV_OUTPUT), print_output, NULL);
     if (c->opt[OPT_HASH])
         sim_event_hash_enable(m);
-    struct ledger ledger;
-    if (c->opt[OPT_LEDGER])
-        ledger_open(&ledger, m);
-    struct sim_stop s = g.gdb ? gdb_drive(g.gdb, m, &until, &g.quit) : sim_run(m, &until);
+    struct sim_stop s = session_drive(&g, m, &until, &g.quit);
     gdb_end(&g, gdb_exit_code(&s));
     const struct isa_cpu *cpu = sim_cpu(m, s.cpu);
     fflush(stdout);
     fprintf(stderr, "ringside: %s: %s (%llu instructions, %llu model cycles)\n", sim_stop_name(s.kind), s.text,
             (unsigned long long)cpu->insns, (unsigned long long)cpu->cycles);
-    if (c->opt[OPT_LEDGER]) {
-        ledger_print(&ledger, stderr);
-        ledger_close(&ledger);
-    }
+    record_close(g.record, m);
     if (c->opt[OPT_HASH])
         printf("state %016llx events %016llx\n", (unsigned long long)sim_state_hash(m), (unsigned long long)sim_event_hash(m));
     sim_destroy(m);
-    return status_of(&s, c->opt[OPT_EXIT_FROM_GUEST]);
+    return record_end(g.record, &e) < 0 ? complain(&e) : status_of(&s, c->opt[OPT_EXIT_FROM_GUEST]);
 }
 
 // --- scenarios
@@ -184,12 +200,17 @@ static enum sim_status verb_run(const struct cli *c)
     o.no_mirror = c->opt[OPT_NO_MIRROR];
     o.stuck_exits = c->opt[OPT_STUCK] ? 0 : SIM_STUCK_EXITS;
     o.hash = c->opt[OPT_HASH];
-    struct gdb_session g;
-    if (gdb_begin(c, &g, &e) < 0)
+    struct session g;
+    if (session_begin(c, &g, &e) < 0)
         return complain(&e);
-    const struct lx_hooks hooks = {.ctx = &g, .drive = gdb_hook};
-    enum sim_status s = lx_run(&o, g.gdb ? &hooks : NULL, &e);
+    const struct lx_hooks hooks = {.ctx = &g, .drive = session_drive, .machine = session_machine};
+    enum sim_status s = lx_run(&o, g.gdb || g.record ? &hooks : NULL, &e);
     gdb_end(&g, s);
+    struct sim_error last = {0};
+    if (record_end(g.record, &last) < 0) {
+        complain(&last);
+        return s == SIM_OK ? last.status : complain(&e);
+    }
     return s == SIM_OK ? s : complain(&e);
 }
 
@@ -246,7 +267,12 @@ static enum sim_status verb_debug(const struct cli *c)
         return complain(&e);
     enum sim_status s;
     if (is_scenario(c->args[0])) {
-        const struct lx_hooks hooks = {v, debug_drive, debug_narrate, debug_check, debug_mark, debug_finish};
+        const struct lx_hooks hooks = {.ctx = v,
+                                       .drive = debug_drive,
+                                       .narrate = debug_narrate,
+                                       .check = debug_check,
+                                       .mark = debug_mark,
+                                       .finish = debug_finish};
         s = lx_run(&o, &hooks, &e);
     } else {
         s = debug_image(c, v, &e);
@@ -383,7 +409,9 @@ static enum sim_status verb_boot(const struct cli *c)
                              .gdb = c->opt[OPT_GDB],
                              .firmware_log = c->opt[OPT_FIRMWARE_LOG],
                              .script = c->opt[OPT_TYPE],
-                             .ledger = c->opt[OPT_LEDGER]};
+                             .record = {.stats = c->opt[OPT_STATS],
+                                        .perfetto = c->opt[OPT_TRACE_PERFETTO],
+                                        .ledger = c->opt[OPT_LEDGER] ? stderr : NULL}};
     if (c->nargs != 1) {
         sim_fail(&e, SIM_USAGE,
                  "boot which system? linux, debian, bios, grub, memtest, kvm, kvm-nested or xen: ringside boot linux");

@@ -2,7 +2,7 @@
 # Install what the build needs, where it is missing. On Debian and Ubuntu through apt (with sudo if not root); elsewhere say what to install.
 # --dev: also what `make check` needs.
 set -eu
-packages="gcc make libc6-dev libncurses-dev liblua5.4-dev libcmocka-dev libzydis-dev graphviz fonts-liberation nasm e2fsprogs"
+packages="gcc make libc6-dev libncurses-dev liblua5.4-dev libcmocka-dev libzydis-dev libjson-c-dev graphviz fonts-liberation nasm e2fsprogs"
 [ "${1:-}" = --dev ] && packages="$packages clang clang-format libclang-rt-14-dev"
 missing=""
 if command -v dpkg-query >/dev/null 2>&1; then
