@@ -125,7 +125,7 @@ setup-dev: build/.setup-dev
 build/.setup-dev: docs/tools/setup.sh
 	@docs/tools/setup.sh --dev && mkdir -p build && touch $@
 
-guests: $(GUESTS)
+guests: $(GUESTS) $(BENCHES)
 # The VMCS field encodings for guests, from the simulator's own table.
 build/guests/include/vmcs.inc: vmx-model/vmcs_fields.def
 	@mkdir -p $(@D)
