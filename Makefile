@@ -100,7 +100,7 @@ CASES ?= 10000000
 difftest: $(filter $(O)/isa/hostdiff%_test,$(TESTS)) ## compare CASES (default 10000000) random instructions with this host's processor
 	@for t in $^; do DIFF_CASES=$(CASES) $$t || exit 1; done
 
-bench: all $(BENCHES) ## speed: MIPS and nanoseconds per VM exit, beside Debian's Bochs and QEMU where installed
+bench: all $(BENCHES) build/guests/hypervisor/hypervisor.bin ## speed: MIPS and nanoseconds per VM exit, beside Debian's Bochs and QEMU where installed
 	@docs/tools/bench.sh $(O)/ringside
 
 docs: all ## regenerate docs/gen, the man page and the editor annotations from the tables
@@ -143,9 +143,9 @@ build/guests/kvm/kvmrun: scenarios/kvm/kvmrun.c
 	gcc -std=gnu11 -O2 -Wall -Wextra -Wshadow -Werror -static -o $@ $<
 
 # Freestanding 64-bit C, as a flat Multiboot image that every emulator takes.
-build/guests/bench/%.bin: scenarios/bench/%.c scenarios/bench/start.S scenarios/bench/link.ld
+build/guests/bench/%.bin: scenarios/bench/%.c scenarios/bench/start.S scenarios/bench/link.ld build/guests/include/vmcs.h
 	@mkdir -p $(@D)
-	gcc -O2 -ffreestanding -fno-pic -no-pie -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fcf-protection=none -fno-tree-loop-distribute-patterns \
+	gcc -O2 -ffreestanding -fno-pic -no-pie -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fcf-protection=none -fno-tree-loop-distribute-patterns -I build/guests/include \
 	    -nostdlib -static -Wl,-T,scenarios/bench/link.ld -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 -o $(@:.bin=.elf) $(filter %.c %.S,$^)
 	objcopy -O binary $(@:.bin=.elf) $@
 

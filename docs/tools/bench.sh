@@ -15,14 +15,14 @@ echo "Built-in loops:"
 "$ringside" bench --json >$dir/loops.json
 
 bochs="" qemu=""
-command -v bochs >/dev/null && command -v grub-mkrescue >/dev/null && command -v xorriso >/dev/null && bochs=1
+command -v bochs >/dev/null && command -v grub-mkrescue >/dev/null && command -v xorriso >/dev/null && [ -e /usr/share/bochs/VGABIOS-lgpl-latest ] && bochs=1
 command -v qemu-system-x86_64 >/dev/null && qemu=1
-[ -z "$bochs" ] && echo "(bochs, bochsbios, bochs-term, vgabios, grub-pc-bin, grub-common, xorriso or mtools is not installed: no comparison with Bochs)"
+[ -z "$bochs" ] && echo "(bochs, bochsbios, bochs-term, vgabios, grub-pc-bin, grub-common, xorriso or mtools is not installed: no comparison with Bochs; docs/tools/setup.sh --bench installs them)"
 [ -z "$qemu" ] && echo "(qemu-system-x86 is not installed: no comparison with QEMU)"
 
 seconds() { # COMMAND...: user time of it
     local t
-    t=$( { TIMEFORMAT=%U; time "$@" >/dev/null 2>&1 </dev/null; } 2>&1 )
+    t=$( { TIMEFORMAT=%U; time "$@" >$dir/out 2>&1 </dev/null; } 2>&1 )
     echo "$t" | tail -1
 }
 iso() { # PROGRAM: a CD that boots it
@@ -47,6 +47,7 @@ ata0-master: type=cdrom, path=$dir/$1.iso, status=inserted
 boot: cdrom
 display_library: term
 log: $dir/bochs.log
+port_e9_hack: enabled=1
 panic: action=fatal
 RC
     printf 'c\nq\n' >$dir/bochs.rc
@@ -80,5 +81,6 @@ for p in $programs; do
     printf '%-10s %12s %10s %10s %10s %14s\n' $p "$n" "$a" "$b" "$q" "$ratio"
     json="$json${json:+,}{\"name\":\"$p\",\"instructions\":$n,\"functional_mips\":null,\"fast_mips\":$a,\"bochs_mips\":$b,\"qemu_mips\":$q}"
 done
-echo "{\"programs\":[$json]}" >build/bench.json
+. docs/tools/bench-vmx.sh
+echo "{\"programs\":[$json],\"vmx\":$vmx_json}" >build/bench.json
 echo "MIPS with cycles counted; median of $rounds runs. (A repeated string instruction counts once: read repmovs as a ratio.) Written: build/bench.json"

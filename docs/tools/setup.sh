@@ -1,9 +1,10 @@
 #!/bin/sh
 # Install what the build needs, where it is missing. On Debian and Ubuntu through apt (with sudo if not root); elsewhere say what to install.
-# --dev: also what `make check` needs.
+# --dev: also what `make check` needs. --bench: also the emulators that `make bench` compares with.
 set -eu
 packages="gcc make libc6-dev libncurses-dev liblua5.4-dev libcmocka-dev libzydis-dev libjson-c-dev graphviz fonts-liberation nasm e2fsprogs"
 [ "${1:-}" = --dev ] && packages="$packages clang clang-format libclang-rt-14-dev"
+[ "${1:-}" = --bench ] && packages="$packages bochs bochsbios bochs-term vgabios grub-pc-bin grub-common xorriso mtools qemu-system-x86"
 missing=""
 if command -v dpkg-query >/dev/null 2>&1; then
     for p in $packages; do

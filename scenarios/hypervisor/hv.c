@@ -113,7 +113,7 @@ void ept_map(u64 *table, u64 gpa, u64 hpa, bool big, u32 rights, u64 *(*page)(vo
 }
 void *guest_memory(u64 gpa, u64 n) { return gpa < vm.size && n <= vm.size - gpa ? (void *)(vm.base + gpa) : 0; }
 
-// An EPT violation of our guest: it touched memory for the first time. The first 2 MiB get small pages, the rest large ones.
+// An EPT violation of our guest: it touched memory for the first time. The first 2 MiB get small pages (unless big=1), the rest large ones.
 static void ept_violation(void)
 {
     u64 gpa = vmread(VMCS_GUEST_PHYSICAL_ADDRESS);
@@ -122,7 +122,7 @@ static void ept_violation(void)
               vmread(VMCS_GUEST_RIP));
         stop("EPT violation");
     }
-    bool big = gpa >= BIG_PAGE;
+    bool big = gpa >= BIG_PAGE || vm.big_only;
     u64 page = gpa & ~((big ? BIG_PAGE : PAGE_SIZE) - 1);
     ept_map((u64 *)(vm.eptp01 & ~0xfffull), page, vm.base + page, big, 7, pool_page);
 }
@@ -293,6 +293,7 @@ void hv_main(u32 *info)
     const char *words = info[0] & 4 ? (const char *)(u64)info[4] : "";
     depth = word(words, "depth=", 1);
     vm.use_vpid = word(words, "vpid=", 1) != 0;
+    vm.big_only = word(words, "big=", 0) != 0;
     vm.size = ((((u64)info[2] + 1024) << 10) / 2) & ~(BIG_PAGE - 1);
     vm.base = vm.size;
     vm.pending = host_vector = -1;

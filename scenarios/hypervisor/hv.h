@@ -57,6 +57,7 @@ struct vm {
     u64 base, size; // guest-physical 0..size lies at base..base+size
     u64 eptp01;     // EPT 01: the guest's memory
     bool use_vpid;
+    bool big_only;      // EPT 01 has no small pages
     int pending;        // vector of an interrupt that the guest has not got yet, or -1
     u32 proc01, proc12; // primary controls in force without the interrupt window; what the guest asked for its own guest
     bool in_l2;         // VMCS 02 is current: our guest's guest runs
