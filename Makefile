@@ -48,10 +48,10 @@ OBJ += $(EXEC:%.c=$(O)/%.tail.o)
 endif
 TESTS := $(TESTSRC:%.c=$(O)/%)
 FUZZERS := $(FUZZSRC:%.c=$(O)/%)
+BENCHES := $(patsubst scenarios/%.c,build/guests/%.bin,$(wildcard scenarios/bench/*.c))
 GUESTS := $(patsubst scenarios/%.asm,build/guests/%.bin,$(wildcard scenarios/*/*.asm)) \
           $(patsubst scenarios/%.S,build/guests/%.elf,$(filter-out scenarios/bench/% scenarios/hypervisor/%,$(wildcard scenarios/*/*.S))) \
-          build/guests/kvm/kvmrun build/guests/hypervisor/hypervisor.bin
-BENCHES := $(patsubst scenarios/%.c,build/guests/%.bin,$(wildcard scenarios/bench/*.c))
+          build/guests/kvm/kvmrun build/guests/hypervisor/hypervisor.bin $(BENCHES)
 
 .PHONY: all guests run test test-guests test-programs test-scenarios check check-format check-layers check-asan check-modes check-werror check-fuzz check-docs bench docs \
         install clean help setup format difftest
@@ -100,7 +100,7 @@ CASES ?= 10000000
 difftest: $(filter $(O)/isa/hostdiff%_test,$(TESTS)) ## compare CASES (default 10000000) random instructions with this host's processor
 	@for t in $^; do DIFF_CASES=$(CASES) $$t || exit 1; done
 
-bench: all $(BENCHES) build/guests/hypervisor/hypervisor.bin ## speed: MIPS and nanoseconds per VM exit, beside Debian's Bochs and QEMU where installed
+bench: all ## speed: MIPS and nanoseconds per VM exit, beside Debian's Bochs and QEMU where installed
 	@docs/tools/bench.sh $(O)/ringside
 
 docs: all ## regenerate docs/gen, the man page and the editor annotations from the tables
