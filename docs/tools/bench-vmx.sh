@@ -16,9 +16,9 @@ vmexit() { # EMULATOR
 rm -f $dir/*.vmexit* $dir/level[12].*
 for r in $(seq "$rounds"); do
     printf '\rvmexit: round %s of %s        ' "$r" "$rounds" >&2
-    for e in ringside ${bochs:+bochs}; do vmexit $e; done
+    for e in fast ${bochs:+bochs}; do vmexit $e; done
     for p in nothing $vmx_programs; do
-        run_ringside $p >>$dir/level1.$p
+        run_fast $p >>$dir/level1.$p
         run_guest $p >>$dir/level2.$p
     done
 done
@@ -28,7 +28,7 @@ exit_ns() { # EMULATOR: host nanoseconds per exit, or null
     [ -e $dir/$1.vmexit ] && [ ! -e $dir/$1.vmexit-failed ] || { echo null; return; }
     awk -v t="$(median <$dir/$1.vmexit)" -v z="$(median <$dir/$1.nothing)" 'BEGIN {printf "%.0f\n", (t - z) * 1e3}' # a million exits
 }
-a=$(exit_ns ringside) b=$(exit_ns bochs) ratio=null
+a=$(exit_ns fast) b=$(exit_ns bochs) ratio=null
 [ $a != null ] && [ $b != null ] && ratio=$(awk -v a=$a -v b=$b 'BEGIN {printf "%.1f", b / a}')
 printf '\nVM exit, four VMCS accesses, VM entry: Ringside %s ns, bochs %s ns, %s x\n' $a $b $ratio
 printf '%-10s %12s %12s %10s\n' program "bare, s" "as guest, s" "speed"

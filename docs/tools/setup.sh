@@ -4,7 +4,7 @@
 set -eu
 packages="gcc make libc6-dev libncurses-dev liblua5.4-dev libcmocka-dev libzydis-dev libjson-c-dev graphviz fonts-liberation nasm e2fsprogs"
 [ "${1:-}" = --dev ] && packages="$packages clang clang-format libclang-rt-14-dev"
-[ "${1:-}" = --bench ] && packages="$packages bochs bochsbios bochs-term vgabios grub-pc-bin grub-common xorriso mtools qemu-system-x86"
+[ "${1:-}" = --bench ] && packages="$packages bochs bochsbios bochs-term vgabios grub-pc-bin grub-common xorriso mtools qemu-system-x86 time"
 missing=""
 if command -v dpkg-query >/dev/null 2>&1; then
     for p in $packages; do
