@@ -285,6 +285,7 @@ static enum sim_status verb_debug(const struct cli *c)
 
 struct draw {
     const char *kind, *at, *path;
+    struct vz_draw_how how;
     bool list, drawn, failed;
     struct sim_error e;
     char seen[512];
@@ -302,7 +303,7 @@ static int draw_mark(void *ctx, const struct sim_mark *mark)
         snprintf(d->seen + n, sizeof d->seen - n, "%s%s", n ? ", " : "", mark->name);
         return 0;
     }
-    d->failed = vz_draw(d->kind, mark, d->path, stdout, &d->e) < 0;
+    d->failed = vz_draw_how(d->kind, mark, &d->how, d->path, stdout, &d->e) < 0;
     d->drawn = true;
     return 1;
 }
@@ -311,9 +312,13 @@ static void draw_check(void *ctx, bool ok, const char *what, const char *detail)
 
 static int draw_arguments(const struct cli *c, struct draw *d, struct lx_options *o, struct sim_error *e)
 {
-    const char *kinds[16] = {NULL};
-    *d = (struct draw){.at = c->opt[OPT_AT], .path = c->opt[OPT_OUTPUT], .list = c->opt[OPT_LIST]};
-    for (unsigned k = 0; k < 15 && vz_draw_kind(k); k++)
+    const char *kinds[24] = {NULL};
+    char all[160];
+    *d = (struct draw){.at = c->opt[OPT_AT],
+                       .path = c->opt[OPT_OUTPUT],
+                       .list = c->opt[OPT_LIST],
+                       .how = {.steps = c->opt[OPT_STEPS], .warm = c->opt[OPT_WARM]}};
+    for (unsigned k = 0; k < 23 && vz_draw_kind(k); k++)
         kinds[k] = vz_draw_kind(k);
     if (scenario_options(c, o, e) < 0)
         return -1;
@@ -329,8 +334,8 @@ static int draw_arguments(const struct cli *c, struct draw *d, struct lx_options
             d->kind = kinds[k];
     if (!d->kind) {
         const char *near = cli_nearest(c->args[0], kinds);
-        return sim_fail(e, SIM_USAGE, "draw: no diagram \"%s\"%s%s%s; there are walk, gdt, idt, tss, vmcs and rings", c->args[0],
-                        near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+        return sim_fail(e, SIM_USAGE, "draw: no diagram \"%s\"%s%s%s; there are %s", c->args[0], near ? " (did you mean " : "",
+                        near ? near : "", near ? "?)" : "", vz_draw_kinds(all, sizeof all));
     }
     o->file = c->args[1];
     o->args = (const char *const *)c->args + 2;

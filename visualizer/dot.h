@@ -66,10 +66,16 @@ struct vz_fig {
     const struct sim_mark *mark;
     struct sim_machine *m;
     unsigned cpu;
+    bool warm;  // of walks: as the caches would shorten them now
+    bool steps; // only what happened up to frame `step`
+    unsigned step;
 };
 #define DRAW(name, program, text) void draw_##name(FILE *f, const struct vz_fig *fig);
 #include "visualizer/draws.def"
 #undef DRAW
+// How many frames (0, 1, ...) a figure of steps has; 0: it has no steps.
+unsigned draw_walk_frames(const struct vz_fig *fig);
+unsigned draw_timeline_frames(const struct vz_fig *fig);
 // The walk figure of a translation that is already at hand.
 void draw_walk_of(FILE *f, const struct sim_walk *w, const char *name, const char *text, uint64_t cr3, uint64_t eptp);
 

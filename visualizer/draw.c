@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "visualizer/dot.h"
+#include "visualizer/tikz.h"
 #include "visualizer/vz.h"
 
 struct kind {
@@ -25,13 +26,22 @@ enum { NKINDS = sizeof kinds / sizeof *kinds };
 const char *vz_draw_kind(unsigned n) { return n < NKINDS ? kinds[n].name : NULL; }
 const char *vz_draw_text(unsigned n) { return n < NKINDS ? kinds[n].text : NULL; }
 
+const char *vz_draw_kinds(char *buf, unsigned size)
+{
+    unsigned n = 0;
+    buf[0] = 0;
+    for (unsigned k = 0; k < NKINDS && n < size; k++)
+        n += (unsigned)snprintf(buf + n, size - n, "%s%s", k == 0 ? "" : k + 1 < NKINDS ? ", " : " and ", kinds[k].name);
+    return buf;
+}
+
 static const char *format_of(const char *path)
 {
-    static const char *const known[] = {"dot", "gv", "svg", "pdf", "png"};
+    static const char *const known[] = {"dot", "gv", "svg", "pdf", "png", "tikz", "tex"};
     const char *dot = strrchr(path, '.');
     for (unsigned i = 0; dot && i < sizeof known / sizeof *known; i++)
         if (!strcasecmp(dot + 1, known[i]))
-            return i == 1 ? "dot" : known[i];
+            return i == 1 ? "dot" : i == 6 ? "tikz" : known[i];
     return NULL;
 }
 
@@ -155,8 +165,9 @@ static int write_file(const char *path, const struct bytes *b, struct sim_error 
 
 static int render(const struct kind *k, const char *format, const struct bytes *dot, struct bytes *out, struct sim_error *err)
 {
+    bool tikz = !strcmp(format, "tikz");
     char type[16];
-    snprintf(type, sizeof type, "-T%s", format);
+    snprintf(type, sizeof type, "-T%s", tikz ? "svg" : format);
     const char *argv[5] = {k->program, type}; // the writers of fixed figures give positions, which -n2 keeps
     if (!strcmp(k->program, "neato"))
         argv[2] = "-n2";
@@ -167,29 +178,33 @@ static int render(const struct kind *k, const char *format, const struct bytes *
     if (!strcmp(format, "pdf")) {
         blank_pdf(out, "/CreationDate", "D:20000101000000Z");
     }
+    if (tikz) {
+        struct bytes svg = *out;
+        *out = (struct bytes){0};
+        FILE *f = open_memstream(&out->p, &out->n);
+        bool ok = f && tikz_of_svg(f, svg.p, svg.n);
+        if (f)
+            fclose(f);
+        free(svg.p);
+        if (!ok)
+            return sim_fail(err, SIM_INTERNAL,
+                            "draw: this version of Graphviz writes SVG that cannot be made TikZ; write .svg or .pdf");
+    }
     return 0;
 }
 
-int vz_draw(const char *what, const struct sim_mark *mark, const char *path, FILE *out, struct sim_error *err)
+// One figure to one file, or as DOT to out.
+static int draw_one(const struct kind *k, const struct vz_fig *fig, const char *format, const char *path, FILE *out,
+                    struct sim_error *err)
 {
-    const struct kind *k = NULL;
-    for (unsigned i = 0; i < NKINDS; i++)
-        if (!strcmp(kinds[i].name, what))
-            k = &kinds[i];
-    if (!k)
-        return sim_fail(err, SIM_USAGE, "draw: unknown diagram '%s'; known are walk, gdt, idt, tss, vmcs, rings", what);
-    bool to_out = !path || !strcmp(path, "-");
-    const char *format = to_out ? "dot" : format_of(path);
-    if (!format)
-        return sim_fail(err, SIM_USAGE, "%s: unknown kind of file; the ending must be .dot, .svg, .pdf or .png", path);
     struct bytes dot = {0}, picture = {0};
     FILE *f = open_memstream(&dot.p, &dot.n);
     if (!f)
         return sim_fail(err, SIM_INTERNAL, "draw: out of memory");
-    k->write(f, &(struct vz_fig){.mark = mark, .m = mark->m, .cpu = mark->cpu});
+    k->write(f, fig);
     fclose(f);
     int r = 0;
-    if (to_out) {
+    if (!path) {
         if (fwrite(dot.p, 1, dot.n, out) != dot.n || fflush(out))
             r = sim_fail(err, SIM_USAGE, "draw: cannot write the output: %s", strerror(errno));
     } else if (!strcmp(format, "dot"))
@@ -202,4 +217,53 @@ int vz_draw(const char *what, const struct sim_mark *mark, const char *path, FIL
     free(dot.p);
     free(picture.p);
     return r;
+}
+
+static int draw_steps(const struct kind *k, struct vz_fig *fig, const char *format, const char *path, struct sim_error *err)
+{
+    unsigned n = !strcmp(k->name, "walk") ? draw_walk_frames(fig) : !strcmp(k->name, "timeline") ? draw_timeline_frames(fig) : 0;
+    if (!n)
+        return sim_fail(err, SIM_USAGE, "draw %s --steps: only walk and timeline have steps", k->name);
+    if (!path)
+        return sim_fail(err, SIM_USAGE, "draw %s --steps: give -o FILE: there are %u frames, FILE-00 to FILE-%02u", k->name, n,
+                        n - 1);
+    size_t size = strlen(path) + 16;
+    char *name = malloc(size);
+    if (!name)
+        return sim_fail(err, SIM_INTERNAL, "draw: out of memory");
+    const char *ending = strrchr(path, '.');
+    int r = 0;
+    for (fig->step = 0; fig->step < n && !r; fig->step++) {
+        snprintf(name, size, "%.*s-%02u%s", (int)(ending - path), path, fig->step, ending);
+        r = draw_one(k, fig, format, name, NULL, err);
+    }
+    free(name);
+    return r;
+}
+
+int vz_draw_how(const char *what, const struct sim_mark *mark, const struct vz_draw_how *how, const char *path, FILE *out,
+                struct sim_error *err)
+{
+    const struct kind *k = NULL;
+    char all[160];
+    for (unsigned i = 0; i < NKINDS; i++)
+        if (!strcmp(kinds[i].name, what))
+            k = &kinds[i];
+    if (!k)
+        return sim_fail(err, SIM_USAGE, "draw: unknown diagram '%s'; known are %s", what, vz_draw_kinds(all, sizeof all));
+    if (path && !strcmp(path, "-"))
+        path = NULL;
+    const char *format = path ? format_of(path) : "dot";
+    if (!format)
+        return sim_fail(err, SIM_USAGE, "%s: unknown kind of file; the ending must be .dot, .svg, .pdf, .png or .tikz", path);
+    if (how->warm && strcmp(what, "walk") != 0)
+        return sim_fail(err, SIM_USAGE, "draw %s --warm: only walks are drawn as the caches shorten them", what);
+    struct vz_fig fig = {.mark = mark, .m = mark->m, .cpu = mark->cpu, .warm = how->warm, .steps = how->steps};
+    return how->steps ? draw_steps(k, &fig, format, path, err) : draw_one(k, &fig, format, path, out, err);
+}
+
+int vz_draw(const char *what, const struct sim_mark *mark, const char *path, FILE *out, struct sim_error *err)
+{
+    static const struct vz_draw_how plain;
+    return vz_draw_how(what, mark, &plain, path, out, err);
 }

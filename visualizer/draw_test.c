@@ -73,14 +73,15 @@ static void pictures_are_written_whole(void **state)
 {
     static const struct {
         const char *name, *magic;
-    } t[] = {{"a.svg", "<?xml"}, {"a.png", "\x89PNG"}, {"a.pdf", "%PDF"}, {"a.dot", "// Render"}, {"a.gv", "// Render"}};
+    } t[] = {{"a.svg", "<?xml"},    {"a.png", "\x89PNG"},    {"a.pdf", "%PDF"},     {"a.dot", "// Render"},
+             {"a.gv", "// Render"}, {"a.tikz", "% \\input"}, {"a.tex", "% \\input"}};
     struct sim_machine *m = kit_machine();
     struct sim_mark mark = {.name = "here", .m = m, .has_la = true, .la = 0x200010};
     for (unsigned k = 0; vz_draw_kind(k); k++)
         for (unsigned i = 0; i < sizeof t / sizeof *t; i++) {
             struct sim_error err;
             size_t n, n2;
-            if (!have_graphviz() && i < 3)
+            if (!have_graphviz() && (i < 3 || i > 4))
                 continue;
             if (vz_draw(vz_draw_kind(k), &mark, in_dir(t[i].name), stdout, &err))
                 fail_msg("%s", err.what);
@@ -169,6 +170,39 @@ static void failing_walks_say_why(void **state)
     sim_destroy(m);
 }
 
+// A file per frame; the last one is the whole figure, and no frame shows what comes later.
+static void steps_are_frames(void **state)
+{
+    struct sim_machine *m = kit_machine();
+    struct sim_mark mark = {.name = "here", .m = m, .has_la = true, .la = 0x200010};
+    struct sim_error err;
+    const struct vz_draw_how steps = {.steps = true}, warm = {.warm = true};
+    char *whole = draw("walk", &mark);
+    unsigned refs = count(whole, "BGCOLOR"); // number bars
+    assert_true(refs >= 3 && refs < 9);
+    assert_int_equal(vz_draw_how("walk", &mark, &steps, in_dir("w.dot"), stdout, &err), 0);
+    for (unsigned k = 0; k < refs + 2; k++) {
+        char name[32];
+        size_t n;
+        snprintf(name, sizeof name, "w-%02u.dot", k);
+        char *t = slurp(in_dir(name), &n);
+        assert_non_null(t);
+        check_dot(t);
+        assert_int_equal(count(t, "BGCOLOR"), k < refs ? k : refs);
+        if (k == refs + 1)
+            assert_null(strstr(t, "of 3 ref"));
+        free(t);
+        unlink(in_dir(name));
+    }
+    assert_int_equal(vz_draw_how("walk", &mark, &steps, NULL, stdout, &err), -1);
+    assert_non_null(strstr(err.what, "-o FILE"));
+    assert_int_equal(vz_draw_how("gdt", &mark, &steps, in_dir("g.dot"), stdout, &err), -1);
+    assert_non_null(strstr(err.what, "only walk"));
+    assert_int_equal(vz_draw_how("gdt", &mark, &warm, in_dir("g.dot"), stdout, &err), -1);
+    free(whole);
+    sim_destroy(m);
+}
+
 static uint64_t rnd(uint64_t *s)
 {
     *s ^= *s << 13;
@@ -228,9 +262,8 @@ static void nonsense_is_drawn_too(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pictures_are_written_whole),
-        cmocka_unit_test(errors_say_what_to_do),
-        cmocka_unit_test(failing_walks_say_why),
+        cmocka_unit_test(pictures_are_written_whole), cmocka_unit_test(errors_say_what_to_do),
+        cmocka_unit_test(failing_walks_say_why),      cmocka_unit_test(steps_are_frames),
         cmocka_unit_test(nonsense_is_drawn_too),
     };
     return cmocka_run_group_tests_name("draw", tests, make_dir, remove_dir);

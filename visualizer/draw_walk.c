@@ -3,6 +3,7 @@
 // the step; a thick line follows the walk. Cells that a large page saves are drawn as absent.
 #include <string.h>
 
+#include "sim/warm.h"
 #include "visualizer/dot.h"
 #include "visualizer/model.h"
 
@@ -11,9 +12,12 @@ enum { TOP = 112, LABEL_W = 124, CELL_W = 188, GUTTER = 36, CELL_H = 66, ROW_GAP
 struct geo {
     struct dot d;
     const struct sim_walk *w;
-    unsigned ncols, nrows; // columns with the final one; EPT rows
-    uint8_t glevel[8];     // of each column; 0 for the final one
-    unsigned cell[8][8];   // node numbers, 0 where absent
+    const struct sim_warm *warm; // what saves references, or NULL: a cold walk
+    unsigned shown;              // references that are drawn; one more: the result, too
+    bool steps;                  // the last one shown stands out
+    unsigned ncols, nrows;       // columns with the final one; EPT rows
+    uint8_t glevel[8];           // of each column; 0 for the final one
+    unsigned cell[8][8];         // node numbers, 0 where absent
     unsigned head[8];
     double width;
 };
@@ -29,28 +33,29 @@ static const struct sim_walk_step *find(const struct sim_walk *w, unsigned gleve
     return NULL;
 }
 
-static bool column_reached(const struct sim_walk *w, unsigned glevel)
+static bool column_reached(const struct geo *g, unsigned glevel)
 {
+    const struct sim_walk *w = g->w;
     for (unsigned i = 0; i < w->refs && i < SIM_WALK_MAX; i++)
-        if (w->step[i].glevel == glevel)
+        if (w->step[i].glevel == glevel && w->step[i].number <= g->shown)
             return true;
     return false;
 }
 
 static unsigned cell(struct geo *g, const struct sim_walk_step *s, double x, double y)
 {
-    bool guest = !s->ept;
+    bool guest = !s->ept, now = g->steps && s->number == g->shown;
     FILE *f = g->d.f;
     unsigned id = dot_open(&g->d, &(struct dot_box){.x = x,
                                                     .y = y,
                                                     .w = CELL_W,
                                                     .h = CELL_H,
-                                                    .style = s->failed ? "filled,bold" : "filled",
+                                                    .style = s->failed || now ? "filled,bold" : "filled",
                                                     .fill = guest ? DOT_GUEST_FILL : DOT_EPT_FILL,
-                                                    .ink = guest || s->failed ? DOT_INK : DOT_EPT_BAR,
-                                                    .pen = s->failed ? 5
-                                                           : guest   ? 2.6
-                                                                     : 1.2,
+                                                    .ink = guest || s->failed || now ? DOT_INK : DOT_EPT_BAR,
+                                                    .pen = s->failed || now ? 5
+                                                           : guest          ? 2.6
+                                                                            : 1.2,
                                                     .rings = 1});
     char flags[64], value[32], at[48];
     vz_pte_flags(flags, sizeof flags, s->entry, s->ept, s->ept ? s->elevel : s->glevel, s->leaf);
@@ -99,7 +104,7 @@ static void column_head(struct geo *g, unsigned c, bool reached)
     unsigned lv = g->glevel[c];
     const struct sim_walk_step *s = NULL;
     for (unsigned i = 0; i < g->w->refs && !s; i++)
-        if (g->w->step[i].glevel == lv)
+        if (g->w->step[i].glevel == lv && g->w->step[i].number <= g->shown)
             s = &g->w->step[i];
     char name[48], addr[48] = "";
     if (lv)
@@ -133,8 +138,12 @@ static void column_head(struct geo *g, unsigned c, bool reached)
 }
 
 // What stands where no reference was made: saved by a large page of the host or of the guest, or not reached.
-static const char *why_absent(const struct sim_walk *w, unsigned glevel, unsigned elevel)
+static const char *why_absent(const struct geo *g, unsigned glevel, unsigned elevel)
 {
+    const struct sim_walk *w = g->w;
+    const char *unit = g->warm ? sim_warm_why(g->warm, glevel, elevel) : NULL;
+    if (unit)
+        return unit;
     for (unsigned i = 0; i < w->refs && i < SIM_WALK_MAX; i++) {
         const struct sim_walk_step *s = &w->step[i];
         if (!s->leaf)
@@ -151,7 +160,11 @@ static void result_cell(struct geo *g, unsigned c, unsigned r)
 {
     const struct sim_walk *w = g->w;
     bool ok = w->outcome == SIM_WALK_OK || w->outcome == SIM_WALK_NO_PAGING;
-    if (!ok && !column_reached(w, 0)) {
+    if (g->shown <= w->refs) {
+        absent(g, col_x(c), row_y(r), " ");
+        return;
+    }
+    if (!ok && !column_reached(g, 0)) {
         absent(g, col_x(c), row_y(r), "not reached");
         return;
     }
@@ -179,17 +192,19 @@ static void cells(struct geo *g)
 {
     for (unsigned c = 0; c < g->ncols; c++) {
         unsigned lv = g->glevel[c];
-        bool reached = column_reached(g->w, lv) || (lv == 0 && g->w->outcome == SIM_WALK_OK);
+        bool reached = column_reached(g, lv) || (lv == 0 && g->w->outcome == SIM_WALK_OK && g->shown > g->w->refs);
         column_head(g, c, reached);
         for (unsigned r = 0; r <= g->nrows; r++) {
             unsigned el = r < g->nrows ? g->w->ept_levels - r : 0;
             const struct sim_walk_step *s = el || lv ? find(g->w, lv, el) : NULL;
-            if (s)
+            if (s && s->number > g->shown)
+                absent(g, col_x(c), row_y(r), " "); // in a later frame
+            else if (s)
                 g->cell[c][r] = cell(g, s, col_x(c), row_y(r));
             else if (!lv && !el)
                 result_cell(g, c, r);
             else
-                absent(g, col_x(c), row_y(r), why_absent(g->w, lv, el));
+                absent(g, col_x(c), row_y(r), why_absent(g, lv, el));
         }
     }
 }
@@ -258,6 +273,27 @@ static void arrows(struct geo *g)
     }
 }
 
+// What the processor looked up before it walked.
+static void look_ups(const struct geo *g, char *t, size_t size)
+{
+    const struct sim_warm *h = g->warm;
+    static const char *const cache[] = {[2] = "PDE", [3] = "PDPTE", [4] = "PML4E"};
+    size_t n = (size_t)snprintf(t, size, "looked up: %s %s", g->w->acc & ISA_ACC_X ? "iTLB" : "dTLB",
+                                h->tlb == TLB_ITLB || h->tlb == TLB_DTLB ? "hit" : "miss");
+    if (h->tlb == TLB_ITLB || h->tlb == TLB_DTLB)
+        return;
+    n += (size_t)snprintf(t + n, size - n, ", STLB %s", h->tlb == TLB_STLB ? "hit" : "miss");
+    for (unsigned level = 2; h->tlb < 0 && level <= 4 && level <= g->w->guest_levels; level++) {
+        n += (size_t)snprintf(t + n, size - n, ", %s cache %s", cache[level], h->psc == level ? "hit" : "miss");
+        if (h->psc == level)
+            break;
+    }
+    for (unsigned c = 0, hits = 0; h->tlb < 0 && c < g->ncols; c++)
+        if (h->ntlb >> g->glevel[c] & 1 && !(h->psc && g->glevel[c] + 1u >= h->psc))
+            n += (size_t)snprintf(t + n, size - n, "%s %s", hits++ ? "," : ", nTLB hit for",
+                                  g->glevel[c] ? vz_level_name(g->glevel[c]) : "the final address");
+}
+
 static void title_and_caption(struct geo *g, const char *name, const char *text, uint64_t eptp)
 {
     const struct sim_walk *w = g->w;
@@ -268,7 +304,10 @@ static void title_and_caption(struct geo *g, const char *name, const char *text,
             ept++;
         else
             guest++;
-    snprintf(t, sizeof t, "%s page walk: %u reference%s", g->nrows ? "Nested" : "Native", w->refs, w->refs == 1 ? "" : "s");
+    if (g->steps && g->shown <= w->refs)
+        snprintf(t, sizeof t, "%s page walk: %u of %u references", g->nrows ? "Nested" : "Native", g->shown, w->refs);
+    else
+        snprintf(t, sizeof t, "%s page walk: %u reference%s", g->nrows ? "Nested" : "Native", w->refs, w->refs == 1 ? "" : "s");
     dot_line(&g->d, 0, 0, g->width, 30, "LEFT", true, NULL, t);
     snprintf(s, sizeof s, "linear address 0x%llx%s", (unsigned long long)w->la, text && *text ? ": " : "");
     if (text)
@@ -278,8 +317,12 @@ static void title_and_caption(struct geo *g, const char *name, const char *text,
         snprintf(t, sizeof t, "EPTP 0x%llx: the EPT walk of every column starts there", (unsigned long long)eptp);
     else
         snprintf(t, sizeof t, "no EPT: the addresses in the entries are host-physical");
+    if (g->warm)
+        look_ups(g, t, sizeof t);
     dot_line(&g->d, 0, 74, g->width, 14, "LEFT", false, DOT_GREY, t);
 
+    if (g->shown <= w->refs)
+        return; // the sum stands in the last frame
     double y = row_y(g->nrows) + CELL_H + 14;
     const struct sim_walk_step *f = NULL;
     for (unsigned i = 0; i < w->refs && i < SIM_WALK_MAX; i++)
@@ -299,30 +342,70 @@ static void title_and_caption(struct geo *g, const char *name, const char *text,
     (void)name;
 }
 
+static void figure(struct geo *g, FILE *f, const char *name, const char *text, uint64_t cr3, uint64_t eptp)
+{
+    const struct sim_walk *w = g->w;
+    g->nrows = w->ept_levels > 5 ? 5 : w->ept_levels;
+    for (unsigned lv = w->guest_levels > 5 ? 5 : w->guest_levels; lv >= 1; lv--)
+        g->glevel[g->ncols++] = (uint8_t)lv;
+    g->glevel[g->ncols++] = 0;
+    g->width = col_x(g->ncols) - GUTTER;
+    if (g->width < 760)
+        g->width = 760;
+    dot_begin(&g->d, f, name ? name : "walk", g->width, row_y(g->nrows) + CELL_H + 14 + 26);
+    title_and_caption(g, name, text, eptp);
+    cells(g);
+    row_labels(g, cr3);
+    arrows(g);
+    dot_end(&g->d);
+}
+
 void draw_walk_of(FILE *f, const struct sim_walk *w, const char *name, const char *text, uint64_t cr3, uint64_t eptp)
 {
-    struct geo g = {.w = w, .nrows = w->ept_levels > 5 ? 5 : w->ept_levels};
-    for (unsigned lv = w->guest_levels > 5 ? 5 : w->guest_levels; lv >= 1; lv--)
-        g.glevel[g.ncols++] = (uint8_t)lv;
-    g.glevel[g.ncols++] = 0;
-    g.width = col_x(g.ncols) - GUTTER;
-    if (g.width < 760)
-        g.width = 760;
-    dot_begin(&g.d, f, name ? name : "walk", g.width, row_y(g.nrows) + CELL_H + 14 + 26);
-    title_and_caption(&g, name, text, eptp);
-    cells(&g);
-    row_labels(&g, cr3);
-    arrows(&g);
-    dot_end(&g.d);
+    struct geo g = {.w = w, .shown = w->refs + 1u};
+    figure(&g, f, name, text, cr3, eptp);
+}
+
+// The references that are left when the caches have done their part.
+static void warmed(struct sim_walk *w, const struct sim_warm *h)
+{
+    unsigned n = 0;
+    for (unsigned k = 0; k < w->refs && k < SIM_WALK_MAX; k++)
+        if (sim_warm_makes(h, &w->step[k])) {
+            w->step[n] = w->step[k];
+            w->step[n].number = (uint16_t)(n + 1);
+            n++;
+        }
+    w->refs = (uint16_t)n;
+}
+
+static void translate(const struct vz_fig *fig, struct sim_walk *w, struct sim_warm *h)
+{
+    const struct isa_cpu *c = sim_cpu(fig->m, fig->cpu);
+    if (fig->mark->has_la)
+        sim_translate(fig->m, fig->cpu, fig->mark->la, fig->mark->acc, w);
+    else
+        sim_translate(fig->m, fig->cpu, vz_code_la(c, c->rip), ISA_ACC_X, w);
+    if (fig->warm) {
+        sim_warm(fig->m, fig->cpu, w, h);
+        warmed(w, h);
+    }
+}
+
+// Before the first reference, after each, and the result.
+unsigned draw_walk_frames(const struct vz_fig *fig)
+{
+    struct sim_walk w;
+    struct sim_warm h;
+    translate(fig, &w, &h);
+    return w.refs + 2u;
 }
 
 void draw_walk(FILE *f, const struct vz_fig *fig)
 {
-    const struct isa_cpu *c = sim_cpu(fig->m, fig->cpu);
     struct sim_walk w;
-    if (fig->mark->has_la)
-        sim_translate(fig->m, fig->cpu, fig->mark->la, fig->mark->acc, &w);
-    else
-        sim_translate(fig->m, fig->cpu, vz_code_la(c, c->rip), ISA_ACC_X, &w);
-    draw_walk_of(f, &w, fig->mark->name, fig->mark->text, c->cr3, sim_eptp(fig->m, fig->cpu));
+    struct sim_warm h;
+    translate(fig, &w, &h);
+    struct geo g = {.w = &w, .warm = fig->warm ? &h : NULL, .steps = fig->steps, .shown = fig->steps ? fig->step : w.refs + 1u};
+    figure(&g, f, fig->mark->name, fig->mark->text, sim_cpu(fig->m, fig->cpu)->cr3, sim_eptp(fig->m, fig->cpu));
 }

@@ -28,10 +28,18 @@ void vz_mark(struct vz *v, const struct sim_mark *mark);
 // The script has ended: stay on screen until the user quits.
 void vz_finish(struct vz *v, struct sim_machine *m, const char *verdict);
 
-// --- diagrams: what is walk gdt idt tss vmcs rings. DOT is written by us; svg, pdf, png by Graphviz (dot -n2 / neato -n2).
-// path NULL or "-": DOT to out. The format follows the ending of path.
+// --- diagrams: what is a kind of visualizer/draws.def. DOT is written by us; svg, pdf, png by Graphviz (dot -n2 / neato -n2); TikZ is made
+// of its svg. path NULL or "-": DOT to out. The format follows the ending of path.
 int vz_draw(const char *what, const struct sim_mark *mark, const char *path, FILE *out, struct sim_error *err);
+// The same in frames, one file each: walk.svg becomes walk-00.svg, walk-01.svg ... Needs a path. Only walk and timeline have steps.
+// warm: a walk as TLBs and paging-structure caches shorten it now.
+struct vz_draw_how {
+    bool steps, warm;
+};
+int vz_draw_how(const char *what, const struct sim_mark *mark, const struct vz_draw_how *how, const char *path, FILE *out,
+                struct sim_error *err);
 const char *vz_draw_kind(unsigned n); // "walk", "gdt" ..., NULL at the end
 const char *vz_draw_text(unsigned n);
+const char *vz_draw_kinds(char *buf, unsigned size); // all of them, as "walk, gdt, ... and rings"
 
 #endif

@@ -170,6 +170,13 @@ ringside.table({
 ringside.expect_equal(#nested - #cached, 4, "one EPT walk less: 4 references saved")
 ringside.expect_equal(cached[1].table, "guest", "the walk begins with the guest's own entry")
 ringside.expect_equal(tm:stat("tlb_misses"), nm:stat("tlb_misses"), "the TLB misses are as many: these caches make misses cheaper, not fewer")
+tm:run_to("repaired")
+ringside.mark("nested-warm", {machine = tm, la = WINDOW, text = "right after INVLPG: draw it with --warm"})
+local last = references(tm, "repaired")
+ringside.say([[
+INVLPG makes the processor forget the translation of the page, and the guest's upper levels with it, but no translation of a guest-physical address: the
+next access makes %d references. (ringside draw walk --at nested-warm --warm shows which.)]], #last)
+ringside.expect_equal(#last, 8, "after INVLPG: the guest's 4 entries, and an EPT walk for the page with the B, where nobody was before")
 
 ringside.section("To think about")
 ringside.say([[
