@@ -33,8 +33,10 @@ struct lx_options {
     uint64_t max_cycles;     // overall limit, 0: 100e9
     uint64_t max_steps;      // virtual instructions of Lua, 0: 1e9
     size_t max_memory;       // bytes of Lua objects, 0: 512 MiB
-    unsigned stuck_exits;    // sim_config.stuck_exits of every machine
-    bool loop, no_mirror;    // test switches for every machine that the script builds
+    const char *const *set;  // values of the profile to set in every machine, behind its own (sim_config.set)
+    unsigned nset;
+    unsigned stuck_exits; // sim_config.stuck_exits of every machine
+    bool loop, no_mirror; // test switches for every machine that the script builds
     bool quiet;
     bool hash; // print state and event hashes of every machine at the end (check-modes)
 };

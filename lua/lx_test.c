@@ -398,6 +398,10 @@ static void bad_scripts_do_not_crash(void **state)
 // --- machines
 static void machine_basics(void **state)
 {
+    holds("local function cycles(set) local m = ringside.machine{set = set} m:assemble('cpuid\\nhlt', {at = 0x9000}) m:run() "
+          "return m.cycles end\n"
+          "ringside.expect_equal(cycles{['cost.cpuid'] = 1100} - cycles(), 1000, 'set')\n"
+          "ringside.expect_equal(cycles{['cost.cpuid'] = '2K', ['dram.ns'] = 1} - cycles(), 1948, 'set with a unit')\n");
     holds("local m = ringside.machine{ram = '16M', profile = 'teach', seed = 3}\n"
           "ringside.expect_equal(m.ram, 16 << 20, 'ram') ringside.expect_equal(m.profile, 'teach', 'profile')\n"
           "local l = m:assemble([[\nstart: mov rax, 0x1234\n  add rax, rbx\n.loop: dec rax\n  jnz .loop\n  mov qword [data], "
@@ -630,6 +634,11 @@ static void unknown_names_suggest(void **state)
         {"m:read(0, 4, 'lineal')", "unknown address space 'lineal'; did you mean 'linear'?"},
         {"ringside.machine{ram = '64Q'}", "ram = \"64Q\": give a size such as \"64M\" or \"2G\""},
         {"ringside.machine{profile = 'tech'}", "'tech'"},
+        {"ringside.machine{set = {['tlb.l2.entrees'] = 64}}", "did you mean tlb.l2.entries?"},
+        {"ringside.machine{set = {['tlb.l2.entries'] = 63}}", "63 entries in 4 ways"},
+        {"ringside.machine{set = {'tlb.l2.entries=64'}}", "names are strings"},
+        {"ringside.machine{set = {['dram.ns'] = 1.5}}", "names are strings"},
+        {"ringside.machine{set = 3}", "give a table"},
         {"m:assemble('mov rax,\\n  foo bar baz\\n')", "assemble: nasm, line "},
         {"m:assemble('bad %eax', {syntax = 'gas'})", "assemble: as, line 1: no such instruction"},
         {"m:assemble('call nowhere', {syntax = 'gas'})", "undefined reference to `nowhere'"},

@@ -71,9 +71,42 @@ static uint64_t ram_option(lua_State *L, int idx)
     return bytes;
 }
 
+static int by_text(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+
+// The assignments of the option `set`, in the order of their names, then those of the command line. They stay on the stack.
+static void set_option(lua_State *L, int idx, const struct lx_options *opt, struct sim_config *cfg)
+{
+    unsigned n = 0;
+    cfg->set = opt->set;
+    cfg->nset = opt->nset;
+    if (lua_isnoneornil(L, idx) || lua_getfield(L, idx, "set") == LUA_TNIL)
+        return;
+    if (!lua_istable(L, -1))
+        lx_error(L, SIM_SCRIPT, "set: give a table such as {[\"tlb.l2.entries\"] = 64}, not %s", luaL_typename(L, -1));
+    int table = lua_gettop(L);
+    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1))
+        n++;
+    const char **set = lua_newuserdatauv(L, (n + opt->nset + 1) * sizeof *set, 0);
+    lua_newtable(L); // keeps the texts
+    n = 0;
+    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+        if (lua_type(L, -2) != LUA_TSTRING || !(lua_isinteger(L, -1) || lua_type(L, -1) == LUA_TSTRING))
+            lx_error(L, SIM_SCRIPT, "set: names are strings, values are integers or strings such as \"256K\"");
+        lua_pushvalue(L, -1); // lua_tostring changes what it reads
+        set[n] = lua_pushfstring(L, "%s=%s", lua_tostring(L, -3), lua_tostring(L, -1));
+        lua_rawseti(L, table + 2, ++n);
+        lua_pop(L, 1);
+    }
+    qsort(set, n, sizeof *set, by_text);
+    for (unsigned k = 0; k < opt->nset; k++)
+        set[n++] = opt->set[k];
+    cfg->set = set;
+    cfg->nset = n;
+}
+
 int lx_s_machine(lua_State *L)
 {
-    static const char *const keys[] = {"ram", "profile", "seed", "cpus", "quantum", "fidelity", NULL};
+    static const char *const keys[] = {"ram", "profile", "set", "seed", "cpus", "quantum", "fidelity", NULL};
     struct lx *lx = lx_of(L);
     struct sim_config cfg = {.no_mirror = lx->opt->no_mirror, .loop = lx->opt->loop, .stuck_exits = lx->opt->stuck_exits};
     struct sim_error err = {0};
@@ -81,6 +114,7 @@ int lx_s_machine(lua_State *L)
     lx_opt_keys(L, 1, "ringside.machine", keys);
     cfg.ram_bytes = ram_option(L, 1);
     cfg.profile = lx_opt_string(L, 1, "profile");
+    set_option(L, 1, lx->opt, &cfg);
     lx_opt_u64(L, 1, "seed", &cfg.seed);
     uint64_t cpus = 1;
     lx_opt_u64(L, 1, "cpus", &cpus);

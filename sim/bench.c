@@ -168,9 +168,9 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static struct sim_machine *prepare(const struct bench *b, struct sim_error *err)
+static struct sim_machine *prepare(const struct bench *b, const struct sim_config *cfg, struct sim_error *err)
 {
-    struct sim_machine *m = sim_create(&(struct sim_config){.ram_bytes = 16 << 20}, err);
+    struct sim_machine *m = sim_create(cfg, err);
     struct sim_load l = {.image = SIM_IMAGE_FLAT, .start = SIM_START_LONG64, .addr = CODE};
     if (m && (sim_load_bytes(m, b->key, b->code, b->n, &l, NULL, err) < 0 || (b->setup && b->setup(m, err) < 0))) {
         sim_destroy(m);
@@ -179,9 +179,9 @@ static struct sim_machine *prepare(const struct bench *b, struct sim_error *err)
     return m;
 }
 
-static int run(const struct bench *b, struct figures *f, struct sim_error *err)
+static int run(const struct bench *b, const struct sim_config *cfg, struct figures *f, struct sim_error *err)
 {
-    struct sim_machine *m = prepare(b, err);
+    struct sim_machine *m = prepare(b, cfg, err);
     if (!m)
         return -1;
     const char *per = b->per ? b->per : "insns";
@@ -207,14 +207,15 @@ static int run(const struct bench *b, struct figures *f, struct sim_error *err)
     return 0;
 }
 
-int sim_bench(FILE *out, bool json, struct sim_error *err)
+int sim_bench(FILE *out, bool json, const char *const *set, unsigned nset, struct sim_error *err)
 {
+    const struct sim_config cfg = {.ram_bytes = 16 << 20, .set = set, .nset = nset};
     if (json)
         fputs("{", out);
     for (unsigned k = 0; k < NBENCH; k++) {
         const struct bench *b = &benches[k];
-        struct figures f;
-        if (run(b, &f, err) < 0)
+        struct figures f = {0};
+        if (run(b, &cfg, &f, err) < 0)
             return -1;
         if (json)
             fprintf(out, "%s\"%s\":{\"mips\":%.1f,\"ns\":%.2f,\"per\":\"%s\",\"insns\":%" PRIu64 ",\"count\":%" PRIu64 "}",

@@ -9,7 +9,7 @@
 
 #include "sim/error.h"
 
-// Run all benchmarks (about four seconds) and print a table, or one JSON object. 0, or -1 with *err.
-int sim_bench(FILE *out, bool json, struct sim_error *err);
+// Run all benchmarks (about four seconds) and print a table, or one JSON object. 0, or -1 with *err. set, nset: as in struct sim_config.
+int sim_bench(FILE *out, bool json, const char *const *set, unsigned nset, struct sim_error *err);
 
 #endif

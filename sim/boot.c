@@ -360,6 +360,8 @@ static struct sim_machine *machine(const struct system *y, const struct boot_opt
                                    .cpus = o->cpus,
                                    .fidelity = o->forward ? SIM_FUNCTIONAL : o->fidelity,
                                    .profile = o->profile,
+                                   .set = o->set,
+                                   .nset = o->nset,
                                    .disk = o->disk           ? o->disk
                                            : *dir && y->disk ? disk
                                                              : NULL,

@@ -13,8 +13,10 @@
 struct boot_options {
     const char *system;                                    // one of sim_boot_systems()
     const char *kernel, *initrd, *append, *disk, *profile; // NULL: the default of each
-    uint64_t ram_bytes, max_cycles;                        // 0: default, no limit
-    unsigned cpus;                                         // 0: 1
+    const char *const *set;                                // as in struct sim_config
+    unsigned nset;
+    uint64_t ram_bytes, max_cycles; // 0: default, no limit
+    unsigned cpus;                  // 0: 1
     enum sim_fidelity fidelity;
     const char *forward; // functional fidelity until the guest has printed this; NULL: no
     const char *gdb;     // wait for GDB at [HOST]:PORT; NULL: no

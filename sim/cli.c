@@ -120,6 +120,10 @@ static int parse_options(struct cli *c, int argc, char **argv, struct sim_error 
             if (opts[o].letter == k)
                 k = (int)o + 256;
         c->opt[k - 256] = optarg ? optarg : "";
+        if (k - 256 == OPT_SET && c->nset == CLI_MOST_SET)
+            return sim_fail(err, SIM_USAGE, "--set %s: that is too much; %u assignments at most", optarg, CLI_MOST_SET);
+        if (k - 256 == OPT_SET)
+            c->set[c->nset++] = optarg;
     }
     while (optind < argc)
         argv[kept++] = argv[optind++];

@@ -20,10 +20,13 @@ enum cli_opt {
     CLI_NOPT
 };
 
+#define CLI_MOST_SET 64
 struct cli {
     enum cli_verb verb;
-    const char *opt[CLI_NOPT]; // the argument, or "" for a flag that was given; NULL: absent
-    char **args;               // positional arguments, NULL-terminated (into argv)
+    const char *opt[CLI_NOPT];     // the argument, or "" for a flag that was given; NULL: absent
+    const char *set[CLI_MOST_SET]; // the arguments of --set, in order
+    unsigned nset;
+    char **args; // positional arguments, NULL-terminated (into argv)
     int nargs;
 };
 

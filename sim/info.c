@@ -131,10 +131,25 @@ static void stats(FILE *f)
 
 static void profiles(FILE *f)
 {
-    const struct sim_profile *p;
+    const char *name;
     fprintf(f, "| profile | description | MHz |\n|---|---|---|\n");
-    for (unsigned n = 0; (p = sim_profile_n(n)); n++)
-        fprintf(f, "| %s | %s | %llu |\n", p->name, p->text, (unsigned long long)(p->hz / 1000000));
+    for (unsigned n = 0; (name = sim_profile_nth(n)); n++) {
+        struct sim_profile p;
+        sim_profile_load(&p, name, NULL);
+        fprintf(f, "| %s | %s | %llu |\n", name, p.text, (unsigned long long)(p.hz / 1000000));
+    }
+}
+
+static void profile_keys(FILE *f)
+{
+    struct profile_key k;
+    struct sim_profile p;
+    sim_profile_load(&p, "teach", NULL);
+    fprintf(f, "What `--set NAME=VALUE` and `ringside.machine{set = {[NAME] = VALUE}}` can change of a profile.\n\n"
+               "| name | unit | lowest | highest | teach | what |\n|---|---|---|---|---|---|\n");
+    for (unsigned n = 0; sim_profile_key(n, &k); n++)
+        fprintf(f, "| %s | %s | %llu | %llu | %llu | %s |\n", k.name, k.unit, (unsigned long long)k.lowest,
+                (unsigned long long)k.highest, (unsigned long long)sim_profile_get(&p, &k), k.text);
 }
 
 static const struct table {
@@ -156,6 +171,7 @@ static const struct table {
     {"events", "what observers can subscribe to", events},
     {"stats", "the counters of a processor", stats},
     {"profiles", "the micro-architectures", profiles},
+    {"keys", "the values of a profile that can be set", profile_keys},
 };
 #define NTABLES (sizeof tables / sizeof tables[0])
 

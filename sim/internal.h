@@ -60,7 +60,8 @@ struct ev_sub {
 
 struct sim_machine {
     struct sim_config cfg;
-    const struct sim_profile *profile;
+    const struct sim_profile *profile; // own_profile
+    struct sim_profile own_profile;
     enum sim_fidelity fidelity;
     uint32_t cost[ISA_COST_NUM], charge[ISA_COST_NUM]; // of instructions, and of what they cause (sim/fidelity.c)
     struct sim_ram ram;

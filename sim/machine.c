@@ -13,7 +13,7 @@
 #define RAM_LEAST   (1ull << 20)
 #define RAM_MOST    (64ull << 30)
 
-static int check_config(struct sim_config *cfg, const struct sim_profile **profile, struct sim_error *err)
+static int check_config(struct sim_config *cfg, struct sim_profile *profile, struct sim_error *err)
 {
     if (!cfg->ram_bytes)
         cfg->ram_bytes = RAM_DEFAULT;
@@ -28,14 +28,12 @@ static int check_config(struct sim_config *cfg, const struct sim_profile **profi
         return sim_fail(err, SIM_USAGE, "machine: %u processors: give 1 to %u", cfg->cpus, SIM_MAX_CPUS);
     if (!cfg->quantum)
         cfg->quantum = SIM_QUANTUM;
-    *profile = sim_profile_by_name(cfg->profile);
-    if (*profile)
-        return 0;
-    char names[200];
-    size_t n = 0;
-    for (unsigned k = 0; sim_profile_n(k) && n < sizeof names; k++)
-        n += (size_t)snprintf(names + n, sizeof names - n, "%s%s", k ? ", " : "", sim_profile_n(k)->name);
-    return sim_fail(err, SIM_USAGE, "machine: no profile is called '%s'; there are: %s", cfg->profile, names);
+    if (sim_profile_load(profile, cfg->profile, err) < 0)
+        return -1;
+    for (unsigned k = 0; k < cfg->nset; k++)
+        if (sim_profile_set(profile, cfg->set[k], err) < 0)
+            return -1;
+    return sim_profile_check(profile, err);
 }
 
 static int create_cpus(struct sim_machine *m, struct sim_error *err)
@@ -65,7 +63,7 @@ static int create_cpus(struct sim_machine *m, struct sim_error *err)
 struct sim_machine *sim_create(const struct sim_config *cfg, struct sim_error *err)
 {
     struct sim_config c = cfg ? *cfg : (struct sim_config){0};
-    const struct sim_profile *profile;
+    struct sim_profile profile;
     if (check_config(&c, &profile, err) < 0)
         return NULL;
     struct sim_machine *m = calloc(1, sizeof *m);
@@ -74,11 +72,14 @@ struct sim_machine *sim_create(const struct sim_config *cfg, struct sim_error *e
         return NULL;
     }
     m->cfg = c;
-    m->cfg.profile = profile->name;
+    m->own_profile = profile;
+    m->profile = &m->own_profile;
+    m->cfg.profile = profile.name;
+    m->cfg.set = NULL; // the caller's
+    m->cfg.nset = 0;
 #ifdef RINGSIDE_NO_TAIL
     m->cfg.loop = true; // this build has no other dispatcher
 #endif
-    m->profile = profile;
     m->fidelity = c.fidelity;
     if (ram_create(&m->ram, c.ram_bytes, err) < 0 || create_cpus(m, err) < 0 || block_cache_create(m, err) < 0 ||
         bus_create(m, err) < 0) {

@@ -21,10 +21,12 @@
 enum sim_fidelity { SIM_FAST, SIM_FUNCTIONAL };
 
 struct sim_config {
-    uint64_t ram_bytes;  // 0: 64 MiB. At most 64 GiB; sparse: untouched pages cost nothing
-    unsigned cpus;       // 0: 1. Processor 0 is the bootstrap processor; the others wait for INIT and a start-up IPI
-    uint64_t quantum;    // cycles that a processor may run ahead of the others; 0: SIM_QUANTUM
-    const char *profile; // NULL: "teach"
+    uint64_t ram_bytes;     // 0: 64 MiB. At most 64 GiB; sparse: untouched pages cost nothing
+    unsigned cpus;          // 0: 1. Processor 0 is the bootstrap processor; the others wait for INIT and a start-up IPI
+    uint64_t quantum;       // cycles that a processor may run ahead of the others; 0: SIM_QUANTUM
+    const char *profile;    // NULL: "teach"
+    const char *const *set; // nset values of the profile to set, "tlb.l2.entries=64" (sim/profile.h). Read at creation
+    unsigned nset;
     enum sim_fidelity fidelity;
     uint64_t seed;       // of RDRAND and of seeded policies
     uint64_t rtc_start;  // seconds since 1970 that the real-time clock shows at cycle 0; 0: 2024-01-01 00:00:00

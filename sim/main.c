@@ -13,6 +13,7 @@
 #include "sim/info.h"
 #include "sim/inspect.h"
 #include "sim/loader.h"
+#include "sim/profile.h"
 #include "sim/record.h"
 #include "visualizer/vz.h"
 
@@ -42,6 +43,8 @@ static struct sim_machine *machine_for_image(const struct cli *c, struct sim_err
     static const char *const starts[] = {"auto", "real", "prot32", "long64", NULL};
     struct sim_config cfg = {.profile = c->opt[OPT_PROFILE], .loop = c->opt[OPT_LOOP], .no_mirror = c->opt[OPT_NO_MIRROR]};
     cfg.stuck_exits = c->opt[OPT_STUCK] ? 0 : SIM_STUCK_EXITS;
+    cfg.set = c->set;
+    cfg.nset = c->nset;
     struct sim_load how = {
         .cmdline = c->opt[OPT_APPEND], .modules = {{.path = c->opt[OPT_MODULE]}}, .nmodules = c->opt[OPT_MODULE] ? 1 : 0};
     uint64_t cpus;
@@ -180,7 +183,14 @@ static enum sim_status run_image(const struct cli *c)
 
 static int scenario_options(const struct cli *c, struct lx_options *o, struct sim_error *e)
 {
-    *o = (struct lx_options){.file = c->args[0], .guests = c->opt[OPT_GUESTS], .args = (const char *const *)c->args + 1};
+    *o = (struct lx_options){
+        .file = c->args[0], .guests = c->opt[OPT_GUESTS], .args = (const char *const *)c->args + 1, .set = c->set, .nset = c->nset};
+    struct sim_profile any; // a name or a number that is wrong is the user's mistake, not the script's
+    if (c->nset && sim_profile_load(&any, "teach", e) < 0)
+        return -1;
+    for (unsigned k = 0; k < c->nset; k++)
+        if (sim_profile_set(&any, c->set[k], e) < 0)
+            return -1;
     return cli_number(c, OPT_LIMIT, 0, &o->max_cycles, e);
 }
 
@@ -398,7 +408,7 @@ static enum sim_status verb_info(const struct cli *c)
 static enum sim_status verb_bench(const struct cli *c)
 {
     struct sim_error e = {0};
-    return sim_bench(stdout, c->opt[OPT_JSON] != NULL, &e) < 0 ? complain(&e) : SIM_OK;
+    return sim_bench(stdout, c->opt[OPT_JSON] != NULL, c->set, c->nset, &e) < 0 ? complain(&e) : SIM_OK;
 }
 
 static enum sim_status verb_boot(const struct cli *c)
@@ -410,6 +420,8 @@ static enum sim_status verb_boot(const struct cli *c)
                              .disk = c->opt[OPT_DISK],
                              .virtio_console = c->opt[OPT_VIRTIO_CONSOLE],
                              .profile = c->opt[OPT_PROFILE],
+                             .set = c->set,
+                             .nset = c->nset,
                              .marker = c->opt[OPT_UNTIL],
                              .gdb = c->opt[OPT_GDB],
                              .firmware_log = c->opt[OPT_FIRMWARE_LOG],

@@ -1,42 +1,44 @@
 // sim/profile.c: the named micro-architectures of sim/profiles.def.
 #include "sim/profile.h"
 
+#include <stdio.h>
 #include <string.h>
 
-static const uint32_t cost_teach[ISA_COST_NUM] = {
-#define C(id, teach, text) [ISA_COST_##id] = teach,
-#include "isa/costs.def"
-#undef C
-};
-
-// No profile offers a feature that isa/ does not implement whole (docs/quirks.md).
-#define UNOFFERED(f) ((f) == ISA_FEAT_LA57 || (f) == ISA_FEAT_XGETBV1 || (f) == ISA_FEAT_XSAVES)
-#define BIT(f, w)    ((unsigned)(f) / 64 == (w) && !UNOFFERED(f) ? 1ull << (unsigned)(f) % 64 : 0)
-_Static_assert(ISA_FEAT_NUM <= 128, "features_all has two words in use");
-static const uint64_t features_all[4] = {
-#define F(id, leaf, sub, reg, bit, flag, text) | BIT(ISA_FEAT_##id, 0)
-    0
-#include "isa/features.def"
-#undef F
-    ,
-#define F(id, leaf, sub, reg, bit, flag, text) | BIT(ISA_FEAT_##id, 1)
-    0
-#include "isa/features.def"
-#undef F
-};
+#define TEACH_CACHES                                                                                                               \
+    .l1i = {32 << 10, 8, 64, 2}, .l1d = {32 << 10, 8, 64, 2}, .l2 = {256 << 10, 8, 64, 10}, .l3 = {2 << 20, 16, 64, 40},           \
+    .dram_ns = 100
 
 static const struct sim_profile profile[] = {
 #define P(id, nm, txt, ...) {.name = nm, .text = txt, __VA_ARGS__},
 #include "sim/profiles.def"
 #undef P
 };
+#define NPROFILE (sizeof profile / sizeof *profile)
 
-const struct sim_profile *sim_profile_n(unsigned n) { return n < sizeof profile / sizeof *profile ? &profile[n] : NULL; }
+const char *sim_profile_nth(unsigned n) { return n < NPROFILE ? profile[n].name : NULL; }
+const char *sim_profile_text(unsigned n) { return n < NPROFILE ? profile[n].text : NULL; }
 
-const struct sim_profile *sim_profile_by_name(const char *name)
+// No profile offers a feature that isa/ does not implement whole (docs/quirks.md).
+static bool is_offered(enum isa_feature f) { return f != ISA_FEAT_LA57 && f != ISA_FEAT_XGETBV1 && f != ISA_FEAT_XSAVES; }
+
+int sim_profile_load(struct sim_profile *p, const char *name, struct sim_error *err)
 {
-    for (unsigned n = 0; sim_profile_n(n); n++)
-        if (strcmp(profile[n].name, name) == 0)
-            return &profile[n];
-    return NULL;
+    unsigned n = 0;
+    while (n < NPROFILE && strcmp(profile[n].name, name) != 0)
+        n++;
+    if (n == NPROFILE) {
+        char names[200];
+        size_t len = 0;
+        for (unsigned k = 0; k < NPROFILE && len < sizeof names; k++)
+            len += (size_t)snprintf(names + len, sizeof names - len, "%s%s", k ? ", " : "", profile[k].name);
+        return sim_fail(err, SIM_USAGE, "machine: no profile is called '%s'; there are: %s", name, names);
+    }
+    *p = profile[n];
+    for (unsigned k = 0; k < ISA_COST_NUM; k++)
+        p->cost[k] = isa_cost_info[k].teach;
+    _Static_assert(ISA_FEAT_NUM <= 256, "struct sim_profile.features has room for all");
+    for (unsigned f = 0; f < ISA_FEAT_NUM; f++)
+        if (is_offered((enum isa_feature)f))
+            p->features[f / 64] |= 1ull << f % 64;
+    return 0;
 }

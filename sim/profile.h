@@ -1,24 +1,54 @@
 // sim/profile.h: a micro-architecture as data: frequency, TLB geometry, costs, features, VMX capability MSRs.
+//
+// A machine has a copy of its own, so that single values can be set: each has a dotted name, a unit and a range, and is a row of
+// sim/profile_keys.def (costs: "cost." and the row's name in isa/costs.def, in small letters). What belongs together (the entries and
+// ways of a TLB) is checked when the machine is made, so the order of assignments does not matter.
+// ERRORS     a name that does not exist, a value out of range, a geometry that no hardware could have: SIM_USAGE, with the nearest name.
 #ifndef SIM_PROFILE_H
 #define SIM_PROFILE_H
 
 #include "isa/tables.h"
+#include "sim/error.h"
 #include "vmx-model/caps.h"
 
 struct profile_tlb {
     uint16_t entries, ways;
-}; // entries 0: absent; ways = entries: fully associative
+}; // entries 0: absent; ways = entries, or 0: fully associative
+struct profile_cache {
+    uint32_t size, ways, line, latency;
+}; // bytes (0: absent), bytes, cycles from the request to the value
 struct sim_profile {
     const char *name, *text;
     uint64_t hz;
-    const uint32_t *cost; // by enum isa_cost
+    uint32_t cost[ISA_COST_NUM];
     struct profile_tlb itlb, dtlb, stlb, ntlb, pml4e, pdpte, pde;
-    const uint64_t *features; // [4], bit set of enum isa_feature: what the decoder accepts and CPUID reports
+    struct profile_cache l1i, l1d, l2, l3;
+    uint32_t dram_ns;     // what an access to memory takes that no cache served
+    uint64_t features[4]; // bit set of enum isa_feature: what the decoder accepts and CPUID reports
     uint8_t maxphyaddr;
     uint32_t family_model_stepping; // CPUID.1:EAX
     struct vmx_caps vmx;
 };
-const struct sim_profile *sim_profile_by_name(const char *name);
-const struct sim_profile *sim_profile_n(unsigned n); // NULL at the end
+
+// Names and descriptions of the profiles; NULL at the end.
+const char *sim_profile_nth(unsigned n);
+const char *sim_profile_text(unsigned n);
+// Fill *p. -1 with a message that lists the profiles, if none is called so.
+int sim_profile_load(struct sim_profile *p, const char *name, struct sim_error *err);
+
+// One assignment, "tlb.l2.entries=64". Numbers are decimal or 0x..., with K, M or G for powers of 1024.
+int sim_profile_set(struct sim_profile *p, const char *assignment, struct sim_error *err);
+// Do the values fit together? To be called after the last assignment.
+int sim_profile_check(const struct sim_profile *p, struct sim_error *err);
+
+// The keys in order; false at the end. value: in the unit of the key.
+struct profile_key {
+    char name[40];
+    const char *unit, *text;
+    uint64_t lowest, highest, scale;
+    unsigned offset, size; // of the member of struct sim_profile
+};
+bool sim_profile_key(unsigned n, struct profile_key *k);
+uint64_t sim_profile_get(const struct sim_profile *p, const struct profile_key *k);
 
 #endif

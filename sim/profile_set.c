@@ -1,0 +1,160 @@
+// sim/profile_set.c: setting single values of a profile by name.
+#include <ctype.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/cli.h"
+#include "sim/profile.h"
+
+static const struct profile_key keys[] = {
+#define K(nm, member, un, lo, hi, sc, txt)                                                                                         \
+    {.name = nm,                                                                                                                   \
+     .unit = un,                                                                                                                   \
+     .text = txt,                                                                                                                  \
+     .lowest = lo,                                                                                                                 \
+     .highest = hi,                                                                                                                \
+     .scale = sc,                                                                                                                  \
+     .offset = offsetof(struct sim_profile, member),                                                                               \
+     .size = sizeof((struct sim_profile *)0)->member},
+#include "sim/profile_keys.def"
+#undef K
+};
+#define NKEY       (sizeof keys / sizeof *keys)
+#define COST_MOST  100000000u
+#define FIRST_COST 1u // ISA_COST_NONE stays 0
+
+bool sim_profile_key(unsigned n, struct profile_key *k)
+{
+    if (n < NKEY) {
+        *k = keys[n];
+        return true;
+    }
+    unsigned cost = n - (unsigned)NKEY + FIRST_COST;
+    if (cost >= ISA_COST_NUM)
+        return false;
+    *k = (struct profile_key){.unit = "cycles",
+                              .text = isa_cost_info[cost].text,
+                              .highest = COST_MOST,
+                              .scale = 1,
+                              .offset = (unsigned)(offsetof(struct sim_profile, cost) + cost * sizeof(uint32_t)),
+                              .size = sizeof(uint32_t)};
+    snprintf(k->name, sizeof k->name, "cost.%s", isa_cost_info[cost].id);
+    for (char *c = k->name; *c; c++)
+        *c = (char)tolower((unsigned char)*c);
+    return true;
+}
+
+uint64_t sim_profile_get(const struct sim_profile *p, const struct profile_key *k)
+{
+    const char *at = (const char *)p + k->offset;
+    uint8_t v1;
+    uint16_t v2;
+    uint32_t v4;
+    uint64_t v8;
+    switch (k->size) {
+    case 1: return memcpy(&v1, at, 1), v1 / k->scale;
+    case 2: return memcpy(&v2, at, 2), v2 / k->scale;
+    case 4: return memcpy(&v4, at, 4), v4 / k->scale;
+    default: return memcpy(&v8, at, 8), v8 / k->scale;
+    }
+}
+
+static void put(struct sim_profile *p, const struct profile_key *k, uint64_t v)
+{
+    v *= k->scale;
+    memcpy((char *)p + k->offset, &v, k->size); // little-endian hosts only, like the rest of the simulator
+}
+
+static int unknown(const char *name, struct sim_error *err)
+{
+    struct profile_key k;
+    static const unsigned most = NKEY + ISA_COST_NUM;
+    char(*copy)[sizeof k.name] = calloc(most, sizeof *copy);
+    const char **names = calloc(most + 1, sizeof *names), *near = NULL;
+    for (unsigned n = 0; copy && names && sim_profile_key(n, &k); n++)
+        names[n] = strcpy(copy[n], k.name);
+    if (copy && names)
+        near = cli_nearest(name, names);
+    sim_fail(err, SIM_USAGE, "set: no value is called '%.60s'%s%s%s; ringside info keys lists them", name,
+             near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+    free(names);
+    free(copy);
+    return -1;
+}
+
+static bool number(const char *s, uint64_t *v)
+{
+    char *end;
+    *v = strtoull(s, &end, 0);
+    if (end == s || *s == '-' || *s == '+')
+        return false;
+    unsigned shift = *end == 'K' || *end == 'k' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0;
+    if (end[shift != 0] || *v > UINT64_MAX >> shift)
+        return false;
+    *v <<= shift;
+    return true;
+}
+
+int sim_profile_set(struct sim_profile *p, const char *assignment, struct sim_error *err)
+{
+    struct profile_key k;
+    const char *eq = strchr(assignment, '=');
+    char name[80];
+    uint64_t v;
+    if (!eq || eq == assignment || !eq[1])
+        return sim_fail(err, SIM_USAGE, "set: '%.80s' is no assignment; write it like tlb.l2.entries=64", assignment);
+    snprintf(name, sizeof name, "%.*s", (int)(eq - assignment), assignment);
+    unsigned n = 0;
+    bool found = false;
+    while (!found && sim_profile_key(n++, &k))
+        found = !strcmp(k.name, name);
+    if (!found)
+        return unknown(name, err);
+    if (!number(eq + 1, &v) || v < k.lowest || v > k.highest)
+        return sim_fail(err, SIM_USAGE, "set: %s=%.40s: give %llu to %llu %s (%s)", k.name, eq + 1, (unsigned long long)k.lowest,
+                        (unsigned long long)k.highest, k.unit, k.text);
+    put(p, &k, v);
+    return 0;
+}
+
+// --- what belongs together
+
+static bool is_power(uint64_t n) { return n && !(n & (n - 1)); }
+
+static int check_tlb(const char *name, struct profile_tlb t, struct sim_error *err)
+{
+    unsigned ways = t.ways ? t.ways : t.entries;
+    if (!t.entries || (t.entries % ways == 0 && is_power(t.entries / ways)))
+        return 0;
+    return sim_fail(err, SIM_USAGE,
+                    "set: %s: %u entries in %u ways: entries divided by ways must be a power of two, the number of sets", name,
+                    t.entries, ways);
+}
+
+static int check_cache(const char *name, struct profile_cache c, struct sim_error *err)
+{
+    uint64_t way = (uint64_t)c.ways * c.line;
+    if (!c.size || (is_power(c.line) && way && c.size % way == 0))
+        return 0;
+    return sim_fail(
+        err, SIM_USAGE,
+        "set: %s: %u bytes in %u ways of %u-byte lines: the line must be a power of two, and ways times line must divide "
+        "the size",
+        name, c.size, c.ways, c.line);
+}
+
+int sim_profile_check(const struct sim_profile *p, struct sim_error *err)
+{
+#define K(name, member, unit, lo, hi, scale, text)
+#define TLB(name, member, text)                                                                                                    \
+    if (check_tlb(name, p->member, err) < 0)                                                                                       \
+        return -1;
+#define CACHE(name, member, text)                                                                                                  \
+    if (check_cache(name, p->member, err) < 0)                                                                                     \
+        return -1;
+#include "sim/profile_keys.def"
+#undef K
+    return 0;
+}

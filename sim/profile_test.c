@@ -1,0 +1,125 @@
+// sim/profile_test.c: profiles, and the values that can be set in them.
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "sim/internal.h"
+
+static void every_profile_is_sound(void **state)
+{
+    const char *name;
+    unsigned n = 0;
+    for (; (name = sim_profile_nth(n)); n++) {
+        struct sim_profile p;
+        struct sim_error e = {0};
+        struct profile_key k;
+        assert_int_equal(sim_profile_load(&p, name, &e), 0);
+        assert_int_equal(sim_profile_check(&p, &e), 0);
+        for (unsigned i = 0; sim_profile_key(i, &k); i++) {
+            uint64_t v = sim_profile_get(&p, &k);
+            if (v < k.lowest || v > k.highest)
+                fail_msg("%s: %s is %llu", name, k.name, (unsigned long long)v);
+        }
+        struct sim_machine *m = sim_create(&(struct sim_config){.profile = name}, &e);
+        assert_non_null(m);
+        sim_destroy(m);
+    }
+    printf("# profiles: %u\n", n);
+    assert_true(n >= 2);
+}
+
+// Each key can be set to both ends of its range, reads back, and touches nothing else.
+static void each_key_is_its_own(void **state)
+{
+    struct sim_profile teach, p;
+    struct profile_key k, other;
+    unsigned n = 0;
+    assert_int_equal(sim_profile_load(&teach, "teach", NULL), 0);
+    for (; sim_profile_key(n, &k); n++)
+        for (unsigned end = 0; end < 2; end++) {
+            uint64_t v = end ? k.highest : k.lowest;
+            char text[96];
+            p = teach;
+            snprintf(text, sizeof text, "%s=%llu", k.name, (unsigned long long)v);
+            assert_int_equal(sim_profile_set(&p, text, NULL), 0);
+            assert_int_equal(sim_profile_get(&p, &k), v);
+            for (unsigned i = 0; sim_profile_key(i, &other); i++)
+                if (i != n)
+                    assert_int_equal(sim_profile_get(&p, &other), sim_profile_get(&teach, &other));
+            snprintf(text, sizeof text, "%s=%llu", k.name, (unsigned long long)k.highest + 1);
+            assert_int_equal(sim_profile_set(&p, text, NULL), -1);
+        }
+    printf("# keys: %u\n", n);
+}
+
+static void refuses(const char *assignment, const char *saying)
+{
+    struct sim_profile p;
+    struct sim_error e = {0};
+    assert_int_equal(sim_profile_load(&p, "teach", NULL), 0);
+    assert_int_equal(sim_profile_set(&p, assignment, &e), -1);
+    assert_int_equal(e.status, SIM_USAGE);
+    if (!strstr(e.what, saying))
+        fail_msg("%s: \"%s\" does not say \"%s\"", assignment, e.what, saying);
+}
+
+static void mistakes_are_explained(void **state)
+{
+    refuses("tlb.l2.entrees=64", "did you mean tlb.l2.entries?");
+    refuses("cost.vmentri=64", "did you mean cost.vmentry?");
+    refuses("cost.none=1", "no value is called");
+    refuses("tlb.l2.entries", "tlb.l2.entries=64");
+    refuses("tlb.l2.entries=", "tlb.l2.entries=64");
+    refuses("=3", "tlb.l2.entries=64");
+    refuses("tlb.l2.entries=-1", "give 0 to 8192 entries");
+    refuses("tlb.l2.entries=12x", "give 0 to 8192 entries");
+    refuses("tlb.l2.entries=8193", "give 0 to 8192 entries");
+    refuses("cache.l1d.size=99999999999999999999G", "bytes");
+}
+
+static void a_geometry_must_fit(void **state)
+{
+    static const char *const bad[] = {"tlb.l2.entries=63"}, *const good[] = {"tlb.l2.entries=63", "tlb.l2.ways=63"},
+                             *const cache[] = {"cache.l2.line=48"};
+    struct sim_error e = {0};
+    assert_null(sim_create(&(struct sim_config){.set = bad, .nset = 1}, &e));
+    assert_non_null(strstr(e.what, "tlb.l2: 63 entries in 4 ways"));
+    assert_null(sim_create(&(struct sim_config){.set = cache, .nset = 1}, &e));
+    assert_non_null(strstr(e.what, "cache.l2"));
+    struct sim_machine *m = sim_create(&(struct sim_config){.set = good, .nset = 2}, &e);
+    assert_non_null(m);
+    assert_int_equal(m->cpu[0]->tlb->u[TLB_STLB].ways, 63);
+    sim_destroy(m);
+}
+
+// What one machine sets, another does not see; later assignments win.
+static void machines_are_apart(void **state)
+{
+    static const char *const set[] = {"cost.vmexit=7", "cache.l1d.size=16K", "freq.mhz=2000", "cost.vmexit=1234", "dram.ns=0x50"};
+    struct sim_error e = {0};
+    struct sim_machine *a = sim_create(&(struct sim_config){.set = set, .nset = 5}, &e), *b = sim_create(NULL, &e);
+    assert_non_null(a);
+    assert_non_null(b);
+    assert_int_equal(a->charge[ISA_COST_VMEXIT], 1234);
+    assert_int_equal(a->profile->l1d.size, 16 << 10);
+    assert_int_equal(a->profile->hz, 2000000000);
+    assert_int_equal(a->profile->dram_ns, 80);
+    assert_int_equal(b->charge[ISA_COST_VMEXIT], 500);
+    assert_int_equal(b->profile->hz, 1000000000);
+    sim_destroy(a);
+    sim_destroy(b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_profile_is_sound), cmocka_unit_test(each_key_is_its_own), cmocka_unit_test(mistakes_are_explained),
+        cmocka_unit_test(a_geometry_must_fit),    cmocka_unit_test(machines_are_apart),
+    };
+    return cmocka_run_group_tests_name("profile", tests, NULL, NULL);
+}
