@@ -40,3 +40,55 @@ for p in $vmx_programs; do
     levels="$levels${levels:+,}{\"name\":\"$p\",\"guest_to_bare\":${row##* }}"
 done
 vmx_json="{\"exit_ns\":$a,\"bochs_exit_ns\":$b,\"bochs_to_ringside\":$ratio,\"guests\":[$levels]}"
+
+# `ringside boot kvm` to the userspace of the kernel in the guest, and the same kernel, RAM disk and parameters on Bochs, from a CD. Processor seconds; on Bochs
+# those of its firmware and of GRUB are left out. Bochs counts 20 million instructions as a second: with more, the kernels wait longer for the serial port.
+kvm_seconds() { # FILE PID MARKER: processor time of PID when FILE has MARKER
+    local end=$((SECONDS + 900))
+    until grep -aq "$3" "$1" 2>/dev/null; do
+        [ -e /proc/$2 ] && [ $SECONDS -lt $end ] || return 1
+        sleep 0.1
+    done
+    awk -v hz="$(getconf CLK_TCK)" '{print ($14 + $15) / hz}' /proc/$2/stat
+}
+kvm_bochs() {
+    local pid="" from to
+    mkdir -p $dir/kvm/boot/grub && cp -L build/cache/kvm/vmlinuz build/cache/kvm/initrd $dir/kvm/boot || return
+    printf 'set timeout=0\nset default=0\nterminal_output console\nmenuentry kvm { linux /boot/vmlinuz %s\n initrd /boot/initrd\n boot\n}\n' \
+        "console=ttyS0 earlyprintk=serial cryptomgr.notests=1 nokaslr" >$dir/kvm/boot/grub/grub.cfg
+    grub-mkrescue -o $dir/kvm.iso $dir/kvm >/dev/null 2>&1 && rm -rf $dir/kvm
+    rm -f $dir/kvm.serial $dir/kvm.pid
+    cat >$dir/kvm.bochsrc <<RC
+megs: 384
+cpu: count=1, ips=20000000, model=corei7_sandy_bridge_2600k
+clock: sync=none
+romimage: file=/usr/share/bochs/BIOS-bochs-latest
+vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
+ata0-master: type=cdrom, path=$dir/kvm.iso, status=inserted
+boot: cdrom
+display_library: term
+log: $dir/bochs.log
+com1: enabled=1, mode=file, dev=$dir/kvm.serial
+panic: action=fatal
+RC
+    printf 'c\nq\n' >$dir/bochs.rc
+    script -qec "echo \$\$ >$dir/kvm.pid; exec bochs -q -f $dir/kvm.bochsrc -rc $dir/bochs.rc" /dev/null >/dev/null 2>&1 </dev/null &
+    until [ -s $dir/kvm.pid ]; do sleep 0.1; done
+    pid=$(cat $dir/kvm.pid)
+    from=$(kvm_seconds $dir/kvm.serial $pid "Linux version") && to=$(kvm_seconds $dir/kvm.serial $pid KVM-L2-USERSPACE)
+    kill $pid 2>/dev/null
+    wait
+    awk -v a="${from:-x}" -v b="${to:-x}" 'BEGIN {if (a == "x" || b == "x") print "null"; else printf "%.1f\n", b - a}'
+}
+kvm_ringside() {
+    local t
+    t=$( { TIMEFORMAT='%U %S'; time "$ringside" boot kvm --until KVM-L2-USERSPACE >$dir/out 2>&1 </dev/null; } 2>&1 )
+    grep -aq '^KVM-L2-USERSPACE' $dir/out && echo "$t" | tail -1 | awk '{printf "%.1f\n", $1 + $2}' || echo null
+}
+if docs/tools/fetch-guests.sh kvm; then
+    a=$(kvm_ringside) b=null ratio=null
+    [ -n "$bochs" ] && b=$(kvm_bochs)
+    [ $a != null ] && [ $b != null ] && ratio=$(awk -v a=$a -v b=$b 'BEGIN {printf "%.1f", b / a}')
+    printf '\nboot kvm, to userspace of the kernel in the guest: Ringside %s s, bochs %s s, %s x\n' $a $b $ratio
+    vmx_json="${vmx_json%\}},\"kvm_s\":$a,\"bochs_kvm_s\":$b,\"bochs_kvm_to_ringside\":$ratio}"
+fi

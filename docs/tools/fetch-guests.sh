@@ -7,6 +7,8 @@
 #           as L3; shell=1 gives a shell at the end.
 #   seabios build/cache/seabios/bios.bin, disk: SeaBIOS, and a disk of scenarios/boot/sector.asm
 #   memtest build/cache/memtest/vmlinuz: memtest86+
+#   xen     build/cache/xen/xen, vmlinuz, initrd: Xen, the generic kernel as dom0, and a RAM disk with Xen's tools that starts the kernel again as a
+#           PVH guest
 #   grub    build/cache/grub/bios.bin, disk: SeaBIOS, and a disk with GRUB, the cloud kernel and its RAM disk
 #   debian  build/cache/debian/vmlinuz, initrd, disk: the cloud kernel, its disk drivers, and a small Debian userland in an ext4 image
 # Does nothing if it is all there. Exit status 0 done, 3 the registry cannot be reached, 1 anything else.
@@ -162,16 +164,121 @@ fetch_kvm() {
     archive_kvm init-l1 vmlinuz vmlinuz initrd-l2 initrd-l2 >initrd.new && mv initrd.new initrd
 }
 
-# Xen, with Debian's generic kernel (the cloud kernel cannot be dom0) as its first guest.
+# The first process of dom0: Xen's own tools start the same kernel once more as a PVH guest, which runs in VMX non-root operation.
+init_dom0() {
+    cat <<'INIT'
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+export PATH=/bin:/usr/lib/xen-4.17/bin HOME=/ TERM=vt100
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev 2>/dev/null
+mkdir -p /dev/pts /run /tmp /var/lib/xenstored /var/lib/xen /var/log/xen /var/lock && ln -s ../run /var/run && mkdir -p /run/xen /run/xenstored
+mount -t devpts pts /dev/pts
+echo "Ringside: $(uname -sr) is up (dom0); starting Xen's tools"
+for m in xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs; do insmod /lib/$m.ko; done
+mount -t xenfs xen /proc/xen
+xenstored && xen-init-dom0 && xenconsoled &&
+echo "Ringside: booting the same kernel as a PVH guest (domU)" &&
+xl create -c /guest.cfg && xl list && echo XEN-GUESTS-DONE
+echo "Ringside: the shell is on the serial console, \`xl\` is there, \`poweroff -f\` ends the machine"
+setsid cttyhack sh
+poweroff -f
+INIT
+}
+init_domu() {
+    cat <<'INIT'
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+export PATH=/bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+echo "XEN-PVH-USERSPACE: $(uname -sr) is up (domU, $(cat /sys/hypervisor/type) $(cat /sys/hypervisor/guest_type))"
+poweroff -f
+INIT
+}
+guest_cfg() {
+    cat <<'CFG'
+name = "guest"
+type = "pvh"
+kernel = "/lib/vmlinuz"
+ramdisk = "/lib/initrd-domu"
+extra = "console=hvc0 cryptomgr.notests=1 nokaslr"
+memory = 160
+vcpus = 1
+on_reboot = "destroy"
+on_crash = "destroy"
+CFG
+}
+
+# The shared libraries that programs need, found in a tree of unpacked packages: library files, one a line. libraries TREE PROGRAM...
+libraries() {
+    local tree=$1 known=" " name file
+    shift
+    while [ $# -gt 0 ]; do
+        for name in $(readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'); do
+            case $known in *" $name "*) continue ;; esac
+            known="$known$name "
+            file=$(find "$tree" -name "$name" | head -1)
+            [ -n "$file" ] || { say "no package here has the library $name"; return 1; }
+            echo "$file"
+            set -- "$@" "$file"
+        done
+        shift
+    done
+}
+
+archive_dom0() {
+    local d m p libs tools=tools/usr/lib/xen-4.17/bin
+    libs=$(libraries tools $tools/{xl,xenstored,xenconsoled,xenconsole,xen-init-dom0}) || return
+    libs="$libs $(find tools -name libgcc_s.so.1)" # the C library loads it when a thread is cancelled
+    for d in bin dev proc sys lib lib64 etc etc/xen var usr usr/lib usr/lib/xen-4.17 ${tools#tools/}; do node $d 040755; done
+    node dev/console 020600 5 1
+    node bin/busybox 100755 ../generic/busybox/bin/busybox
+    node init 100755 init-dom0
+    node guest.cfg 100644 guest.cfg
+    node etc/xen/xl.conf 100644 xl.conf
+    for p in xl xenstored xenconsoled xenconsole xen-init-dom0; do node ${tools#tools/}/$p 100755 $tools/$p; done
+    for p in $libs; do node lib/"${p##*/}" 100755 "$p"; done
+    node lib64/ld-linux-x86-64.so.2 100755 "$(find tools -name ld-linux-x86-64.so.2 | head -1)"
+    for m in xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs; do node lib/$m.ko 100644 "$(find modules -name $m.ko)"; done
+    node lib/vmlinuz 100644 vmlinuz
+    node lib/initrd-domu 100644 initrd-domu
+    node TRAILER!!! 0
+}
+archive_domu() {
+    local d
+    for d in bin dev proc sys; do node $d 040755; done
+    node dev/console 020600 5 1
+    node bin/busybox 100755 ../generic/busybox/bin/busybox
+    node init 100755 init-domu
+    node TRAILER!!! 0
+}
+
+# Xen, with Debian's generic kernel (the cloud kernel cannot be dom0) as its first guest and again as the guest of that one's tools.
 fetch_xen() {
-    local dir=build/cache/xen
+    local dir=build/cache/xen p
     (fetch_linux generic linux-image-amd64) || return
-    [ -s $dir/xen ] && [ -e $dir/initrd ] && return
-    mkdir -p $dir
+    [ -s $dir/xen ] && [ -s $dir/initrd ] && [ $dir/initrd -nt docs/tools/fetch-guests.sh ] && [ ! $dir/initrd -ot build/cache/generic/initrd ] && return
+    command -v readelf >/dev/null || { say "readelf is missing: install Debian's package binutils"; return 1; }
+    mkdir -p $dir/packages
     cd $dir || return 1
     download xen-hypervisor-4.17-amd64 || return
     dpkg-deb -x xen-hypervisor-*.deb package && gunzip -c package/boot/xen-*.gz >xen.new || { say "a downloaded package is damaged: remove $dir"; return 1; }
-    ln -sf ../generic/vmlinuz vmlinuz && ln -sf ../generic/initrd initrd && mv xen.new xen
+    rm -rf tools modules
+    for p in xen-utils-4.17 libxenmisc4.17 libxencall1 libxenevtchn1 libxenforeignmemory1 libxengnttab1 libxendevicemodel1 libxenhypfs1 libxenstore4 \
+        libxentoolcore1 libxentoollog1 libyajl2 libgcc-s1 libzstd1 zlib1g liblzma5 libbz2-1.0 liblzo2-2 libuuid1 libnl-3-200 libnl-route-3-200 libc6; do
+        (cd packages && download $p) || return
+        dpkg-deb -x "$(ls packages/${p}_*.deb | head -1)" tools || { say "a downloaded package is damaged: remove $dir"; return 1; }
+    done
+    mkdir modules
+    dpkg-deb --fsys-tarfile ../generic/linux-image-*.deb | tar -x -C modules --wildcards '*/kernel/drivers/xen/*' || return 1
+    ln -sf ../generic/vmlinuz vmlinuz
+    init_dom0 >init-dom0 && init_domu >init-domu && guest_cfg >guest.cfg && echo 'autoballoon="off"' >xl.conf || return 1
+    archive_domu | gzip -1 >initrd-domu
+    archive_dom0 >archive.new || return 1
+    rm -f initrd
+    gzip -1 <archive.new >initrd && rm -rf tools modules archive.new && mv xen.new xen
 }
 
 fetch_seabios() {
