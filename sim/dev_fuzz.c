@@ -1,9 +1,11 @@
-// Fuzz the devices: the input is a list of port and memory accesses, DMA memory writes and waits; nothing may crash, whatever the guest does.
+// Fuzz the devices: the input is a list of port and memory accesses by one to four processors, DMA memory writes, waits and turns of the
+// processors; nothing may crash, whatever the guest does.
 #include <string.h>
 
 #include "sim/dev_pc.h"
 #include "sim/inspect.h"
 #include "sim/internal.h"
+#include "sim/loader.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -14,6 +16,8 @@ static const uint64_t pages[] = {0xfee00000, 0xfec00000, 0xfe200000, 0xfe201000,
 // One operation of 8 bytes: kind and size, place, value.
 static void operation(struct sim_machine *m, const uint8_t *b)
 {
+    m->running = (b[0] >> 6) % m->ncpus;
+    m->cpu[m->running]->parked = false;
     unsigned size = 1u << (b[0] >> 4 & 3), port = ports[b[1] & 15] + (b[1] >> 4);
     uint32_t v;
     memcpy(&v, b + 4, 4);
@@ -27,14 +31,16 @@ static void operation(struct sim_machine *m, const uint8_t *b)
     case 3: bus_mmio_read(m, pa, size); break;
     case 4: sim_poke(m, 0, SIM_HOST_PHYSICAL, 0x10000 + (b[2] | (b[3] & 0x0fu) << 8), &v, 4); break;
     case 5:
-        m->cpu[0]->isa.cycles += v >> (b[1] & 31);
-        bus_run_deadlines(m, m->cpu[0]->isa.cycles);
+        m->cpu[m->running]->isa.cycles += v >> (b[1] & 31);
+        bus_run_deadlines(m, m->cpu[m->running]->isa.cycles);
         break;
     case 6:
-        if (bus_irq_pending(m, 0))
-            bus_irq_ack(m, 0);
+        if (b[1] & 1) // what lies in memory is run, by whom is awake
+            sim_run(m, &(struct sim_until){.insns = 1 + b[2] % 64, .max_cycles = 100000});
+        else if (bus_irq_pending(m, m->running))
+            bus_irq_ack(m, m->running);
         break;
-    case 7: bus_wrmsr(m, 0, 0x800 + (b[1] & 0x3f), v); break;
+    case 7: bus_wrmsr(m, m->running, b[1] & 0x80 ? 0x1b : 0x800 + (b[1] & 0x3f), v); break;
     }
 }
 
@@ -51,10 +57,11 @@ static void start_queue(struct sim_machine *m)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct sim_error e;
-    struct sim_config cfg = {.ram_bytes = 1 << 20};
+    struct sim_config cfg = {.ram_bytes = 1 << 20, .cpus = size ? 1 + data[0] % 4 : 1};
     struct sim_machine *m = sim_create(&cfg, &e);
     if (!m)
         return 0;
+    sim_start_at(m, SIM_START_REAL, 0x7c00, &e);
     start_queue(m);
     dev_fwcfg_add(bus_fwcfg(m), "etc/file", data, size < 100 ? (uint32_t)size : 100);
     for (size_t k = 0; k + 8 <= size && k < 8000; k += 8)

@@ -152,6 +152,38 @@ static void profile_keys(FILE *f)
                 (unsigned long long)k.highest, (unsigned long long)sim_profile_get(&p, &k), k.text);
 }
 
+int info_profile(FILE *f, const char *name, struct sim_error *err)
+{
+    static const char *const meaning = "PSDME";
+    struct sim_profile p;
+    struct profile_key k;
+    const char *source;
+    unsigned unverified = 0;
+    if (sim_profile_load(&p, name, err) < 0)
+        return -1;
+    fprintf(f, "# %s\n\n%s.\n\n", p.name, p.text);
+    fprintf(f, "P primary text or measurement, S secondary source that quotes it, D derived, M from memory, E estimate.\n\n");
+    fprintf(f, "| key | value | unit | | source |\n|---|---|---|---|---|\n");
+    for (unsigned n = 0; sim_profile_key(n, &k); n++) {
+        const uint64_t v = sim_profile_get(&p, &k);
+        const char tag = sim_profile_source(name, k.name, &source);
+        unverified += tag == 'E' || tag == 'M';
+        fprintf(f, !strcmp(k.name, "signature") ? "| %s | 0x%llx | %s | %c | %s |\n" : "| %s | %llu | %s | %c | %s |\n", k.name,
+                (unsigned long long)v, k.unit, strchr(meaning, tag) ? tag : '?', source);
+    }
+    fprintf(f, "\n| capability MSR | value |\n|---|---|\n");
+    for (uint32_t n = VMX_MSR_FIRST; n <= VMX_MSR_LAST; n++) {
+        uint64_t v;
+        if (vmx_caps_rdmsr(&p.vmx, n, &v))
+            fprintf(f, "| %s | %08llx_%08llx |\n", vmx_caps_msr_name(n), (unsigned long long)v >> 32,
+                    (unsigned long long)v & 0xffffffff);
+        else
+            fprintf(f, "| %s | absent |\n", vmx_caps_msr_name(n));
+    }
+    fprintf(f, "\nUnverified (M, E): %u of the values.\n", unverified);
+    return 0;
+}
+
 static const struct table {
     const char *name, *text;
     void (*print)(FILE *);
@@ -170,7 +202,7 @@ static const struct table {
     {"checks", "the checks of a VM entry", checks},
     {"events", "what observers can subscribe to", events},
     {"stats", "the counters of a processor", stats},
-    {"profiles", "the micro-architectures", profiles},
+    {"profiles", "the micro-architectures; ringside info profile NAME prints all values of one, with their sources", profiles},
     {"keys", "the values of a profile that can be set", profile_keys},
 };
 #define NTABLES (sizeof tables / sizeof tables[0])

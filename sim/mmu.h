@@ -83,7 +83,7 @@ struct mmu_state {
 
 // --- the TLB from inside (sim/tlb.c)
 //
-// A unit is sets x ways of entries. What a lookup compares stands apart from the entries, so that a hit touches one cache line:
+// A unit is sets x ways of entries, for all page sizes or for some of them. What a lookup compares stands apart from the entries, so that a hit touches one cache line:
 //    key0   63..48 VPID   47..3 page number   2..1 size class   0 valid
 //    key1   63 global   54 unpaged   53..52 mapping   51..12 EPTRTA   11..0 PCID (ignored where global)
 //    data   51..12 frame   7 fragment   6 dirty   5..3 eperms R W X   2..0 gperms W U X
@@ -91,10 +91,14 @@ struct tlb_hot {
     uint64_t key0, key1, data;
     uint64_t stamp; // order of filling (L1), or of last use (other units)
 };
+struct tlb_geometry {
+    uint32_t base, sets, ways; // entries base .. base + sets * ways - 1; sets is a power of two; 0 ways: nowhere to put such pages
+};
 struct tlb_unit_state {
-    uint16_t sets, ways; // sets is a power of two; 0 ways: the profile has no such unit
-    uint16_t by_size[4]; // live entries per size class
-    bool lru;            // uses are stamped; else replacement is by fill order
+    uint32_t size;            // entries; 0: the profile has no such unit
+    struct tlb_geometry g[4]; // by size class; classes may share their entries
+    uint16_t by_size[4];      // live entries per size class
+    bool lru;                 // uses are stamped; else replacement is by fill order
     struct tlb_hot *hot;
     struct tlb_entry *entry;
     uint64_t *live; // bit map over hot[]
@@ -130,6 +134,10 @@ static inline uint64_t tlb_key0(uint16_t vpid, uint64_t la, unsigned shift)
 {
     return (uint64_t)vpid << 48 | (la >> shift << shift & 0x01ffffffffffffffull) >> 12 << 3 | tlb_class(shift) << 1 | TLB_K0_VALID;
 }
+static inline unsigned tlb_set(const struct tlb_geometry *g, uint64_t la, unsigned shift)
+{
+    return g->base + ((unsigned)(la >> shift) & (g->sets - 1u)) * g->ways;
+}
 static inline bool tlb_key1_equal(uint64_t have, uint64_t want)
 {
     uint64_t d = have ^ want;
@@ -138,8 +146,9 @@ static inline bool tlb_key1_equal(uint64_t have, uint64_t want)
 // Index of the live entry for an address in a context, with its page shift, or -1. sh: the only shift to look for, or 0 for all.
 static inline int tlb_probe(const struct tlb_unit_state *u, uint64_t key0, uint64_t key1, uint64_t la, unsigned sh)
 {
-    unsigned base = ((unsigned)(la >> sh) & (u->sets - 1u)) * u->ways;
-    for (unsigned w = 0; w < u->ways; w++)
+    const struct tlb_geometry *g = &u->g[key0 >> 1 & 3];
+    const unsigned base = tlb_set(g, la, sh);
+    for (unsigned w = 0; w < g->ways; w++)
         if (u->hot[base + w].key0 == key0 && tlb_key1_equal(u->hot[base + w].key1, key1))
             return (int)(base + w);
     return -1;

@@ -84,7 +84,7 @@ static int lookup(struct sim_cpu *c, enum tlb_unit unit, uint64_t la, unsigned a
                   int *r)
 {
     struct tlb_unit_state *u = &c->tlb->u[unit];
-    int i = u->ways ? tlb_find(u, c->mmu.vpid, c->mmu.key1, la) : -1;
+    int i = u->size ? tlb_find(u, c->mmu.vpid, c->mmu.key1, la) : -1;
     if (i < 0)
         return 0;
     const struct tlb_hot *h = &u->hot[i];
@@ -353,7 +353,7 @@ void *mmu_host_run(struct isa_cpu *isa, uint64_t la, uint64_t max, uint64_t *len
         pa.v = (data & TLB_DATA_FRAME) | (la & 0xfff);
     } else if (!s->direct) {
         const struct tlb_unit_state *u = &c->tlb->u[TLB_DTLB];
-        int i = u->ways ? tlb_find(u, s->vpid, s->key1, la) : -1;
+        int i = u->size ? tlb_find(u, s->vpid, s->key1, la) : -1;
         if (i < 0)
             return NULL;
         uint64_t data = u->hot[i].data;

@@ -156,7 +156,7 @@ static bool cached_guest_physical(struct walk *w, uint64_t gpa, unsigned need, s
 {
     struct tlb *t = w->c->tlb;
     const struct tlb_unit_state *u = &t->u[TLB_NTLB];
-    int i = u->ways ? tlb_find(u, 0, w->s->gkey1, gpa) : -1;
+    int i = u->size ? tlb_find(u, 0, w->s->gkey1, gpa) : -1;
     if (i < 0 || u->entry[i].walk == t->walk)
         return false;
     const struct tlb_hot *h = &u->hot[i];
@@ -268,7 +268,7 @@ static bool from_cache(struct walk *w, struct place *p)
         enum tlb_unit unit = cache_of_level[level];
         const struct tlb_unit_state *u = &t->u[unit];
         unsigned shift = isa_pg_shift(w->s->pg.mode, level);
-        if (!u->ways || !tlb_count(t, unit))
+        if (!u->size || !tlb_count(t, unit))
             continue;
         int i = tlb_probe(u, tlb_key0(w->s->vpid, w->la, shift), w->s->key1, w->la, shift);
         if (i < 0)

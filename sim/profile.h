@@ -3,6 +3,7 @@
 // A machine has a copy of its own, so that single values can be set: each has a dotted name, a unit and a range, and is a row of
 // sim/profile_keys.def (costs: "cost." and the row's name in isa/costs.def, in small letters). What belongs together (the entries and
 // ways of a TLB) is checked when the machine is made, so the order of assignments does not matter.
+// SOURCES    each value of a named profile has a tag and a source (sim/profiles.def); what it does not name is as in teach: an estimate.
 // ERRORS     a name that does not exist, a value out of range, a geometry that no hardware could have: SIM_USAGE, with the nearest name.
 #ifndef SIM_PROFILE_H
 #define SIM_PROFILE_H
@@ -21,10 +22,12 @@ struct sim_profile {
     const char *name, *text;
     uint64_t hz;
     uint32_t cost[ISA_COST_NUM];
-    struct profile_tlb itlb, dtlb, stlb, ntlb, pml4e, pdpte, pde;
+    struct profile_tlb itlb, itlb_2m, dtlb, dtlb_2m, dtlb_1g, stlb, ntlb, pml4e, pdpte, pde;
+    uint8_t stlb_2m; // the second level takes 2- and 4-MByte pages, too
     struct profile_cache l1i, l1d, l2, l3;
-    uint32_t dram_ns;     // what an access to memory takes that no cache served
-    uint64_t features[4]; // bit set of enum isa_feature: what the decoder accepts and CPUID reports
+    uint32_t dram_ns;                              // what an access to memory takes that no cache served
+    uint32_t line_load, line_store, line_rmw, ipi; // cycles: what another processor has modified; an interrupt to another processor
+    uint64_t features[4];                          // bit set of enum isa_feature: what the decoder accepts and CPUID reports
     uint8_t maxphyaddr;
     uint32_t family_model_stepping; // CPUID.1:EAX
     struct vmx_caps vmx;
@@ -41,14 +44,22 @@ int sim_profile_set(struct sim_profile *p, const char *assignment, struct sim_er
 // Do the values fit together? To be called after the last assignment.
 int sim_profile_check(const struct sim_profile *p, struct sim_error *err);
 
+// Whether a profile may offer a feature: isa/ implements it whole.
+bool sim_profile_offers(enum isa_feature f);
+// Where a value of a named profile comes from: P primary text or measurement, S secondary source that quotes it, D derived, M from memory, E
+// estimate; and the source in words.
+char sim_profile_source(const char *profile, const char *key, const char **source);
+
 // The keys in order; false at the end. value: in the unit of the key.
 struct profile_key {
     char name[40];
     const char *unit, *text;
     uint64_t lowest, highest, scale;
-    unsigned offset, size; // of the member of struct sim_profile
+    unsigned offset, size; // of the member of struct sim_profile; size 0: feature number offset
 };
 bool sim_profile_key(unsigned n, struct profile_key *k);
+bool sim_profile_find_key(const char *name, struct profile_key *k);
 uint64_t sim_profile_get(const struct sim_profile *p, const struct profile_key *k);
+void sim_profile_put(struct sim_profile *p, const struct profile_key *k, uint64_t v); // v in range
 
 #endif

@@ -22,8 +22,17 @@ static const struct profile_key keys[] = {
 #undef K
 };
 #define NKEY       (sizeof keys / sizeof *keys)
+#define COST_LEAST 1u // the engine counts on it: an instruction costs at least a cycle (sim/boundary.c)
 #define COST_MOST  100000000u
 #define FIRST_COST 1u // ISA_COST_NONE stays 0
+
+static bool named(struct profile_key *k, const char *prefix, const char *name)
+{
+    snprintf(k->name, sizeof k->name, "%s.%s", prefix, name);
+    for (char *c = k->name; *c; c++)
+        *c = (char)tolower((unsigned char)*c);
+    return true;
+}
 
 bool sim_profile_key(unsigned n, struct profile_key *k)
 {
@@ -32,18 +41,33 @@ bool sim_profile_key(unsigned n, struct profile_key *k)
         return true;
     }
     unsigned cost = n - (unsigned)NKEY + FIRST_COST;
-    if (cost >= ISA_COST_NUM)
-        return false;
+    if (cost >= ISA_COST_NUM) {
+        const unsigned f = cost - ISA_COST_NUM + ISA_FEAT_NONE + 1;
+        if (f >= ISA_FEAT_NUM)
+            return false;
+        *k = (struct profile_key){.unit = "0 or 1",
+                                  .text = isa_feature_info[f].text,
+                                  .highest = sim_profile_offers((enum isa_feature)f),
+                                  .scale = 1,
+                                  .offset = f};
+        return named(k, "feature", isa_feature_info[f].flag);
+    }
     *k = (struct profile_key){.unit = "cycles",
                               .text = isa_cost_info[cost].text,
+                              .lowest = COST_LEAST,
                               .highest = COST_MOST,
                               .scale = 1,
                               .offset = (unsigned)(offsetof(struct sim_profile, cost) + cost * sizeof(uint32_t)),
                               .size = sizeof(uint32_t)};
-    snprintf(k->name, sizeof k->name, "cost.%s", isa_cost_info[cost].id);
-    for (char *c = k->name; *c; c++)
-        *c = (char)tolower((unsigned char)*c);
-    return true;
+    return named(k, "cost", isa_cost_info[cost].id);
+}
+
+bool sim_profile_find_key(const char *name, struct profile_key *k)
+{
+    for (unsigned n = 0; sim_profile_key(n, k); n++)
+        if (!strcmp(k->name, name))
+            return true;
+    return false;
 }
 
 uint64_t sim_profile_get(const struct sim_profile *p, const struct profile_key *k)
@@ -54,6 +78,7 @@ uint64_t sim_profile_get(const struct sim_profile *p, const struct profile_key *
     uint32_t v4;
     uint64_t v8;
     switch (k->size) {
+    case 0: return isa_has(p->features, (enum isa_feature)k->offset);
     case 1: return memcpy(&v1, at, 1), v1 / k->scale;
     case 2: return memcpy(&v2, at, 2), v2 / k->scale;
     case 4: return memcpy(&v4, at, 4), v4 / k->scale;
@@ -61,8 +86,13 @@ uint64_t sim_profile_get(const struct sim_profile *p, const struct profile_key *
     }
 }
 
-static void put(struct sim_profile *p, const struct profile_key *k, uint64_t v)
+void sim_profile_put(struct sim_profile *p, const struct profile_key *k, uint64_t v)
 {
+    if (!k->size) {
+        uint64_t *word = &p->features[k->offset / 64], bit = 1ull << k->offset % 64;
+        *word = v ? *word | bit : *word & ~bit;
+        return;
+    }
     v *= k->scale;
     memcpy((char *)p + k->offset, &v, k->size); // little-endian hosts only, like the rest of the simulator
 }
@@ -70,7 +100,7 @@ static void put(struct sim_profile *p, const struct profile_key *k, uint64_t v)
 static int unknown(const char *name, struct sim_error *err)
 {
     struct profile_key k;
-    static const unsigned most = NKEY + ISA_COST_NUM;
+    static const unsigned most = NKEY + ISA_COST_NUM + ISA_FEAT_NUM;
     char(*copy)[sizeof k.name] = calloc(most, sizeof *copy);
     const char **names = calloc(most + 1, sizeof *names), *near = NULL;
     for (unsigned n = 0; copy && names && sim_profile_key(n, &k); n++)
@@ -106,16 +136,15 @@ int sim_profile_set(struct sim_profile *p, const char *assignment, struct sim_er
     if (!eq || eq == assignment || !eq[1])
         return sim_fail(err, SIM_USAGE, "set: '%.80s' is no assignment; write it like tlb.l2.entries=64", assignment);
     snprintf(name, sizeof name, "%.*s", (int)(eq - assignment), assignment);
-    unsigned n = 0;
-    bool found = false;
-    while (!found && sim_profile_key(n++, &k))
-        found = !strcmp(k.name, name);
-    if (!found)
+    if (!sim_profile_find_key(name, &k))
         return unknown(name, err);
+    if (!k.size && !k.highest && strcmp(eq + 1, "0") != 0)
+        return sim_fail(err, SIM_USAGE, "set: %s=%.40s: this feature is not modelled whole, so no profile can offer it", name,
+                        eq + 1);
     if (!number(eq + 1, &v) || v < k.lowest || v > k.highest)
         return sim_fail(err, SIM_USAGE, "set: %s=%.40s: give %llu to %llu %s (%s)", k.name, eq + 1, (unsigned long long)k.lowest,
                         (unsigned long long)k.highest, k.unit, k.text);
-    put(p, &k, v);
+    sim_profile_put(p, &k, v);
     return 0;
 }
 

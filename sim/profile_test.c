@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "sim/internal.h"
+#include "vmx-model/controls.h"
 
 static void every_profile_is_sound(void **state)
 {
@@ -93,7 +94,7 @@ static void a_geometry_must_fit(void **state)
     assert_non_null(strstr(e.what, "cache.l2"));
     struct sim_machine *m = sim_create(&(struct sim_config){.set = good, .nset = 2}, &e);
     assert_non_null(m);
-    assert_int_equal(m->cpu[0]->tlb->u[TLB_STLB].ways, 63);
+    assert_int_equal(m->cpu[0]->tlb->u[TLB_STLB].g[0].ways, 63);
     sim_destroy(m);
 }
 
@@ -115,11 +116,63 @@ static void machines_are_apart(void **state)
     sim_destroy(b);
 }
 
+static uint32_t modelled_proc2(void)
+{
+    uint32_t known = 0;
+    const struct vmx_control *k;
+    for (unsigned n = 0; (k = vmx_control_n(n)); n++)
+        known |= k->word == VMX_WORD_PROC2 && k->modelled ? 1u << k->bit : 0;
+    return known;
+}
+
+// The published numbers are there, each with its source; what is offered of VMX is published and modelled.
+static void published_values(void **state)
+{
+    struct sim_profile p;
+    struct profile_key k;
+    const char *source;
+    assert_int_equal(sim_profile_load(&p, "sandybridge-2011", NULL), 0);
+    assert_int_equal(p.cost[ISA_COST_VMEXIT] + p.cost[ISA_COST_VMENTRY], 784);
+    assert_int_equal(p.hz, 3400000000);
+    assert_int_equal(sim_profile_source("sandybridge-2011", "cost.vmexit", &source), 'S');
+    assert_non_null(strstr(source, "table 4.3"));
+    assert_int_equal(sim_profile_source("sandybridge-2011", "cost.mul", &source), 'E');
+    assert_true(isa_has(p.features, ISA_FEAT_PCID) && !isa_has(p.features, ISA_FEAT_INVPCID));
+    assert_int_equal(p.vmx.proc2 >> 32, 0x4ff);
+    assert_int_equal(sim_profile_load(&p, "merom-2006", NULL), 0);
+    assert_false(vmx_has_proc2(&p.vmx) || vmx_has_true(&p.vmx));
+    assert_int_equal(p.vmx.basic & 0x7fffffff, 7);
+    for (unsigned n = 0; sim_profile_nth(n); n++) { // no control that is not modelled may be set, in any of them
+        assert_int_equal(sim_profile_load(&p, sim_profile_nth(n), NULL), 0);
+        assert_int_equal(p.vmx.proc2 >> 32 & ~modelled_proc2(), 0);
+        assert_true(sim_profile_find_key("feature.vmx", &k) && sim_profile_get(&p, &k));
+    }
+}
+
+// Large pages have entries of their own where the profile says so: sixty-four small pages and thirty-two large ones fit.
+static void levels_by_page_size(void **state)
+{
+    struct sim_error e = {0};
+    struct sim_machine *m = sim_create(&(struct sim_config){.profile = "haswell-2013"}, &e);
+    assert_non_null(m);
+    const struct tlb *t = m->cpu[0]->tlb;
+    assert_int_equal(t->u[TLB_DTLB].size, 64 + 32 + 4);
+    assert_int_equal(t->u[TLB_DTLB].g[1].base, 64);
+    assert_int_equal(t->u[TLB_DTLB].g[3].base, 96);
+    assert_int_equal(t->u[TLB_STLB].g[1].ways, 8);
+    assert_int_equal(t->u[TLB_STLB].g[3].ways, 0);
+    sim_destroy(m);
+    m = sim_create(&(struct sim_config){.profile = "sandybridge-2011"}, &e);
+    assert_int_equal(m->cpu[0]->tlb->u[TLB_STLB].g[1].ways, 0); // small pages only
+    sim_destroy(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_profile_is_sound), cmocka_unit_test(each_key_is_its_own), cmocka_unit_test(mistakes_are_explained),
-        cmocka_unit_test(a_geometry_must_fit),    cmocka_unit_test(machines_are_apart),
+        cmocka_unit_test(a_geometry_must_fit),    cmocka_unit_test(machines_are_apart),  cmocka_unit_test(published_values),
+        cmocka_unit_test(levels_by_page_size),
     };
     return cmocka_run_group_tests_name("profile", tests, NULL, NULL);
 }

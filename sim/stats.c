@@ -139,9 +139,9 @@ static void list_tlb(const struct stats_recorder *s, const struct list *l)
     for (unsigned u = 0; u < TLB_NUNIT; u++) {
         char unit[32];
         slug(unit, sizeof unit, tlb_unit_name(u));
-        if (!t->u[u].ways)
+        if (!t->u[u].size)
             continue; // the profile has no such unit
-        tell(l, (uint64_t)t->u[u].sets * t->u[u].ways, "entries that it can hold", "tlb.%s.size", unit);
+        tell(l, t->u[u].size, "entries that it can hold", "tlb.%s.size", unit);
         tell(l, tlb_count(t, u), "entries that it holds at the end", "tlb.%s.live", unit);
         tell(l, s->c[l->cpu].fills[u], "entries that entered it", "tlb.%s.fills", unit);
         tell(l, s->c[l->cpu].evicts[u], "entries that left it to make room", "tlb.%s.evicts", unit);

@@ -10,34 +10,73 @@
 
 _Static_assert(TLB_PERM_W == ISA_PG_W && TLB_PERM_U == ISA_PG_U && TLB_PERM_X == ISA_PG_X, "rights have one encoding");
 
-static unsigned total(const struct tlb_unit_state *u) { return (unsigned)u->sets * u->ways; }
+static unsigned total(const struct tlb_unit_state *u) { return u->size; }
 
-static void unit_create(struct tlb_unit_state *u, struct profile_tlb g, bool lru)
+static struct tlb_geometry geometry(struct tlb_unit_state *u, struct profile_tlb p)
 {
-    *u = (struct tlb_unit_state){.sets = 1, .lru = lru};
-    if (!g.entries)
+    struct tlb_geometry g = {.base = u->size, .sets = 1};
+    if (p.entries) {
+        g.ways = p.ways ? p.ways : p.entries;
+        g.sets = p.entries / g.ways;
+        assert(g.sets && !(g.sets & (g.sets - 1)));
+    }
+    u->size += g.sets * g.ways;
+    return g;
+}
+
+static void unit_alloc(struct tlb_unit_state *u)
+{
+    if (!u->size)
         return;
-    u->ways = g.ways ? g.ways : g.entries;
-    u->sets = g.entries / u->ways;
-    assert(u->sets && !(u->sets & (u->sets - 1)));
-    u->hot = calloc(total(u), sizeof *u->hot);
-    u->entry = calloc(total(u), sizeof *u->entry);
-    u->live = calloc((total(u) + 63) / 64, sizeof *u->live);
-    u->mirrored = calloc(total(u), sizeof *u->mirrored);
+    u->hot = calloc(u->size, sizeof *u->hot);
+    u->entry = calloc(u->size, sizeof *u->entry);
+    u->live = calloc((u->size + 63) / 64, sizeof *u->live);
+    u->mirrored = calloc(u->size, sizeof *u->mirrored);
     assert(u->hot && u->entry && u->live && u->mirrored);
+}
+
+// One array for all page sizes.
+static void unit_create(struct tlb_unit_state *u, struct profile_tlb all)
+{
+    *u = (struct tlb_unit_state){.lru = true};
+    u->g[0] = u->g[1] = u->g[2] = u->g[3] = geometry(u, all);
+    unit_alloc(u);
+}
+
+// A first-level TLB: 2- and 4-MByte pages and 1-GByte pages may have arrays of their own.
+static void first_level_create(struct tlb_unit_state *u, struct profile_tlb small, struct profile_tlb large,
+                               struct profile_tlb huge)
+{
+    *u = (struct tlb_unit_state){.lru = false};
+    u->g[0] = u->g[1] = geometry(u, small);
+    if (large.entries)
+        u->g[1] = geometry(u, large);
+    u->g[2] = u->g[3] = u->g[1];
+    if (huge.entries)
+        u->g[3] = geometry(u, huge);
+    unit_alloc(u);
+}
+
+static void second_level_create(struct tlb_unit_state *u, const struct sim_profile *p)
+{
+    unit_create(u, p->stlb);
+    u->g[3].ways = 0;
+    if (!p->stlb_2m)
+        u->g[1].ways = u->g[2].ways = 0;
 }
 
 struct tlb *tlb_create(const struct sim_profile *p)
 {
+    static const struct profile_tlb none;
     struct tlb *t = calloc(1, sizeof *t);
     assert(t);
-    unit_create(&t->u[TLB_ITLB], p->itlb, false);
-    unit_create(&t->u[TLB_DTLB], p->dtlb, false);
-    unit_create(&t->u[TLB_STLB], p->stlb, true);
-    unit_create(&t->u[TLB_NTLB], p->ntlb, true);
-    unit_create(&t->u[TLB_PML4E], p->pml4e, true);
-    unit_create(&t->u[TLB_PDPTE], p->pdpte, true);
-    unit_create(&t->u[TLB_PDE], p->pde, true);
+    first_level_create(&t->u[TLB_ITLB], p->itlb, p->itlb_2m, none);
+    first_level_create(&t->u[TLB_DTLB], p->dtlb, p->dtlb_2m, p->dtlb_1g);
+    second_level_create(&t->u[TLB_STLB], p);
+    unit_create(&t->u[TLB_NTLB], p->ntlb);
+    unit_create(&t->u[TLB_PML4E], p->pml4e);
+    unit_create(&t->u[TLB_PDPTE], p->pdpte);
+    unit_create(&t->u[TLB_PDE], p->pde);
     return t;
 }
 
@@ -67,7 +106,10 @@ static void emit_entry(struct tlb *t, enum ev_kind kind, const struct tlb_entry 
 static bool first_level(enum tlb_unit unit) { return unit == TLB_ITLB || unit == TLB_DTLB; }
 
 // First-level entries are not counted where a second level holds the same: it would cost each promotion.
-static bool counted(const struct tlb *t, enum tlb_unit unit) { return unit > TLB_DTLB || !t->u[TLB_STLB].ways; }
+static bool counted(const struct tlb *t, enum tlb_unit unit, unsigned cls)
+{
+    return unit > TLB_DTLB || !t->u[TLB_STLB].g[cls].ways;
+}
 static unsigned page_bucket(struct hpa pa) { return (unsigned)(pa.v >> 12) & (TLB_SRC_SIZE - 1); }
 static unsigned word_bucket(uint64_t pa) { return (unsigned)(pa >> 3) & (TLB_SRC_SIZE - 1); }
 
@@ -145,10 +187,11 @@ void tlb_drop(struct tlb *t, enum tlb_unit unit, unsigned i)
     assert(e->valid);
     e->valid = false;
     u->live[i / 64] &= ~(1ull << i % 64);
-    u->by_size[u->hot[i].key0 >> 1 & 3]--;
+    const unsigned cls = u->hot[i].key0 >> 1 & 3;
+    u->by_size[cls]--;
     t->fragments -= (u->hot[i].data & TLB_DATA_FRAGMENT) != 0;
     u->hot[i].key0 = u->hot[i].stamp = 0;
-    if (counted(t, unit))
+    if (counted(t, unit, cls))
         uncount_sources(t, e);
     if (!t->cpu || !first_level(unit))
         return;
@@ -160,12 +203,12 @@ void tlb_drop(struct tlb *t, enum tlb_unit unit, unsigned i)
 
 // The way to use for a key: that of the entry which a lookup by the filling context would have found, else an empty one, else the
 // one with the oldest stamp.
-static unsigned choose(const struct tlb_unit_state *u, unsigned base, uint64_t key0, uint64_t key1)
+static unsigned choose(const struct tlb_unit_state *u, unsigned base, unsigned ways, uint64_t key0, uint64_t key1)
 {
     const struct tlb_hot *h = &u->hot[base];
     uint64_t oldest = UINT64_MAX;
     unsigned best = 0;
-    for (unsigned w = 0; w < u->ways; w++) {
+    for (unsigned w = 0; w < ways; w++) {
         if (h[w].key0 == key0 && tlb_key1_equal(h[w].key1, key1 & ~TLB_K1_GLOBAL))
             return base + w;
         bool older = h[w].stamp < oldest; // empty ways have stamp 0
@@ -176,12 +219,12 @@ static unsigned choose(const struct tlb_unit_state *u, unsigned base, uint64_t k
 }
 
 // May another live entry of the unit translate part of the page too: with another page size, or by the same key0?
-static bool overlapped(const struct tlb_unit_state *u, unsigned base, uint64_t key0)
+static bool overlapped(const struct tlb_unit_state *u, unsigned base, unsigned ways, uint64_t key0)
 {
     for (unsigned k = 0; k < 4; k++)
         if (u->by_size[k] && k != (key0 >> 1 & 3))
             return true;
-    for (unsigned w = 0; w < u->ways; w++)
+    for (unsigned w = 0; w < ways; w++)
         if (u->hot[base + w].key0 == key0)
             return true;
     return false;
@@ -190,7 +233,10 @@ static bool overlapped(const struct tlb_unit_state *u, unsigned base, uint64_t k
 static int insert(struct tlb *t, enum tlb_unit unit, const struct tlb_entry *e, uint64_t key0, uint64_t key1, uint64_t data)
 {
     struct tlb_unit_state *u = &t->u[unit];
-    unsigned base = ((unsigned)(e->tag >> e->page_shift) & (u->sets - 1u)) * u->ways, i = choose(u, base, key0, key1);
+    const struct tlb_geometry *g = &u->g[key0 >> 1 & 3];
+    if (!g->ways)
+        return -1;
+    const unsigned base = tlb_set(g, e->tag, e->page_shift), i = choose(u, base, g->ways, key0, key1);
     struct tlb_hot *h = &u->hot[i];
     if (h->key0) {
         bool same = h->key0 == key0 && tlb_key1_equal(h->key1, key1 & ~TLB_K1_GLOBAL);
@@ -201,7 +247,7 @@ static int insert(struct tlb *t, enum tlb_unit unit, const struct tlb_entry *e, 
         }
     }
     // Lookups of the page may find this entry from now on, even where another one served so far (other page size, global).
-    if (t->cpu && first_level(unit) && (e->page_shift == 12 || overlapped(u, base, key0)))
+    if (t->cpu && first_level(unit) && (e->page_shift == 12 || overlapped(u, base, g->ways, key0)))
         mmu_mirror_drop(t->cpu, unit, e->tag, e->page_shift);
     *h = (struct tlb_hot){key0, key1, data, ++t->clock};
     u->entry[i] = *e;
@@ -212,7 +258,7 @@ static int insert(struct tlb *t, enum tlb_unit unit, const struct tlb_entry *e, 
     u->live[i / 64] |= 1ull << i % 64;
     u->by_size[key0 >> 1 & 3]++;
     t->fragments += (data & TLB_DATA_FRAGMENT) != 0;
-    if (counted(t, unit))
+    if (counted(t, unit, key0 >> 1 & 3))
         count_sources(t, e);
     if (t->cpu) {
         t->cpu->stat[SIM_STAT_TLB_FILLS]++;
@@ -231,7 +277,7 @@ uint64_t tlb_data(const struct tlb_entry *e)
 
 int tlb_fill(struct tlb *t, const struct tlb_entry *e)
 {
-    if (!t->u[e->unit].ways)
+    if (!t->u[e->unit].size)
         return -1;
     uint64_t key1 = e->eptrta | e->pcid | (uint64_t)e->mapping << TLB_K1_MAP_SHIFT | (e->unpaged ? TLB_K1_UNPAGED : 0) |
                     (e->global ? TLB_K1_GLOBAL : 0);
@@ -241,7 +287,7 @@ int tlb_fill(struct tlb *t, const struct tlb_entry *e)
 int tlb_promote(struct tlb *t, unsigned i, enum tlb_unit l1)
 {
     const struct tlb_hot *h = &t->u[TLB_STLB].hot[i];
-    return t->u[l1].ways ? insert(t, l1, &t->u[TLB_STLB].entry[i], h->key0, h->key1, h->data) : -1;
+    return insert(t, l1, &t->u[TLB_STLB].entry[i], h->key0, h->key1, h->data);
 }
 
 // --- invalidation
@@ -287,9 +333,11 @@ static unsigned invalidate_page(struct tlb *t, enum tlb_unit unit, const struct 
     for (unsigned k = 0; k < 4; k++) {
         if (!u->by_size[k])
             continue;
-        unsigned base = ((unsigned)(s->addr >> tlb_class_shift[k]) & (u->sets - 1u)) * u->ways;
-        for (unsigned i = base; i < base + u->ways; i++)
-            if (u->entry[i].valid && tlb_class(u->entry[i].page_shift) == k && selects(s, &u->entry[i])) {
+        const unsigned base = tlb_set(&u->g[k], s->addr, tlb_class_shift[k]);
+        const uint64_t key0 = tlb_key0(0, s->addr, tlb_class_shift[k]);
+        for (unsigned i = base; i < base + u->g[k].ways; i++)
+            if ((u->hot[i].key0 ^ key0) << 16 == 0 && selects(s, &u->entry[i])) { // all but the VPID
+
                 tlb_drop(t, unit, i);
                 n++;
             }
@@ -303,7 +351,7 @@ unsigned tlb_invalidate(struct tlb *t, const struct tlb_select *s)
     if (t->cpu && mmu_is_soft(t->cpu))
         soft_invalidate(t->cpu, s);
     for (unsigned unit = 0; unit < TLB_NUNIT; unit++) {
-        if (!(s->units >> unit & 1) || !t->u[unit].ways)
+        if (!(s->units >> unit & 1) || !t->u[unit].size)
             continue;
         bool narrow = s->one_page && !t->fragments && unit <= TLB_NTLB;
         n += narrow ? invalidate_page(t, unit, s) : invalidate_unit(t, unit, s);

@@ -694,8 +694,8 @@ static void test_replacement(void **state)
     for (unsigned n = 0; n < 64; n++)
         kit_map(&k, root, 0x200000 + n * 0x4000, 0x300000 + n * 0x1000, KIT_RW, 1);
     kit_long(&k, root);
-    assert_int_equal(k.c->tlb->u[TLB_DTLB].ways, 4);
-    assert_int_equal(k.c->tlb->u[TLB_DTLB].sets, 4);
+    assert_int_equal(k.c->tlb->u[TLB_DTLB].g[0].ways, 4);
+    assert_int_equal(k.c->tlb->u[TLB_DTLB].g[0].sets, 4);
     // First level: by fill order. Uses of page 0 do not save it.
     for (unsigned n = 0; n < 4; n++)
         read_set(&k, n);

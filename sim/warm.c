@@ -12,7 +12,7 @@ static uint8_t structure_cache(const struct sim_cpu *c, uint64_t la)
     for (unsigned level = 2; level <= top && level <= 4; level++) {
         const struct tlb_unit_state *u = &c->tlb->u[cache_of_level[level]];
         unsigned shift = isa_pg_shift(s->pg.mode, level);
-        if (u->ways && tlb_probe(u, tlb_key0(s->vpid, la, shift), s->key1, la, shift) >= 0)
+        if (u->size && tlb_probe(u, tlb_key0(s->vpid, la, shift), s->key1, la, shift) >= 0)
             return (uint8_t)level;
     }
     return 0;
@@ -27,12 +27,12 @@ void sim_warm(struct sim_machine *m, unsigned cpu, const struct sim_walk *w, str
         return;
     const enum tlb_unit unit[2] = {w->acc & ISA_ACC_X ? TLB_ITLB : TLB_DTLB, TLB_STLB};
     for (unsigned k = 0; k < 2 && out->tlb < 0; k++)
-        if (c->tlb->u[unit[k]].ways && tlb_find(&c->tlb->u[unit[k]], s->vpid, s->key1, w->la) >= 0)
+        if (c->tlb->u[unit[k]].size && tlb_find(&c->tlb->u[unit[k]], s->vpid, s->key1, w->la) >= 0)
             out->tlb = (int)unit[k];
     if (w->guest_levels)
         out->psc = structure_cache(c, w->la);
     const struct tlb_unit_state *n = &c->tlb->u[TLB_NTLB];
-    for (unsigned k = 0; k < w->refs && n->ways && s->ept_on; k++) {
+    for (unsigned k = 0; k < w->refs && n->size && s->ept_on; k++) {
         const struct sim_walk_step *x = &w->step[k];
         int i = x->ept ? tlb_find(n, 0, s->gkey1, x->gpa.v) : -1;
         // A write through an entry without D walks, to set D. With accessed and dirty flags for EPT, the walk writes to guest entries.
