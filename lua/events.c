@@ -241,7 +241,7 @@ static bool push_vmx(lua_State *L, const struct ev *e)
 
 static void push_device(lua_State *L, const struct ev *e)
 {
-    static const char *const what[] = {"lowered", "raised", "accepted", "init", "sipi"};
+    static const char *const what[] = {"lowered", "raised", "accepted", "init", "sipi", "virtual", "posted"};
     switch (e->kind) {
     case EV_IO:
         lx_set_u64(L, "port", e->u.io.port);
@@ -252,7 +252,7 @@ static void push_device(lua_State *L, const struct ev *e)
     case EV_IRQ:
         lx_set_u64(L, "line", e->u.irq.line);
         lx_set_u64(L, "vector", e->u.irq.vector);
-        lx_set_str(L, "what", what[e->u.irq.what % 5]);
+        lx_set_str(L, "what", what[e->u.irq.what % EV_NIRQ]);
         break;
     case EV_OUTPUT:
         lx_set_str(L, "port", e->u.output.port);

@@ -102,6 +102,7 @@ static void deliver(struct sim_cpu *cpu, const struct isa_event *e, bool ask)
     if (ask && c->vmx == ISA_VMX_NONROOT)
         r = c->env->intercept_event(c, e);
     if (!r) {
+        vmx_event_comes(c, &cpu->vmx);
         if (c->activity == ISA_HLT) {
             c->activity = ISA_ACTIVE;
             engine_tell_halt(cpu, true);
@@ -124,13 +125,13 @@ static bool debug_trap(struct sim_cpu *cpu)
     return true;
 }
 
-static void emit_accept(struct sim_cpu *cpu, int vector)
+static void tell_irq(struct sim_cpu *cpu, int vector, enum ev_irq_what what)
 {
     if (!ev_wanted(cpu->m, EV_IRQ))
         return;
     struct ev e = {.kind = EV_IRQ};
     e.u.irq.vector = (uint8_t)vector;
-    e.u.irq.what = 2;
+    e.u.irq.what = what;
     ev_emit(cpu, &e);
 }
 
@@ -144,6 +145,33 @@ static bool nmi(struct sim_cpu *cpu)
     return true;
 }
 
+static bool virtual_interrupt(struct sim_cpu *cpu)
+{
+    const int vector = cpu->isa.vmx == ISA_VMX_NONROOT ? vmx_take_virtual_interrupt(&cpu->isa, &cpu->vmx) : -1;
+    if (vector < 0)
+        return false;
+    tell_irq(cpu, vector, EV_IRQ_VIRTUAL);
+    const struct isa_event e = {.type = ISA_EV_EXTINT, .vector = (uint8_t)vector};
+    deliver(cpu, &e, false);
+    return true;
+}
+
+// An interrupt that was acknowledged (or vector < 0: was not) for the host of the running guest.
+static bool host_interrupt(struct sim_cpu *cpu, int vector)
+{
+    if (vector >= 0 && vmx_post_interrupts(&cpu->isa, &cpu->vmx, vector)) {
+        bus_irq_eoi(cpu->m, cpu->n);
+        tell_irq(cpu, vector, EV_IRQ_POSTED);
+        return true;
+    }
+    if (!glue_intercept_irq(cpu, false, vector))
+        return false;
+    if (cpu->eng->halted)
+        engine_tell_halt(cpu, true);
+    engine_outcome(cpu, ISA_R_VMEXIT);
+    return true;
+}
+
 static bool interrupt(struct sim_cpu *cpu)
 {
     struct isa_cpu *c = &cpu->isa;
@@ -152,18 +180,13 @@ static bool interrupt(struct sim_cpu *cpu)
     int vector = -1;
     if (c->vmx == ISA_VMX_NONROOT && (vmx_pin(&cpu->vmx) & 1)) {
         if (vmx_ack_on_exit(&cpu->vmx) && (vector = bus_irq_ack(cpu->m, cpu->n)) >= 0)
-            emit_accept(cpu, vector);
-        if (!glue_intercept_irq(cpu, false, vector))
-            return false;
-        if (cpu->eng->halted)
-            engine_tell_halt(cpu, true);
-        engine_outcome(cpu, ISA_R_VMEXIT);
-        return true;
+            tell_irq(cpu, vector, EV_IRQ_ACCEPTED);
+        return host_interrupt(cpu, vector);
     }
     vector = bus_irq_ack(cpu->m, cpu->n);
     if (vector < 0)
         return false;
-    emit_accept(cpu, vector);
+    tell_irq(cpu, vector, EV_IRQ_ACCEPTED);
     struct isa_event e = {.type = ISA_EV_EXTINT, .vector = (uint8_t)vector};
     deliver(cpu, &e, false);
     return true;
@@ -207,7 +230,7 @@ static bool idle(struct sim_cpu *cpu, struct sim_stop *stop)
 // Is there something that RFLAGS.IF holds back?
 static bool irq_waits(struct sim_cpu *cpu)
 {
-    return cpu->nmi || (!(cpu->isa.rflags_sys & ISA_FL_IF) && bus_irq_pending(cpu->m, cpu->n));
+    return cpu->nmi || (!(cpu->isa.rflags_sys & ISA_FL_IF) && (cpu->vmx.virq || bus_irq_pending(cpu->m, cpu->n)));
 }
 
 static void choose_budget(struct sim_cpu *cpu)
@@ -272,7 +295,7 @@ enum engine_next engine_boundary(struct sim_cpu *cpu, struct sim_stop *stop)
             return ENGINE_TURN;
         bool again =
             startup_take(cpu) || boundary_exit(cpu, vmx_trap_exit) || debug_trap(cpu) || boundary_exit(cpu, vmx_window_exit);
-        if (!again && !nmi(cpu) && !interrupt(cpu)) {
+        if (!again && !nmi(cpu) && !virtual_interrupt(cpu) && !interrupt(cpu)) {
             if (c->activity == ISA_ACTIVE && !cpu->monitor.waiting) {
                 if (!insn_breakpoint(cpu))
                     break;

@@ -350,6 +350,8 @@ int bus_irq_ack(struct sim_machine *m, unsigned cpu)
     return -1;
 }
 
+void bus_irq_eoi(struct sim_machine *m, unsigned cpu) { dev_lapic_eoi(m->bus->pc.lapic, cpu); }
+
 // --- MSRs of devices
 
 bool bus_rdmsr(struct sim_machine *m, unsigned cpu, uint32_t msr, uint64_t *val)

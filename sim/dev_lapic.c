@@ -237,6 +237,8 @@ static void end_of_interrupt(struct lapics *a, unsigned n)
     dev_intc_changed(a->d.m);
 }
 
+void dev_lapic_eoi(struct dev *d, unsigned n) { end_of_interrupt((struct lapics *)d, n); }
+
 // --- timer
 
 static unsigned timer_mode(const struct lapic *l) { return l->lvt[LVT_TIMER] >> 17 & 3; }

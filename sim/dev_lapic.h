@@ -28,6 +28,8 @@ bool dev_lapic_rdmsr(struct dev *lapic, unsigned cpu, uint32_t msr, uint64_t *va
 bool dev_lapic_wrmsr(struct dev *lapic, unsigned cpu, uint32_t msr, uint64_t val);
 // IA32_APIC_BASE, or the time-stamp counter, was written.
 void dev_lapic_msr_changed(struct dev *lapic, unsigned cpu, uint32_t msr);
+// The processor ends the interrupt in service with the highest priority, without a write of the EOI register.
+void dev_lapic_eoi(struct dev *lapic, unsigned cpu);
 // The processor took an INIT: all registers but the identifier are as after power-up.
 void dev_lapic_init(struct dev *lapic, unsigned cpu);
 

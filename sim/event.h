@@ -31,6 +31,19 @@ int ev_by_name(const char *name);
 
 enum ev_dim { EV_DIM_GUEST, EV_DIM_EPT }; // whose table a reference reads
 
+// What happened to an interrupt: its line moved, the processor accepted it, took an INIT or a start-up IPI, delivered a virtual interrupt of its
+// guest, or took over what was posted for its guest.
+enum ev_irq_what {
+    EV_IRQ_LOWERED,
+    EV_IRQ_RAISED,
+    EV_IRQ_ACCEPTED,
+    EV_IRQ_INIT,
+    EV_IRQ_SIPI,
+    EV_IRQ_VIRTUAL,
+    EV_IRQ_POSTED,
+    EV_NIRQ
+};
+
 struct ev {
     enum ev_kind kind;
     uint8_t cpu;
@@ -110,8 +123,8 @@ struct ev {
         } io;
         struct {
             uint8_t line, vector;
-            uint8_t what;
-        } irq; // what: 0 lowered, 1 raised, 2 accepted by the processor, 3 INIT taken, 4 start-up IPI taken
+            uint8_t what; // enum ev_irq_what
+        } irq;
         struct {
             uint16_t vpid;
             uint64_t vmcs, eptp;

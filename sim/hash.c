@@ -70,6 +70,7 @@ static uint64_t hash_vmx(uint64_t h, const struct vmx_cpu *v)
     for (unsigned f = 0; f < VMCS_NFIELD; f++)
         h = hash_u64(h, v->vmcs.f[f]);
     h = hash_u64(hash_u64(h, v->pause_last), v->pause_first);
+    h = hash_u64(h, v->trap_qual | (uint64_t)v->virq << 62 | (uint64_t)v->mtf_pending << 63);
     return hash_u64(h, v->vmcs.launched | (uint64_t)v->vmcs.abort << 8 | (uint64_t)v->trap_reason << 40);
 }
 

@@ -248,5 +248,6 @@ void bus_msr_changed(struct sim_machine *m, unsigned cpu, uint32_t msr);
 void bus_cpu_init(struct sim_machine *m, unsigned cpu); // the processor took an INIT
 bool bus_irq_pending(const struct sim_machine *m, unsigned cpu);
 int bus_irq_ack(struct sim_machine *m, unsigned cpu);
+void bus_irq_eoi(struct sim_machine *m, unsigned cpu); // as if the processor wrote its local APIC's EOI register
 
 #endif

@@ -29,7 +29,7 @@ void startup_sipi(struct sim_cpu *cpu, uint8_t vector)
     engine_kick(cpu->m);
 }
 
-static void tell(struct sim_cpu *cpu, unsigned what, uint8_t vector)
+static void tell(struct sim_cpu *cpu, enum ev_irq_what what, uint8_t vector)
 {
     if (!ev_wanted(cpu->m, EV_IRQ))
         return;
@@ -42,7 +42,7 @@ static void tell(struct sim_cpu *cpu, unsigned what, uint8_t vector)
 static void take_init(struct sim_cpu *cpu)
 {
     cpu->init = false;
-    tell(cpu, 3, 0);
+    tell(cpu, EV_IRQ_INIT, 0);
     if (cpu->eng->halted)
         engine_tell_halt(cpu, true);
     if (cpu->isa.vmx == ISA_VMX_NONROOT) {
@@ -61,7 +61,7 @@ static void take_sipi(struct sim_cpu *cpu)
     struct isa_cpu *c = &cpu->isa;
     uint8_t vector = (uint8_t)cpu->sipi;
     cpu->sipi = 0;
-    tell(cpu, 4, vector);
+    tell(cpu, EV_IRQ_SIPI, vector);
     if (cpu->eng->halted)
         engine_tell_halt(cpu, true);
     if (c->vmx == ISA_VMX_NONROOT) {

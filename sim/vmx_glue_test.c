@@ -409,6 +409,105 @@ static void test_apic_access_after_mirror(void **state)
     }
 }
 
+// --- virtual interrupts
+
+#define DESCRIPTOR 0x201000u
+#define NOTIFY     0xf2u
+
+// A guest's own descriptor tables, with a gate for one vector.
+static void gate64(struct sim_machine *m, unsigned vector, uint64_t target)
+{
+    const uint64_t gdt[] = {0, 0x00af9b000000ffff, 0x00cf93000000ffff};
+    const uint64_t gate[] = {(target & 0xffff) | 8 << 16 | 0x8e00ull << 32 | (target >> 16 & 0xffff) << 48, target >> 32};
+    put(m, 0x202000, gdt, sizeof gdt);
+    put(m, 0x203000 + 16 * vector, gate, sizeof gate);
+    vmcs_put(vmcs(m), VF_GUEST_GDTR_BASE, 0x202000);
+    vmcs_put(vmcs(m), VF_GUEST_IDTR_BASE, 0x203000);
+}
+
+static struct sim_machine *boot_virtual(unsigned mode, const void *guest, unsigned n, struct log *l, uint32_t proc2)
+{
+    struct sim_machine *m = boot_apic(mode, guest, n, l, 0);
+    or_field(m, VF_PIN_BASED_VM_EXEC_CONTROL, VMX_PIN_EXT_INT_EXITING | VMX_PIN_POSTED_INTERRUPTS);
+    or_field(m, VF_VM_EXIT_CONTROLS, VMX_EXIT_ACK_INTERRUPT);
+    vmcs_put(vmcs(m), VF_SECONDARY_VM_EXEC_CONTROL, VMX_PROC2_VIRTUAL_INTERRUPT_DELIVERY | proc2);
+    vmcs_put(vmcs(m), VF_POSTED_INTR_NV, NOTIFY);
+    vmcs_put(vmcs(m), VF_POSTED_INTR_DESC_ADDR, DESCRIPTOR);
+    put(m, VIRTUAL_APIC + 0x80, "\0\0", 2);
+    return m;
+}
+
+// The guest sends itself an interrupt by its command register while interrupts are off, turns them on, and ends it: no exit but HLT's.
+static void test_virtual_interrupt(void **state)
+{
+    static const uint8_t guest[] = {0xfa, 0xc7, 0x04, 0x25, 0x00, 0x03, 0x30, 0, 0x50, 0, 4, 0, // cli; mov dword [300300h], 40050h
+                                    0xff, 0xc3, 0xfb, 0xff, 0xc3, 0xff, 0xc3,                   // inc ebx; sti; inc ebx; inc ebx
+                                    0xeb, 0xfe,                                                 // loop: jmp loop
+                                    0x41, 0x89, 0xde,                                           // handler: mov r14d, ebx
+                                    0xc7, 0x04, 0x25, 0xb0, 0x00, 0x30, 0,    0, 0,    0, 0, 0xf4}; // mov dword [3000b0h], 0; hlt
+    for (unsigned mode = 0; mode < MODES; mode++) {
+        struct log l;
+        struct sim_machine *m = boot_virtual(mode, guest, sizeof guest, &l, VMX_PROC2_VIRTUALIZE_APIC_ACCESSES);
+        const struct sim_until u = {.events = EV_BIT(EV_VMEXIT), .max_insns = 1000};
+        uint64_t isr = 1, status;
+        gate64(m, 0x50, GUEST + 21);
+        vmcs_put(vmcs(m), VF_GUEST_RFLAGS, 2);
+        assert_int_equal(sim_run(m, &u).kind, SIM_STOP_UNTIL);
+        assert_int_equal(l.e[l.n - 1].reason, 12);
+        assert_int_equal(sim_cpu(m, 0)->gpr[ISA_R14], 2); // behind the instruction that STI shadows
+        sim_peek(m, 0, SIM_HOST_PHYSICAL, VIRTUAL_APIC + 0x120, &isr, 8);
+        assert_int_equal(isr, 0);
+        status = vmcs_get(vmcs(m), VF_GUEST_INTR_STATUS);
+        assert_int_equal(status, 0);
+        sim_destroy(m);
+    }
+}
+
+// An event that is delivered at the first boundary after the entry is followed by the exit at once, before its handler's first instruction.
+static void test_monitor_trap_after_event(void **state)
+{
+    for (unsigned mode = 0; mode < MODES; mode++) {
+        struct log l;
+        struct sim_machine *m = boot(mode, "\x90\x90\x90\xf4", 4, &l);
+        const struct sim_until u = {.events = EV_BIT(EV_VMEXIT), .max_insns = 1000};
+        gate64(m, 1, GUEST + 2);
+        or_field(m, VF_CPU_BASED_VM_EXEC_CONTROL, VMX_PROC_MONITOR_TRAP_FLAG);
+        vmcs_put(vmcs(m), VF_GUEST_PENDING_DBG_EXCEPTIONS, 1 << 12 | 1);
+        assert_int_equal(sim_run(m, &u).kind, SIM_STOP_UNTIL);
+        assert_int_equal(l.e[l.n - 1].reason, 37);
+        assert_int_equal(l.e[l.n - 1].rip, GUEST + 2);
+        sim_destroy(m);
+    }
+}
+
+static void self_ipi(struct sim_machine *m, unsigned vector) { bus_mmio_write(m, (struct hpa){0xfee00300}, 4, 0x40000 | vector); }
+
+// A notification reaches a guest that is halted: the posted interrupt wakes it, without an exit, and the local APIC has its EOI.
+static void test_posted_interrupt(void **state)
+{
+    static const uint8_t guest[] = {0xfb, 0xf4, 0xeb, 0xfd, 0x0f, 0xa2}; // sti; hlt; jmp hlt; handler: cpuid
+    for (unsigned mode = 0; mode < MODES; mode++) {
+        struct log l;
+        struct sim_machine *m = boot_virtual(mode, guest, sizeof guest, &l, 0);
+        const struct sim_until entry = {.events = EV_BIT(EV_VMENTRY), .max_insns = 1000},
+                               left = {.events = EV_BIT(EV_VMEXIT), .max_insns = 1000};
+        gate64(m, 0x77, GUEST + 4);
+        vmcs_put(vmcs(m), VF_CPU_BASED_VM_EXEC_CONTROL,
+                 vmcs_get(vmcs(m), VF_CPU_BASED_VM_EXEC_CONTROL) & ~(uint64_t)VMX_PROC_HLT_EXITING);
+        assert_int_equal(sim_run(m, &entry).kind, SIM_STOP_UNTIL);
+        put(m, DESCRIPTOR + 0x77 / 8, "\x80", 1);
+        put(m, DESCRIPTOR + 32, "\x01", 1);
+        self_ipi(m, NOTIFY);
+        assert_int_equal(sim_run(m, &left).kind, SIM_STOP_UNTIL);
+        assert_int_equal(l.e[l.n - 1].reason, 10);
+        assert_int_equal(vmcs_get(vmcs(m), VF_GUEST_INTR_STATUS), 0x7700);
+        assert_false(bus_irq_pending(m, 0));
+        self_ipi(m, NOTIFY - 1); // nothing of this class is in service
+        assert_true(bus_irq_pending(m, 0));
+        sim_destroy(m);
+    }
+}
+
 // Virtual-NMI blocking does not hold back an NMI of the processor: it exits.
 static void test_nmi_exits_while_virtual_nmis_are_blocked(void **state)
 {
@@ -583,6 +682,9 @@ int main(void)
         cmocka_unit_test(test_apic_access_page),
         cmocka_unit_test(test_apic_access_fetch),
         cmocka_unit_test(test_apic_access_after_mirror),
+        cmocka_unit_test(test_virtual_interrupt),
+        cmocka_unit_test(test_posted_interrupt),
+        cmocka_unit_test(test_monitor_trap_after_event),
         cmocka_unit_test(test_nmi_exits_while_virtual_nmis_are_blocked),
         cmocka_unit_test(test_interrupt_window),
         cmocka_unit_test(test_triple_fault),

@@ -39,6 +39,21 @@ static void walk_text(char *buf, size_t n, const struct ev *e)
                  e->u.walk.outcome < sizeof outcome / sizeof *outcome ? outcome[e->u.walk.outcome] : "?");
 }
 
+static void irq_text(char *buf, size_t n, unsigned line, unsigned vector, unsigned what)
+{
+    static const char *const form[EV_NIRQ] = {
+        [EV_IRQ_ACCEPTED] = "interrupt vector %u accepted",
+        [EV_IRQ_INIT] = "INIT taken",
+        [EV_IRQ_SIPI] = "start-up IPI taken, vector 0x%02x",
+        [EV_IRQ_VIRTUAL] = "virtual interrupt vector %u delivered to the guest",
+        [EV_IRQ_POSTED] = "posted interrupts taken over, notification vector %u",
+    };
+    if (what < EV_NIRQ && form[what])
+        snprintf(buf, n, form[what], vector);
+    else
+        snprintf(buf, n, "line %u %s", line, what ? "raised" : "lowered");
+}
+
 static void exception_text(char *buf, size_t n, struct sim_machine *m, const struct ev *e)
 {
     const struct isa_event *x = &e->u.exc.e;
@@ -123,16 +138,7 @@ void vz_event_text(char *buf, size_t n, struct sim_machine *m, const struct ev *
         snprintf(buf, n, "%s port %x, %u byte%s: %x", e->u.io.in ? "IN from" : "OUT to", e->u.io.port, e->u.io.size,
                  e->u.io.size == 1 ? "" : "s", e->u.io.val);
         break;
-    case EV_IRQ:
-        if (e->u.irq.what == 2)
-            snprintf(buf, n, "interrupt vector %u accepted", e->u.irq.vector);
-        else if (e->u.irq.what == 3)
-            snprintf(buf, n, "INIT taken");
-        else if (e->u.irq.what == 4)
-            snprintf(buf, n, "start-up IPI taken, vector 0x%02x", e->u.irq.vector);
-        else
-            snprintf(buf, n, "line %u %s", e->u.irq.line, e->u.irq.what ? "raised" : "lowered");
-        break;
+    case EV_IRQ: irq_text(buf, n, e->u.irq.line, e->u.irq.vector, e->u.irq.what); break;
     case EV_VMENTRY:
         snprintf(buf, n, "VM entry by %s, VMCS %llx, VPID %u, EPTP %llx", e->u.vmentry.launch ? "VMLAUNCH" : "VMRESUME",
                  (ull)e->u.vmentry.vmcs, e->u.vmentry.vpid, (ull)e->u.vmentry.eptp);

@@ -6,12 +6,13 @@
 #include "isa/cr.h"
 #include "vmx-model/internal.h"
 
-#define WHOLE              UINT64_MAX // the value as a whole is wrong, not single bits of it
-#define EFER_RESERVED      (~(uint64_t)(ISA_EFER_SCE | ISA_EFER_LME | ISA_EFER_LMA | ISA_EFER_NXE))
-#define CD_NW              ((uint64_t)(ISA_CR0_CD | ISA_CR0_NW)) // VM entry neither checks nor loads them
-#define DEBUGCTL_RESERVED  UINT64_MAX                            // branch records and single-stepping on branches are not modelled
-#define ISA_BS             (1u << 14)
-#define NEED_TPR_SHADOW    (VMX_PROC2_VIRTUALIZE_X2APIC)
+#define WHOLE             UINT64_MAX // the value as a whole is wrong, not single bits of it
+#define EFER_RESERVED     (~(uint64_t)(ISA_EFER_SCE | ISA_EFER_LME | ISA_EFER_LMA | ISA_EFER_NXE))
+#define CD_NW             ((uint64_t)(ISA_CR0_CD | ISA_CR0_NW)) // VM entry neither checks nor loads them
+#define DEBUGCTL_RESERVED UINT64_MAX                            // branch records and single-stepping on branches are not modelled
+#define ISA_BS            (1u << 14)
+#define NEED_TPR_SHADOW                                                                                                            \
+    (VMX_PROC2_VIRTUALIZE_X2APIC | VMX_PROC2_APIC_REGISTER_VIRTUALIZATION | VMX_PROC2_VIRTUAL_INTERRUPT_DELIVERY)
 #define BTF                (1u << 1)
 
 #define V                  (w->val)

@@ -111,7 +111,7 @@ int vmx_enter(struct isa_cpu *c, struct vmx_cpu *v, bool launch, struct vmx_done
     c->iret_keeps_nmi = (vmx_pin(v) & VMX_PIN_NMI_EXITING) && !(vmx_pin(v) & VMX_PIN_VIRTUAL_NMIS);
     c->attention = 1;
     isa_update_mode(c);
-    vmx_enter_tpr(c, v);
+    vmx_enter_apic(c, v);
     return ISA_R_STOP;
 }
 

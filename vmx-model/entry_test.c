@@ -20,7 +20,7 @@ struct test_case {
     enum tv_golden golden;
     int field; // expected field of the failure; the row's own by default (-1)
     uint64_t no_ept_cap;
-    struct assign pre[6], bad[6];
+    struct assign pre[8], bad[6];
 };
 
 #define S(f, v)                                                                                                                    \
@@ -81,7 +81,12 @@ struct test_case {
 
 #define TPR_SHADOW                                                                                                                 \
     O(CPU_BASED_VM_EXEC_CONTROL, VMX_PROC_USE_TPR_SHADOW), S(VIRTUAL_APIC_PAGE_ADDR, TV_VMCS2), M(TV_VMCS2 + 0x80, 0x50)
-#define X2APIC O(SECONDARY_VM_EXEC_CONTROL, VMX_PROC2_VIRTUALIZE_X2APIC)
+#define X2APIC    O(SECONDARY_VM_EXEC_CONTROL, VMX_PROC2_VIRTUALIZE_X2APIC)
+#define REGISTERS O(SECONDARY_VM_EXEC_CONTROL, VMX_PROC2_APIC_REGISTER_VIRTUALIZATION)
+#define DELIVERY  O(SECONDARY_VM_EXEC_CONTROL, VMX_PROC2_VIRTUAL_INTERRUPT_DELIVERY)
+#define POSTED                                                                                                                     \
+    TPR_SHADOW, DELIVERY, O(PIN_BASED_VM_EXEC_CONTROL, VMX_PIN_POSTED_INTERRUPTS), O(VM_EXIT_CONTROLS, VMX_EXIT_ACK_INTERRUPT),    \
+        S(POSTED_INTR_NV, 0xf2)
 
 static const struct test_case cases[] = {
     // --- the virtual-APIC page
@@ -98,9 +103,18 @@ static const struct test_case cases[] = {
                             T("E-CT-023", 64,
                               A(O(SECONDARY_VM_EXEC_CONTROL, VMX_PROC2_VIRTUALIZE_APIC_ACCESSES), S(APIC_ACCESS_ADDR, TV_DATA)),
                               A(O(APIC_ACCESS_ADDR, WIDE)))
+    // --- virtual interrupts. With them the TPR threshold may be anything.
+    T("E-CT-021", 64, A(TPR_SHADOW, REGISTERS), A(X(CPU_BASED_VM_EXEC_CONTROL, VMX_PROC_USE_TPR_SHADOW))) T(
+        "E-CT-021", 64, A(TPR_SHADOW, DELIVERY), A(X(CPU_BASED_VM_EXEC_CONTROL, VMX_PROC_USE_TPR_SHADOW)))
+        T("E-CT-024", 64, A(TPR_SHADOW, DELIVERY, S(TPR_THRESHOLD, 0xff)), A(X(PIN_BASED_VM_EXEC_CONTROL, VMX_PIN_EXT_INT_EXITING)))
+            T("E-CT-025", 64, A(POSTED), A(X(SECONDARY_VM_EXEC_CONTROL, VMX_PROC2_VIRTUAL_INTERRUPT_DELIVERY)))
+                T("E-CT-026", 64, A(POSTED), A(X(VM_EXIT_CONTROLS, VMX_EXIT_ACK_INTERRUPT)))
+                    T("E-CT-027", 64, A(POSTED), A(S(POSTED_INTR_NV, 0x1f2)))
+                        T("E-CT-028", 64, A(POSTED), A(S(POSTED_INTR_DESC_ADDR, TV_DATA + 0x20)))
+                            T("E-CT-028", 64, A(POSTED), A(S(POSTED_INTR_DESC_ADDR, WIDE)))
     // --- execution controls
     T("E-CT-001", 64, NOTHING, A(X(PIN_BASED_VM_EXEC_CONTROL, 2)))
-        T("E-CT-002", 64, NOTHING, A(O(PIN_BASED_VM_EXEC_CONTROL, VMX_PIN_POSTED_INTERRUPTS)))
+        T("E-CT-002", 64, NOTHING, A(O(PIN_BASED_VM_EXEC_CONTROL, 1 << 8)))
             T("E-CT-002", 64, NOTHING, A(O(PIN_BASED_VM_EXEC_CONTROL, 1 << 30))) T("E-CT-003", 64, NOTHING,
                                                                                    A(X(CPU_BASED_VM_EXEC_CONTROL, 2)))
                 T("E-CT-004", 64, NOTHING, A(O(CPU_BASED_VM_EXEC_CONTROL, VMX_PROC_ACTIVATE_TERTIARY)))

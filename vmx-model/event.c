@@ -119,21 +119,21 @@ static bool timer_expired(const struct isa_cpu *c, const struct vmx_cpu *v, uint
     return true;
 }
 
-static bool exit_at_boundary(struct vmx_cpu *v, uint32_t reason)
+static bool exit_at_boundary(struct vmx_cpu *v, uint32_t reason, uint64_t qual)
 {
     v->mtf_pending = false;
     v->trap_reason = 0;
-    vmx_exit_record(v, reason, 0, NULL);
+    vmx_exit_record(v, reason, qual, NULL);
     v->exit.trap_like = true;
     return true;
 }
 
-// Manual, "Monitor Trap Flag" and "TPR Virtualization": both take priority over debug traps, which stay pending.
+// Manual, "Monitor Trap Flag", "TPR Virtualization", "APIC-Write VM Exits": all take priority over debug traps, which stay pending.
 bool vmx_trap_exit(struct isa_cpu *c, struct vmx_cpu *v)
 {
     if (v->trap_reason)
-        return exit_at_boundary(v, v->trap_reason);
-    return v->mtf_pending && exit_at_boundary(v, VMX_R_MONITOR_TRAP_FLAG);
+        return exit_at_boundary(v, v->trap_reason, v->trap_qual);
+    return v->mtf_pending && exit_at_boundary(v, VMX_R_MONITOR_TRAP_FLAG, 0);
 }
 
 bool vmx_window_exit(struct isa_cpu *c, struct vmx_cpu *v)
@@ -142,9 +142,17 @@ bool vmx_window_exit(struct isa_cpu *c, struct vmx_cpu *v)
     if (vmx_trap_exit(c, v))
         return true;
     if (timer_expired(c, v, &reason) || window_open(c, v, &reason))
-        return exit_at_boundary(v, reason);
-    v->mtf_pending = vmx_proc(v) & VMX_PROC_MONITOR_TRAP_FLAG; // the instruction that comes now will be followed by an exit
+        return exit_at_boundary(v, reason, 0);
+    // the instruction that comes now will be followed by an exit; a guest that sleeps executes none
+    v->mtf_pending = (vmx_proc(v) & VMX_PROC_MONITOR_TRAP_FLAG) && c->activity == ISA_ACTIVE;
     return false;
+}
+
+// Manual, "Monitor Trap Flag": the exit then is pending before the handler's first instruction.
+void vmx_event_comes(const struct isa_cpu *c, struct vmx_cpu *v)
+{
+    if (c->vmx == ISA_VMX_NONROOT && (vmx_proc(v) & VMX_PROC_MONITOR_TRAP_FLAG))
+        v->mtf_pending = true;
 }
 
 bool vmx_window_armed(const struct isa_cpu *c, const struct vmx_cpu *v)

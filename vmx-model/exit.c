@@ -81,6 +81,7 @@ static bool enter_root(struct isa_cpu *c, struct vmx_cpu *v)
     c->iret_unblocked = c->iret_keeps_nmi = false;
     v->mtf_pending = false;
     v->trap_reason = 0;
+    v->virq = false;
     vmx_load_host(c, v);
     isa_update_mode(c);
     if (!vmx_load_pdptes(c))

@@ -69,8 +69,14 @@ uint64_t vmx_guest_tsc(const struct vmx_cpu *v, uint64_t tsc);
 int vmx_write_cr8(struct isa_cpu *c, struct vmx_cpu *v, uint64_t val);
 void vmx_read_cr8(struct isa_cpu *c, const struct vmx_cpu *v, uint64_t *val); // *val: CR8 in, what the guest sees out
 int vmx_x2apic(struct isa_cpu *c, struct vmx_cpu *v, uint32_t msr, bool write, uint64_t *val);
-void vmx_enter_tpr(struct isa_cpu *c, struct vmx_cpu *v);                  // a VM entry may be followed by an exit at once
+void vmx_enter_apic(struct isa_cpu *c, struct vmx_cpu *v); // a VM entry may be followed by an exit or a virtual interrupt at once
+// A VM exit with this qualification comes at the boundary behind the instruction under way.
+void vmx_trap_after(struct isa_cpu *c, struct vmx_cpu *v, uint32_t reason, uint64_t qual);
 unsigned vmx_virtual_priority(struct isa_cpu *c, const struct vmx_cpu *v); // VTPR 7:4
+// virq.c, only with "virtual-interrupt delivery": the guest changed its TPR, ended an interrupt, or sent itself one.
+void vmx_priority_changed(struct isa_cpu *c, struct vmx_cpu *v);
+void vmx_virtualize_eoi(struct isa_cpu *c, struct vmx_cpu *v);
+void vmx_virtualize_self_ipi(struct isa_cpu *c, struct vmx_cpu *v, unsigned vector);
 
 uint64_t vmx_eptp_bad_bits(const struct vmx_cpu *v, uint64_t eptp);
 

@@ -57,6 +57,8 @@ static uint64_t saved_rflags(const struct isa_cpu *c, const struct vmx_cpu *v)
     case VMX_R_NMI_WINDOW:
     case VMX_R_PREEMPTION_TIMER:
     case VMX_R_TPR_BELOW_THRESHOLD:
+    case VMX_R_VIRTUALIZED_EOI:
+    case VMX_R_APIC_WRITE:
     case VMX_R_MONITOR_TRAP_FLAG: return fl;
     default: return fl & ~(uint64_t)ISA_FL_RF;
     }

@@ -46,7 +46,7 @@ struct vmx_entry_report {
 };
 
 // The last VM entry of which every check passed (vmx-model/recheck.c): what its checks saw, and the rows by field.
-#define VMX_MAX_CHECKS 160
+#define VMX_MAX_CHECKS 176
 struct vmx_passed {
     bool valid, indexed;
     bool host_long;  // the host was in IA-32e mode
@@ -78,7 +78,9 @@ struct vmx_cpu {
     bool has_report;
     struct vmx_passed passed;
     bool mtf_pending;        // monitor trap flag: exit at the next instruction boundary
-    uint32_t trap_reason;    // an exit that follows the instruction under way (TPR below threshold), or 0
+    uint32_t trap_reason;    // an exit that follows the instruction under way (TPR below threshold, APIC write, EOI), or 0
+    uint64_t trap_qual;      // and its qualification
+    bool virq;               // a pending virtual interrupt is recognized
     uint64_t entry_cycle;    // when non-root operation was entered
     uint64_t timer_deadline; // when the VMX-preemption timer reaches 0; UINT64_MAX: it does not run
     // PAUSE-loop exiting: cycles of the last PAUSE at CPL 0 and of the first one of its loop; both 0: none since VM entry
@@ -144,10 +146,18 @@ void vmx_intercept_sipi(struct vmx_cpu *v, uint8_t vector);
 // Whether an exit for an external interrupt must acknowledge it ("acknowledge interrupt on exit").
 bool vmx_ack_on_exit(const struct vmx_cpu *v);
 // At an instruction boundary in non-root operation, before debug traps: true and a record if the instruction that ended there causes a VM
-// exit: the TPR fell below its threshold, or the monitor trap flag.
+// exit: the TPR fell below its threshold, an APIC write, an EOI, or the monitor trap flag.
 bool vmx_trap_exit(struct isa_cpu *c, struct vmx_cpu *v);
 // After debug traps: true and a record if that, the VMX-preemption timer, an NMI window or an interrupt window causes a VM exit. vmx_window_armed: each boundary must be watched (the timer's alone: vmx_deadline).
 bool vmx_window_exit(struct isa_cpu *c, struct vmx_cpu *v);
+// An event is about to be delivered through the IDT at a boundary: with the monitor trap flag an exit follows it.
+void vmx_event_comes(const struct isa_cpu *c, struct vmx_cpu *v);
+// Virtual interrupts (vmx-model/virq.c). The vector to deliver at this boundary, which is in service from now on, or -1. Their priority is that
+// of an interrupt-window exit: below NMIs, above external interrupts.
+int vmx_take_virtual_interrupt(struct isa_cpu *c, struct vmx_cpu *v);
+// An external interrupt was acknowledged: true if its vector is the notification vector; then the interrupts that are posted in the descriptor
+// were taken over, the local APIC needs an EOI, and there is no VM exit.
+bool vmx_post_interrupts(struct isa_cpu *c, struct vmx_cpu *v, int vector);
 bool vmx_window_armed(const struct isa_cpu *c, const struct vmx_cpu *v);
 // Take the VM exit of v->exit: save guest state, load host state. RIP must be exact. False: VMX abort (v->vmcs.abort says why).
 bool vmx_take_exit(struct isa_cpu *c, struct vmx_cpu *v);

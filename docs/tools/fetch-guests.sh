@@ -110,6 +110,7 @@ mount -t devtmpfs dev /dev 2>/dev/null
 echo madvise >/sys/kernel/mm/transparent_hugepage/enabled # on by default only with more RAM; kvmrun asks for 2 MB pages
 echo "Ringside: $(uname -sr) is up (L1); loading its KVM"
 insmod /lib/irqbypass.ko && insmod /lib/kvm.ko && insmod /lib/kvm-intel.ko nested=${nested:-0} &&
+echo "KVM-APICV-$(cat /sys/module/kvm_intel/parameters/enable_apicv)" &&
 kvmrun tiny && echo "Ringside: booting the same kernel as a guest (L2)" &&
 kvmrun linux /lib/vmlinuz /lib/initrd-l2 \
     "console=ttyS0 earlyprintk=serial cryptomgr.notests=1 nokaslr acpi=off reboot=t nested=${nested:-0}" 128 &&

@@ -76,7 +76,7 @@ for guest in "$@"; do
         --append "console=ttyS0 earlyprintk=serial cryptomgr.notests=1 nokaslr acpi=off nolapic noapic" ;;
     linux-generic) boot linux-generic generic "is up: the shell is on the serial console" --memory 512M \
         --kernel build/cache/generic/vmlinuz --initrd build/cache/generic/initrd ;;
-    kvm) nested kvm KVM-REAL-OK KVM-PROT-OK KVM-LONG-OK KVM-L2-USERSPACE KVM-GUESTS-DONE ;;
+    kvm) nested kvm KVM-APICV-Y KVM-REAL-OK KVM-PROT-OK KVM-LONG-OK KVM-L2-USERSPACE KVM-GUESTS-DONE ;;
     kvm-nested) nested kvm-nested KVM-REAL-OK KVM-PROT-OK KVM-LONG-OK KVM-L2-USERSPACE "L3: KVM-REAL-OK" "L3: KVM-PROT-OK" "L3: KVM-LONG-OK" KVM-GUESTS-DONE ;;
     hypervisor) hypervisor ;;
     xen) nested xen "Ringside: Linux" XEN-PVH-USERSPACE XEN-GUESTS-DONE ;;
