@@ -1,6 +1,8 @@
 // vmx-model/apic_test.c: the virtual-APIC page and virtual interrupts: what is virtualized, what exits, and what is delivered.
 #include "vmx-model/exit_testkit.h"
 
+#include <stdio.h>
+
 #define VAPIC TV_VMCS2
 
 static void start_tpr_shadow(uint64_t vtpr, uint64_t threshold)

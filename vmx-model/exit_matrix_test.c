@@ -2,6 +2,8 @@
 // and mode.
 #include "vmx-model/exit_testkit.h"
 
+#include <stdio.h>
+
 // --- the matrix: instruction, controls, expected exit
 
 #define NO_EXIT  (-1)

@@ -1,6 +1,8 @@
 // vmx-model/exit_test.c: what the guest sees where nothing exits, and what an exit says, saves and loads.
 #include "vmx-model/exit_testkit.h"
 
+#include <stdio.h>
+
 static void guest_code(const void *code, unsigned n)
 {
     isa_te_code(tv.t, TV_GUEST, code, n);

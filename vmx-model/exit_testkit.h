@@ -5,8 +5,6 @@
 
 #include "vmx-model/testvm.h"
 
-#include <stdio.h>
-
 #include "isa/cr.h"
 #include "isa/deliver.h"
 #include "isa/flags.h"
