@@ -128,7 +128,6 @@ static void test_apic_accesses(void **state)
     tv_close();
 }
 
-
 // --- APIC-register virtualization
 
 // One access to a register: is it virtualized, and which exit follows?
@@ -174,13 +173,13 @@ static void test_register_virtualization(void **state)
 {
     enum { W = VMX_R_APIC_WRITE };
     static const struct reg_case k[] = {
-        {0x20, 4, 0, 0},   {0x30, 4, 0, 0},   {0x80, 4, 0, 0},  {0xb0, 4, 0, 0},  {0xd0, 4, 0, 0},  {0xe0, 4, 0, 0},
-        {0xf0, 4, 0, 0},   {0x100, 4, 0, 0},  {0x170, 4, 0, 0}, {0x1f0, 4, 0, 0}, {0x270, 4, 0, 0}, {0x280, 4, 0, 0},
-        {0x300, 4, 0, 0},  {0x310, 4, 0, 0},  {0x370, 4, 0, 0}, {0x380, 4, 0, 0}, {0x3e0, 4, 0, 0}, {0x90, 4, 0, -1},
-        {0xa0, 4, 0, -1},  {0xc0, 4, 0, -1},  {0x390, 4, 0, -1}, {0x2f0, 4, 0, -1}, {0x3f0, 4, 0, -1}, {0x400, 4, 0, -1},
-        {0x22, 4, 0, -1},  {0x24, 4, 0, -1},  {0x20, 4, 1, W},  {0x30, 4, 1, -1}, {0xb0, 4, 1, W},  {0xd0, 4, 1, W},
-        {0xe0, 4, 1, W},   {0xf0, 4, 1, W},   {0x280, 4, 1, W}, {0x300, 4, 1, W}, {0x310, 4, 1, 0}, {0x320, 4, 1, W},
-        {0x370, 4, 1, W},  {0x380, 4, 1, W},  {0x3e0, 4, 1, W}, {0x100, 4, 1, -1}, {0x200, 4, 1, -1}, {0xa0, 4, 1, -1},
+        {0x20, 4, 0, 0},   {0x30, 4, 0, 0},  {0x80, 4, 0, 0},   {0xb0, 4, 0, 0},   {0xd0, 4, 0, 0},   {0xe0, 4, 0, 0},
+        {0xf0, 4, 0, 0},   {0x100, 4, 0, 0}, {0x170, 4, 0, 0},  {0x1f0, 4, 0, 0},  {0x270, 4, 0, 0},  {0x280, 4, 0, 0},
+        {0x300, 4, 0, 0},  {0x310, 4, 0, 0}, {0x370, 4, 0, 0},  {0x380, 4, 0, 0},  {0x3e0, 4, 0, 0},  {0x90, 4, 0, -1},
+        {0xa0, 4, 0, -1},  {0xc0, 4, 0, -1}, {0x390, 4, 0, -1}, {0x2f0, 4, 0, -1}, {0x3f0, 4, 0, -1}, {0x400, 4, 0, -1},
+        {0x22, 4, 0, -1},  {0x24, 4, 0, -1}, {0x20, 4, 1, W},   {0x30, 4, 1, -1},  {0xb0, 4, 1, W},   {0xd0, 4, 1, W},
+        {0xe0, 4, 1, W},   {0xf0, 4, 1, W},  {0x280, 4, 1, W},  {0x300, 4, 1, W},  {0x310, 4, 1, 0},  {0x320, 4, 1, W},
+        {0x370, 4, 1, W},  {0x380, 4, 1, W}, {0x3e0, 4, 1, W},  {0x100, 4, 1, -1}, {0x200, 4, 1, -1}, {0xa0, 4, 1, -1},
         {0x390, 4, 1, -1},
     };
     access_page(VMX_PROC2_APIC_REGISTER_VIRTUALIZATION);
@@ -189,7 +188,7 @@ static void test_register_virtualization(void **state)
     assert_int_equal((uint32_t)tv_r64(VAPIC + 0x310), 0x12000000); // of the high half of the ICR only the destination exists
     assert_int_equal(vmx_apic_access(tv.c, &tv.v, 0x30, NULL, 4, ISA_ACC_RMW), ISA_R_VMEXIT);
     tv_close();
-    static const struct reg_case delivery[] = {{0x20, 4, 0, -1}, {0xb0, 4, 0, -1}, {0xb0, 4, 1, 0},  {0x300, 4, 0, -1},
+    static const struct reg_case delivery[] = {{0x20, 4, 0, -1}, {0xb0, 4, 0, -1},  {0xb0, 4, 1, 0},  {0x300, 4, 0, -1},
                                                {0x300, 4, 1, W}, {0x310, 4, 1, -1}, {0xf0, 4, 1, -1}, {0x80, 4, 0, 0}};
     access_page(VMX_PROC2_VIRTUAL_INTERRUPT_DELIVERY);
     for (unsigned n = 0; n < sizeof delivery / sizeof *delivery; n++)
