@@ -53,7 +53,7 @@ GUESTS := $(patsubst scenarios/%.asm,build/guests/%.bin,$(wildcard scenarios/*/*
           $(patsubst scenarios/%.S,build/guests/%.elf,$(filter-out scenarios/bench/% scenarios/hypervisor/%,$(wildcard scenarios/*/*.S))) \
           build/guests/kvm/kvmrun build/guests/hypervisor/hypervisor.bin $(BENCHES)
 
-.PHONY: all guests run test test-guests test-programs test-scenarios check check-format check-layers check-asan check-modes check-werror check-fuzz check-docs bench docs \
+.PHONY: validate all guests run test test-guests test-programs test-scenarios check check-format check-layers check-asan check-modes check-werror check-fuzz check-docs bench docs \
         install clean help setup format difftest
 
 all: setup $(O)/ringside guests ## build the program and the guest programs of the lessons
@@ -102,6 +102,9 @@ difftest: $(filter $(O)/isa/hostdiff%_test,$(TESTS)) ## compare CASES (default 1
 
 bench: all ## speed: MIPS and nanoseconds per VM exit, beside Debian's Bochs and QEMU where installed
 	@docs/tools/bench.sh $(O)/ringside
+
+validate: all ## measure published figures with guest programs; writes docs/gen/validation.md with plots
+	@mkdir -p docs/gen && $(O)/ringside validate --report docs/gen/validation.md
 
 docs: all ## regenerate docs/gen, the man page and the editor annotations from the tables
 	@docs/tools/gen-docs.sh $(O)/ringside

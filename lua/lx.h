@@ -11,6 +11,8 @@
 #include "sim/machine.h"
 #include "sim/mark.h"
 
+struct lx_measured;
+struct lx_plot;
 enum lx_format { LX_TEXT, LX_TAP, LX_JSON };
 struct lx_hooks {
     void *ctx;
@@ -23,6 +25,9 @@ struct lx_hooks {
     void (*finish)(void *ctx, struct sim_machine *m, enum sim_status status, const char *verdict);
     // The script has made a machine (made), or it is about to go.
     void (*machine)(void *ctx, struct sim_machine *m, bool made);
+    // The script measured a target, or has a chart for the report (lua/target.h).
+    void (*measured)(void *ctx, const struct lx_measured *m);
+    void (*plot)(void *ctx, const struct lx_plot *p);
 };
 struct lx_options {
     const char *file;

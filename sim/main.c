@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "lua/lx.h"
+#include "lua/target.h"
 #include "sim/bench.h"
 #include "sim/boot.h"
 #include "sim/cli.h"
@@ -413,6 +414,34 @@ static enum sim_status verb_bench(const struct cli *c)
     return sim_bench(stdout, c->opt[OPT_JSON] != NULL, c->set, c->nset, &e) < 0 ? complain(&e) : SIM_OK;
 }
 
+// A folder of the tree that this program was built in (ROOT/build/MODE/ringside), or of the current one.
+static void tree_path(char *out, size_t size, const char *name)
+{
+    ssize_t n;
+    snprintf(out, size, "%s", name);
+    if (access(out, R_OK) == 0 || (n = readlink("/proc/self/exe", out, size - strlen(name) - 2)) <= 0)
+        return;
+    out[n] = 0;
+    for (unsigned k = 0; k < 3; k++) {
+        char *slash = strrchr(out, '/');
+        if (slash)
+            *slash = 0;
+    }
+    n = (ssize_t)strlen(out);
+    snprintf(out + n, size - (size_t)n, "/%s", name);
+}
+
+static enum sim_status verb_validate(const struct cli *c)
+{
+    struct sim_error e = {0};
+    char dir[2048];
+    tree_path(dir, sizeof dir, "scenarios/validate");
+    const struct lx_validate_options o = {
+        .dir = dir, .guests = c->opt[OPT_GUESTS], .ids = (const char *const *)c->args, .report = c->opt[OPT_REPORT], .out = stdout};
+    enum sim_status s = lx_validate(&o, &e);
+    return s == SIM_OK ? s : complain(&e);
+}
+
 static enum sim_status verb_boot(const struct cli *c)
 {
     struct sim_error e = {0};
@@ -464,8 +493,9 @@ static enum sim_status verb_help(const struct cli *c)
 int main(int argc, char **argv)
 {
     static enum sim_status (*const verb[CLI_NVERB])(const struct cli *) = {
-        [CLI_RUN] = verb_run,   [CLI_DEBUG] = verb_debug, [CLI_DRAW] = verb_draw,   [CLI_EXPLAIN] = verb_explain,
-        [CLI_INFO] = verb_info, [CLI_BOOT] = verb_boot,   [CLI_BENCH] = verb_bench, [CLI_HELP] = verb_help};
+        [CLI_RUN] = verb_run,         [CLI_DEBUG] = verb_debug, [CLI_DRAW] = verb_draw,
+        [CLI_EXPLAIN] = verb_explain, [CLI_INFO] = verb_info,   [CLI_BOOT] = verb_boot,
+        [CLI_BENCH] = verb_bench,     [CLI_HELP] = verb_help,   [CLI_VALIDATE] = verb_validate};
     struct sim_error e = {0};
     struct cli c;
     setlocale(LC_CTYPE, ""); // for the terminal's character set only: numbers and texts stay in the C locale

@@ -1,0 +1,35 @@
+-- V08 to V11: random accesses over 8192 pages, far beyond every TLB: references per walk, where they go, and what large pages save.
+local lib = require("lib")
+ringside.title("Random accesses")
+local N, PAGES = 20000, 8192
+local native = lib.run{nested = 0, pages = PAGES, accesses = N}
+ringside.target("V08", native.walk_refs / native.walks, native.walks .. " walks")
+
+local m = lib.machine{pages = PAGES, accesses = N}
+m:run_to("measure")
+local all, final = 0, 0
+local watch = m:on("ref", function(e)
+  all = all + 1
+  if e.table == "ept" and e.glevel == 0 then final = final + 1 end
+end)
+local nested = lib.measure(m)
+watch:off()
+m:close()
+ringside.target("V09", nested.walk_refs / nested.walks, nested.walks .. " walks",
+  "the nTLB of profile teach holds 16 translations, the guest has 16 page tables besides its data: most walks look for one of them again")
+ringside.target("V10", 100.0 * final / all, "every reference costs the same here")
+
+local large = lib.run{pages = PAGES, accesses = N, guest_2m = 1, ept_2m = 1}
+ringside.target("V11", nested.cycles / large.cycles)
+
+local lines = {{"native"}, {"nested"}, {"nested, 2 MiB pages"}}
+for k = 0, 9 do
+  local pages = 16 << k
+  for n, p in ipairs{{nested = 0}, {}, {guest_2m = 1, ept_2m = 1}} do
+    p.pages, p.accesses = pages, 4000
+    local c = lib.run(p)
+    table.insert(lines[n], {pages, c.walk_refs / 4000})
+  end
+end
+ringside.plot{name = "random-accesses", title = "References of walks per random access", x = "pages of 4 KiB", y = "references per access", log_x = true,
+  series = lines}
