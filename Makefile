@@ -51,7 +51,7 @@ FUZZERS := $(FUZZSRC:%.c=$(O)/%)
 BENCHES := $(patsubst scenarios/%.c,build/guests/%.bin,$(wildcard scenarios/bench/*.c))
 GUESTS := $(patsubst scenarios/%.asm,build/guests/%.bin,$(wildcard scenarios/*/*.asm)) \
           $(patsubst scenarios/%.S,build/guests/%.elf,$(filter-out scenarios/bench/% scenarios/hypervisor/%,$(wildcard scenarios/*/*.S))) \
-          build/guests/kvm/kvmrun build/guests/hypervisor/hypervisor.bin $(BENCHES)
+          build/guests/kvm/kvmrun build/guests/hypervisor/hypervisor.bin build/guests/hypervisor/entries.bin $(BENCHES)
 
 .PHONY: validate all guests run test test-guests test-programs test-scenarios check check-format check-layers check-asan check-modes check-werror check-fuzz check-docs bench docs \
         install clean help setup format difftest
@@ -146,7 +146,7 @@ build/guests/kvm/kvmrun: scenarios/kvm/kvmrun.c
 	gcc -std=gnu11 -O2 -Wall -Wextra -Wshadow -Werror -static -o $@ $<
 
 # Freestanding 64-bit C, as a flat Multiboot image that every emulator takes.
-build/guests/bench/%.bin: scenarios/bench/%.c scenarios/bench/start.S scenarios/bench/link.ld build/guests/include/vmcs.h
+build/guests/bench/%.bin: scenarios/bench/%.c scenarios/bench/start.S scenarios/bench/link.ld scenarios/bench/vmx.h build/guests/include/vmcs.h
 	@mkdir -p $(@D)
 	gcc -O2 -ffreestanding -fno-pic -no-pie -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fcf-protection=none -fno-tree-loop-distribute-patterns -I build/guests/include \
 	    -nostdlib -static -Wl,-T,scenarios/bench/link.ld -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 -o $(@:.bin=.elf) $(filter %.c %.S,$^)
@@ -158,9 +158,10 @@ FREESTANDING := -O2 -Wall -Wextra -Werror -Wno-unused-parameter -ffreestanding -
 build/guests/include/vmcs.h: vmx-model/vmcs_fields.def
 	@mkdir -p $(@D)
 	@sed -nE 's/^V\(([A-Z0-9_]+), *(0x[0-9a-fA-F]+).*/#define VMCS_\1 \2/p' $< >$@
-build/guests/hypervisor/kernel.bin: scenarios/hypervisor/kernel.c scenarios/bench/start.S scenarios/bench/link.ld
+build/guests/hypervisor/kernel.bin build/guests/hypervisor/entries.bin: build/guests/hypervisor/%.bin: scenarios/hypervisor/%.c scenarios/bench/start.S \
+                                        scenarios/bench/link.ld scenarios/bench/vmx.h build/guests/include/vmcs.h
 	@mkdir -p $(@D)
-	gcc $(FREESTANDING) -Wl,-T,scenarios/bench/link.ld -o $(@:.bin=.elf) $(filter %.c %.S,$^)
+	gcc $(FREESTANDING) -I scenarios/bench -I build/guests/include -Wl,-T,scenarios/bench/link.ld -o $(@:.bin=.elf) $(filter %.c %.S,$^)
 	objcopy -O binary $(@:.bin=.elf) $@
 build/guests/hypervisor/hypervisor.bin: $(addprefix scenarios/hypervisor/,boot.S hv.c nested.c hv.h link.ld) build/guests/include/vmcs.h \
                                         build/guests/hypervisor/kernel.bin

@@ -456,6 +456,11 @@ static void loads_guests(void **state)
           "local s = m:run() ringside.expect_equal({s.kind, s.code}, {'exit', 0x55}, 'exit')");
     fails("ringside.machine():load('missing.bin')", SIM_IMAGE, "guest 'missing.bin': no file ");
     fails("ringside.machine():load('guest.bin', {format = 'elf'})", SIM_IMAGE, "guest.bin");
+    fails("ringside.machine():load('guest.bin', {modules = {'missing.mod'}})", SIM_IMAGE, "guest 'missing.mod': no file ");
+    fails("ringside.machine():load('guest.bin', {modules = {'guest.bin', 7}})", SIM_SCRIPT, "load: module 2 is number, not a name");
+    fails("ringside.machine():load('guest.bin', {modules = 'guest.bin'})", SIM_SCRIPT,
+          "load: modules is string, not a list of names");
+    fails("ringside.machine():load('guest.bin', {modules = {1,2,3,4,5,6,7,8,9}})", SIM_SCRIPT, "load: 8 modules at most");
     char path[128];
     snprintf(path, sizeof path, "%s/guest.bin", dir);
     const char *args[] = {path, NULL};

@@ -383,9 +383,28 @@ static void check_room(lua_State *L, enum sim_start start, uint64_t lo, uint64_t
                  lo, end - 1);
 }
 
+// The paths stay on the stack while `how` is in use.
+static void read_modules(lua_State *L, int idx, struct sim_load *how)
+{
+    const unsigned room = sizeof how->modules / sizeof *how->modules;
+    if (!lua_istable(L, idx) || lua_getfield(L, idx, "modules") == LUA_TNIL)
+        return;
+    const int list = lua_gettop(L);
+    if (!lua_istable(L, list))
+        lx_error(L, SIM_SCRIPT, "load: modules is %s, not a list of names", luaL_typename(L, list));
+    if (lua_rawlen(L, list) > room)
+        lx_error(L, SIM_SCRIPT, "load: %u modules at most", room);
+    luaL_checkstack(L, 4 * (int)room, NULL);
+    for (lua_Integer k = 1; lua_rawgeti(L, list, k) != LUA_TNIL; k++) {
+        if (lua_type(L, -1) != LUA_TSTRING)
+            lx_error(L, SIM_SCRIPT, "load: module %d is %s, not a name", (int)k, luaL_typename(L, -1));
+        how->modules[how->nmodules++].path = lx_guest_path(L, lua_tostring(L, -1));
+    }
+}
+
 int lx_m_load(lua_State *L)
 {
-    static const char *const keys[] = {"at", "start", "entry", "format", "cmdline", NULL};
+    static const char *const keys[] = {"at", "start", "entry", "format", "cmdline", "modules", NULL};
     struct lx_machine *lm = lx_check_stopped(L, 1);
     const char *name = luaL_checkstring(L, 2);
     struct sim_load how = {.addr = 0x7c00};
@@ -394,6 +413,7 @@ int lx_m_load(lua_State *L)
     lua_settop(L, 3);
     lx_opt_keys(L, 3, "load", keys);
     read_load(L, 3, &how);
+    read_modules(L, 3, &how);
     const char *path = lx_guest_path(L, name);
     if (sim_load_file(lm->m, path, &how, &got, &err) < 0)
         return lx_error_from(L, &err);

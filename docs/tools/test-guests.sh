@@ -53,11 +53,12 @@ nested() { # NAME MARKER...
 hypervisor() {
     local log=build/cache/hypervisor.log rc marker lost=""
     mkdir -p build/cache
-    env -u MAKEFLAGS -u MFLAGS make -s build/guests/hypervisor/hypervisor.bin >"$log" 2>&1 || { echo "hypervisor: FAILED (cannot be built, see $log)"; missed=1; return; }
+    env -u MAKEFLAGS -u MFLAGS make -s build/guests/hypervisor/{hypervisor,entries}.bin >"$log" 2>&1 || { echo "hypervisor: FAILED (cannot be built, see $log)"; missed=1; return; }
     "$ringside" run --ledger --append "depth=3 vpid=1" --module build/guests/hypervisor/kernel.bin --limit 5e9 build/guests/hypervisor/hypervisor.bin >"$log" 2>&1 </dev/null
     rc=$?
-    for marker in "L0: VMX on" "L1: VMX on" "L2: VMX on" KERNEL-OK; do
-        if grep -aq "^$marker" "$log"; then echo "hypervisor: $marker"; else lost="$lost \"$marker\""; fi
+    "$ringside" run --append "depth=2" --module build/guests/hypervisor/entries.bin --limit 5e9 build/guests/hypervisor/hypervisor.bin >"$log.entries" 2>&1 </dev/null
+    for marker in "L0: VMX on" "L1: VMX on" "L2: VMX on" KERNEL-OK "[0-9]* answers: ENTRIES-OK"; do
+        if grep -aqs "^$marker" "$log" "$log.entries"; then echo "hypervisor: $marker"; else lost="$lost \"$marker\""; fi
     done
     if [ -z "$lost" ]; then
         echo "hypervisor: reached all markers $(sed -n 's/^ringside: exit: *\((.*)\)$/\1/p' "$log")"

@@ -14,7 +14,7 @@ static u64 exits;
 static u32 by_reason[64];
 struct vm vm;
 int level;
-u32 revision;
+u32 revision, physical_bits; // of a VMCS; of an address
 volatile int host_vector;
 static int depth;
 extern char _load[], _load_end[], gdt[], payload[], payload_end[], stubs[], vm_exit[];
@@ -285,6 +285,9 @@ void hv_main(u32 *info)
     cpuid(r);
     if (!(r[2] >> 5 & 1))
         stop("CPUID reports no VMX");
+    u32 width[4] = {0x80000008, 0, 0, 0};
+    cpuid(width);
+    physical_bits = width[0] & 255;
     if (r[2] >> 31) { // somebody virtualizes us: ask for our level
         r[0] = 0x40000001;
         cpuid(r);
@@ -386,7 +389,7 @@ static void exit_io(void)
     u64 q = vmread(VMCS_EXIT_QUALIFICATION);
     uint16_t port = (uint16_t)(q >> 16);
     bool known = port == 0x20 || port == 0x21 || port == 0xa0 || port == 0xa1 || (port >= 0x40 && port <= 0x43) ||
-                 (port >= 0x3f8 && port <= 0x3ff) || port == 0xf4;
+                 (port >= 0x3f8 && port <= 0x3ff) || port == 0xe9 || port == 0xf4;
     if (!known || q & 0x17) { // string, or wider than a byte
         print("I/O that I do not emulate: qualification %x, RIP %x", q, vmread(VMCS_GUEST_RIP));
         stop("I/O");

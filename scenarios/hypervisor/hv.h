@@ -38,6 +38,7 @@ enum {
     EXIT_IO = 30,
     EXIT_RDMSR = 31,
     EXIT_WRMSR = 32,
+    EXIT_BAD_GUEST_STATE = 33,
     EXIT_EPT_VIOLATION = 48,
     EXIT_EPT_MISCONFIG = 49,
     EXIT_INVEPT = 50,
@@ -62,6 +63,7 @@ struct vm {
     u32 proc01, proc12; // primary controls in force without the interrupt window; what the guest asked for its own guest
     bool in_l2;         // VMCS 02 is current: our guest's guest runs
     bool vmxon;         // the guest has executed VMXON
+    u64 vmxon_at;       // its VMXON region
     u64 vmcs12;         // guest-physical address of its current VMCS, or -1
     bool launched02;    // VMCS 02 has been launched
     bool trying;        // an entry with VMCS 02 is under way that the guest asked for
@@ -94,7 +96,7 @@ void *guest_memory(u64 gpa, u64 n); // NULL outside the guest's memory
 u64 guest_msr(u32 n, bool *ok);
 void ept_map(u64 *root, u64 gpa, u64 hpa, bool big, u32 rights, u64 *(*page)(void));
 extern u64 vmcs01[], vmcs02[];
-extern u32 revision;
+extern u32 revision, physical_bits;
 
 // nested.c
 bool nested_handles(u32 reason); // an exit of our guest that is a VMX instruction

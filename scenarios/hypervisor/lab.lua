@@ -88,6 +88,28 @@ ringside.table({
 }, {"two deep", "TLB misses", "references", "entries dropped"})
 ringside.check(m2n:stat("tlb_misses") > 10 * m2:stat("tlb_misses"), "without VPIDs each entry and each exit empties the TLB: more than ten times the misses")
 
+ringside.section("A bad VMCS 12")
+ringside.say([[
+Another guest in the place of the kernel: entries.c knows the manual's answer to each of its mistakes with VMX, in controls, host state, guest state, and with the
+instructions themselves. The processor answers on the bare machine; under a hypervisor it is the hypervisor that must answer as the processor would.]])
+local function mistakes(depth)
+  local m = ringside.machine{ram = "64M"}
+  if depth == 0 then
+    m:load("hypervisor/entries.bin")
+  else
+    m:load("hypervisor/hypervisor.bin", {cmdline = "depth=" .. depth, modules = {"hypervisor/entries.bin"}})
+  end
+  m:run{max_cycles = 1000000000}
+  return m:output():match("(%d+) answers: ENTRIES%-OK"), m:stat("vmexits")
+end
+local bare = mistakes(0)
+local right1, exits1 = mistakes(1)
+local right2, exits2 = mistakes(2)
+ringside.table({{"none", bare}, {1, right1, exits1}, {2, right2, exits2}}, {"hypervisors", "right answers", "exits"})
+ringside.check(bare, "the processor gives every answer that the manual gives")
+ringside.expect_equal(right1, bare, "so does the hypervisor: errors 2 to 28, and exit 33 with its qualification")
+ringside.expect_equal(right2, bare, "and the hypervisor under the hypervisor")
+
 ringside.section("To think about")
 ringside.say([[
 1. Which of L1's VMREADs could L0 spare by VMCS shadowing? How many exits per CPUID remain?

@@ -6,63 +6,22 @@
 //   VMCS 02   by which L2 runs in truth: what L1 wants of L2 (from VMCS 12), merged with what we need for ourselves (as in VMCS 01).
 // An exit of L2 always comes to us first. If L1 asked for it, we copy L2's state into VMCS 12, load VMCS 01 with the host state that L1 put into VMCS 12,
 // and resume L1: to L1 this is a VM exit. Likewise EPT 12, which L1 made, and EPT 01 are folded into EPT 02, which the processor walks.
-// Entry checks are not made here: a bad guest state makes the entry by VMCS 02 fail, and L1 hears of it as it would have on hardware.
+// Checks of an entry: what goes from VMCS 12 into VMCS 02 unchanged, the guest state above all, is left to the processor. An entry by VMCS 02 that fails is handed to
+// L1 as its own. What we merge or use ourselves (controls, host state) no processor sees, so we check it.
 #include "hv.h"
 
 // What L2 can change: copied 12 -> 02 at an entry, 02 -> 12 at an exit.
+// clang-format off
 static const uint16_t guest_state[] = {
-    0x800,
-    0x802,
-    0x804,
-    0x806,
-    0x808,
-    0x80a,
-    0x80c,
-    0x80e, // selectors: ES CS SS DS FS GS LDTR TR
-    0x4800,
-    0x4802,
-    0x4804,
-    0x4806,
-    0x4808,
-    0x480a,
-    0x480c,
-    0x480e,
-    VMCS_GUEST_GDTR_LIMIT,
-    VMCS_GUEST_IDTR_LIMIT, // limits
-    0x4814,
-    0x4816,
-    0x4818,
-    0x481a,
-    0x481c,
-    0x481e,
-    0x4820,
-    0x4822, // access rights
-    0x6806,
-    0x6808,
-    0x680a,
-    0x680c,
-    0x680e,
-    0x6810,
-    0x6812,
-    0x6814,
-    VMCS_GUEST_GDTR_BASE,
-    VMCS_GUEST_IDTR_BASE, // bases
-    VMCS_GUEST_CR0,
-    VMCS_GUEST_CR3,
-    VMCS_GUEST_CR4,
-    VMCS_GUEST_DR7,
-    VMCS_GUEST_RSP,
-    VMCS_GUEST_RIP,
-    VMCS_GUEST_RFLAGS,
-    VMCS_GUEST_IA32_EFER,
-    VMCS_GUEST_PENDING_DBG_EXCEPTIONS,
-    VMCS_GUEST_INTERRUPTIBILITY_INFO,
-    VMCS_GUEST_ACTIVITY_STATE,
-    VMCS_GUEST_SYSENTER_CS,
-    VMCS_GUEST_SYSENTER_ESP,
-    VMCS_GUEST_SYSENTER_EIP,
-    VMCS_VM_ENTRY_CONTROLS,
+    0x800, 0x802, 0x804, 0x806, 0x808, 0x80a, 0x80c, 0x80e, // selectors: ES CS SS DS FS GS LDTR TR
+    0x4800, 0x4802, 0x4804, 0x4806, 0x4808, 0x480a, 0x480c, 0x480e, VMCS_GUEST_GDTR_LIMIT, VMCS_GUEST_IDTR_LIMIT, // limits
+    0x4814, 0x4816, 0x4818, 0x481a, 0x481c, 0x481e, 0x4820, 0x4822, // access rights
+    0x6806, 0x6808, 0x680a, 0x680c, 0x680e, 0x6810, 0x6812, 0x6814, VMCS_GUEST_GDTR_BASE, VMCS_GUEST_IDTR_BASE, // bases
+    VMCS_GUEST_CR0, VMCS_GUEST_CR3, VMCS_GUEST_CR4, VMCS_GUEST_DR7, VMCS_GUEST_RSP, VMCS_GUEST_RIP, VMCS_GUEST_RFLAGS,
+    VMCS_GUEST_IA32_EFER, VMCS_GUEST_IA32_DEBUGCTL, VMCS_GUEST_PENDING_DBG_EXCEPTIONS, VMCS_GUEST_INTERRUPTIBILITY_INFO,
+    VMCS_GUEST_ACTIVITY_STATE, VMCS_GUEST_SYSENTER_CS, VMCS_GUEST_SYSENTER_ESP, VMCS_GUEST_SYSENTER_EIP, VMCS_VM_ENTRY_CONTROLS,
 };
+// clang-format on
 // What L1 alone decides: copied 12 -> 02.
 static const uint16_t wishes[] = {
     VMCS_EXCEPTION_BITMAP,         VMCS_PAGE_FAULT_ERROR_CODE_MASK, VMCS_PAGE_FAULT_ERROR_CODE_MATCH,
@@ -78,11 +37,11 @@ static const uint16_t exit_info[] = {
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
 // --- VMCS 12: revision in the first word, launch state in slot 1, then a slot for each field. The encoding has the width in bits 14:13, the
-// type in 11:10, the index in 9:1; no index is above 26, so 32 slots for each of the 16 pairs of width and type are enough.
+// type in 11:10, the index in 9:1 (bit 0, the upper half of a 64-bit field, is for 32-bit guests); no index is above 26, so 32 slots for each of the 16 pairs of width and type are enough.
 static u64 *slot(u64 encoding)
 {
     u64 index = encoding >> 1 & 511;
-    if (encoding & ~0x6fffull || index > 27)
+    if (encoding & ~0x6ffeull || index > 27)
         return 0;
     return (u64 *)(vm.base + vm.vmcs12) + ((encoding >> 13 & 3) << 2 | (encoding >> 10 & 3)) * 32 + index + 4;
 }
@@ -176,6 +135,50 @@ static void fail(u32 error)
 }
 
 // --- entry
+static bool canonical(u64 a) { return (u64)((int64_t)(a << 16) >> 16) == a; }
+static bool allowed(u32 msr, u64 v)
+{
+    bool ok = true;
+    u64 cap = guest_msr(msr, &ok);
+    return !((u32)cap & ~v) && !(v & ~(cap >> 32));
+}
+static u64 secondary(void) { return V12(CPU_BASED_VM_EXEC_CONTROL) >> 31 & 1 ? V12(SECONDARY_VM_EXEC_CONTROL) : 0; }
+// "Checks on VMX Controls": those that VMCS 02 cannot fail, since it has our controls merged with L1's, our EPT, our VPIDs, and no MSR lists.
+static bool controls_ok(void)
+{
+    u64 sec = secondary(), eptp = V12(EPT_POINTER);
+    if (!allowed(0x48d, V12(PIN_BASED_VM_EXEC_CONTROL)) || !allowed(0x48e, V12(CPU_BASED_VM_EXEC_CONTROL)) ||
+        !allowed(0x48b, sec) || !allowed(0x48f, V12(VM_EXIT_CONTROLS)) || !allowed(0x490, V12(VM_ENTRY_CONTROLS)) ||
+        V12(CR3_TARGET_COUNT))
+        return false;
+    if (V12(VM_EXIT_MSR_STORE_COUNT) || V12(VM_EXIT_MSR_LOAD_COUNT) || V12(VM_ENTRY_MSR_LOAD_COUNT)) {
+        print("my guest uses an MSR list, which I do not do");
+        return false;
+    }
+    if (sec >> 5 & 1 && !V12(VIRTUAL_PROCESSOR_ID))
+        return false;
+    if (!(sec & 2))
+        return !(sec >> 7 & 1); // unrestricted guest needs EPT
+    return (eptp & 0xfff) == (3 << 3 | 6) && !(eptp >> physical_bits);
+}
+// "Checks on Host Control Registers, MSRs, Segment and Descriptor-Table Registers": the host state of VMCS 02 is ours.
+static bool host_ok(void)
+{
+    static const uint16_t addresses[] = {VMCS_HOST_FS_BASE,           VMCS_HOST_GS_BASE,   VMCS_HOST_TR_BASE,
+                                         VMCS_HOST_GDTR_BASE,         VMCS_HOST_IDTR_BASE, VMCS_HOST_IA32_SYSENTER_ESP,
+                                         VMCS_HOST_IA32_SYSENTER_EIP, VMCS_HOST_RIP};
+    u64 cr0 = V12(HOST_CR0), cr4 = V12(HOST_CR4), efer = V12(HOST_IA32_EFER);
+    if (rdmsr(0x486) & ~cr0 || cr0 & ~rdmsr(0x487) || rdmsr(0x488) & ~cr4 || cr4 & ~rdmsr(0x489) || !(cr4 & 0x20) ||
+        V12(HOST_CR3) >> physical_bits)
+        return false;
+    for (unsigned n = 0; n < COUNT(addresses); n++)
+        if (!canonical(*slot(addresses[n])))
+            return false;
+    for (u32 n = 0; n < 7; n++) // ES CS SS DS FS GS TR: table and ring 0, and some not null
+        if (*slot(VMCS_HOST_ES_SELECTOR + 2 * n) & 7 || ((n == 1 || n == 6) && !*slot(VMCS_HOST_ES_SELECTOR + 2 * n)))
+            return false;
+    return !(V12(VM_EXIT_CONTROLS) >> 21 & 1) || (efer & ~0x801ull) == (EFER_LME | EFER_LMA); // SCE and NXE are free
+}
 static void copy_in(const uint16_t *list, unsigned n)
 {
     for (unsigned k = 0; k < n; k++)
@@ -183,16 +186,27 @@ static void copy_in(const uint16_t *list, unsigned n)
 }
 static void enter_l2(bool launch)
 {
-    if (vm.vmcs12 == ~0ull || !launch != (LAUNCHED12 != 0)) {
-        fail(launch ? 4 : 5);
+    u32 error = vm.vmcs12 == ~0ull                             ? 1 // no current VMCS: fail() needs no number
+                : vmread(VMCS_GUEST_INTERRUPTIBILITY_INFO) & 2 ? 26
+                : launch && LAUNCHED12                         ? 4
+                : !launch && !LAUNCHED12                       ? 5
+                : !controls_ok()                               ? 7
+                : !host_ok()                                   ? 8
+                                                               : 0;
+    if (error) {
+        fail(error);
         return;
     }
-    skip_instruction(); // of VMCS 01: where L1 would go on if the entry failed
+    skip_instruction();                    // of VMCS 01: where L1 would go on if the entry failed
+    if (V12(VMCS_LINK_POINTER) != ~0ull) { // we offer no VMCS shadowing, and VMCS 02 links nothing
+        nested_reflect(VALID | EXIT_BAD_GUEST_STATE, 4, 0);
+        return;
+    }
     load_vmcs(vmcs02);
     vm.in_l2 = vm.trying = true;
     copy_in(guest_state, COUNT(guest_state));
     copy_in(wishes, COUNT(wishes));
-    u64 sec = V12(SECONDARY_VM_EXEC_CONTROL), tag = sec >> 5 & 1 ? V12(VIRTUAL_PROCESSOR_ID) + 1 : 0xffff;
+    u64 sec = secondary(), tag = sec >> 5 & 1 && V12(VIRTUAL_PROCESSOR_ID) < 0xfffe ? V12(VIRTUAL_PROCESSOR_ID) + 1 : 0xffff;
     vmwrite(VMCS_PIN_BASED_VM_EXEC_CONTROL, V12(PIN_BASED_VM_EXEC_CONTROL) | 1);
     vmwrite(VMCS_CPU_BASED_VM_EXEC_CONTROL, V12(CPU_BASED_VM_EXEC_CONTROL) | vm.proc01);
     vmwrite(VMCS_SECONDARY_VM_EXEC_CONTROL, sec | 2 | (vm.use_vpid ? 1 << 5 : 0));
@@ -200,7 +214,7 @@ static void enter_l2(bool launch)
     if (vm.use_vpid) {
         vmwrite(VMCS_VIRTUAL_PROCESSOR_ID, tag);
         u64 operand[2] = {tag, 0};
-        if (tag == 0xffff) // L1 uses no VPIDs: its VM entries flush
+        if (tag == 0xffff) // L1 uses no VPIDs (or the last ones): its VM entries flush
             asm volatile("invvpid %0, %1" : : "m"(operand), "r"(1ull) : "cc", "memory");
     }
 }
@@ -215,14 +229,36 @@ void nested_entry_failed(u32 error)
 // --- exit: L1 sees what it would see on a processor
 static void load_l1(void)
 {
-    static const uint16_t base[] = {VMCS_HOST_FS_BASE,   VMCS_GUEST_FS_BASE,   VMCS_HOST_GS_BASE,   VMCS_GUEST_GS_BASE,
-                                    VMCS_HOST_TR_BASE,   VMCS_GUEST_TR_BASE,   VMCS_HOST_GDTR_BASE, VMCS_GUEST_GDTR_BASE,
-                                    VMCS_HOST_IDTR_BASE, VMCS_GUEST_IDTR_BASE, VMCS_HOST_RSP,       VMCS_GUEST_RSP,
-                                    VMCS_HOST_RIP,       VMCS_GUEST_RIP,       VMCS_HOST_CR3,       VMCS_GUEST_CR3,
-                                    VMCS_HOST_IA32_EFER, VMCS_GUEST_IA32_EFER, VMCS_HOST_CR0,       VMCS_CR0_READ_SHADOW,
-                                    VMCS_HOST_CR4,       VMCS_CR4_READ_SHADOW};
+    static const uint16_t base[] = {VMCS_HOST_FS_BASE,
+                                    VMCS_GUEST_FS_BASE,
+                                    VMCS_HOST_GS_BASE,
+                                    VMCS_GUEST_GS_BASE,
+                                    VMCS_HOST_TR_BASE,
+                                    VMCS_GUEST_TR_BASE,
+                                    VMCS_HOST_GDTR_BASE,
+                                    VMCS_GUEST_GDTR_BASE,
+                                    VMCS_HOST_IDTR_BASE,
+                                    VMCS_GUEST_IDTR_BASE,
+                                    VMCS_HOST_RSP,
+                                    VMCS_GUEST_RSP,
+                                    VMCS_HOST_RIP,
+                                    VMCS_GUEST_RIP,
+                                    VMCS_HOST_CR3,
+                                    VMCS_GUEST_CR3,
+                                    VMCS_HOST_CR0,
+                                    VMCS_CR0_READ_SHADOW,
+                                    VMCS_HOST_CR4,
+                                    VMCS_CR4_READ_SHADOW,
+                                    VMCS_HOST_IA32_SYSENTER_CS,
+                                    VMCS_GUEST_SYSENTER_CS,
+                                    VMCS_HOST_IA32_SYSENTER_ESP,
+                                    VMCS_GUEST_SYSENTER_ESP,
+                                    VMCS_HOST_IA32_SYSENTER_EIP,
+                                    VMCS_GUEST_SYSENTER_EIP};
     for (unsigned n = 0; n < COUNT(base); n += 2)
         vmwrite(base[n + 1], *slot(base[n]));
+    if (V12(VM_EXIT_CONTROLS) >> 21 & 1) // else EFER keeps what L1 had: it was and is in 64-bit mode
+        vmwrite(VMCS_GUEST_IA32_EFER, V12(HOST_IA32_EFER));
     vmwrite(VMCS_GUEST_CR0, V12(HOST_CR0) | CR0_NE);
     vmwrite(VMCS_GUEST_CR4, V12(HOST_CR4) | CR4_VMXE);
     vmwrite(VMCS_VM_ENTRY_CONTROLS, vmread(VMCS_VM_ENTRY_CONTROLS) | 1 << 9);
@@ -242,23 +278,28 @@ static void load_l1(void)
     vmwrite(VMCS_GUEST_INTERRUPTIBILITY_INFO, 0);
     vmwrite(VMCS_GUEST_ACTIVITY_STATE, 0);
 }
-void nested_reflect(u32 reason, u64 qualification, u32 intr_info)
+static void save_l2(void)
 {
     for (unsigned n = 0; n < COUNT(guest_state); n++)
         *slot(guest_state[n]) = vmread(guest_state[n]);
     for (unsigned n = 0; n < COUNT(exit_info); n++)
         *slot(exit_info[n]) = vm.trying ? 0 : vmread(exit_info[n]); // an interrupt before L2 ran leaves no such information
-    V12(VM_EXIT_REASON) = reason;
-    V12(EXIT_QUALIFICATION) = qualification;
-    V12(VM_EXIT_INTR_INFO) = intr_info;
     u64 unsent = vmread(VMCS_VM_ENTRY_INTR_INFO_FIELD);
     if (unsent & VALID) { // L1 wanted to inject, and an interrupt came first: to L1 that looks like an exit during the delivery
         V12(IDT_VECTORING_INFO_FIELD) = unsent;
         V12(IDT_VECTORING_ERROR_CODE) = vmread(VMCS_VM_ENTRY_EXCEPTION_ERROR_CODE);
     }
     V12(VM_ENTRY_INTR_INFO_FIELD) &= ~(u64)VALID;
-    if (!(reason & VALID)) // an entry that failed (bit 31) does not launch
-        LAUNCHED12 = 1;
+    LAUNCHED12 = 1;
+}
+void nested_reflect(u32 reason, u64 qualification, u32 intr_info)
+{
+    if (!(reason & VALID)) { // an entry that failed (bit 31) saves nothing, tells no more than this, and does not launch
+        save_l2();
+        V12(VM_EXIT_INTR_INFO) = intr_info;
+    }
+    V12(VM_EXIT_REASON) = reason;
+    V12(EXIT_QUALIFICATION) = qualification;
     vm.in_l2 = vm.trying = false;
     load_vmcs(vmcs01);
     load_l1();
@@ -267,7 +308,7 @@ void nested_reflect(u32 reason, u64 qualification, u32 intr_info)
 bool nested_exit(u32 reason)
 {
     u32 primary = (u32)V12(CPU_BASED_VM_EXEC_CONTROL);
-    if (reason == EXIT_EPT_VIOLATION && V12(SECONDARY_VM_EXEC_CONTROL) & 2) {
+    if (reason == EXIT_EPT_VIOLATION && secondary() & 2) {
         if (fold_violation()) {
             u64 info = vmread(VMCS_IDT_VECTORING_INFO_FIELD);
             if (info & VALID)
@@ -335,32 +376,46 @@ static void vmread_or_write(u32 info, bool write)
 static void pointer_instruction(u32 reason, u64 *memory)
 {
     u64 at = memory ? *memory : 1, *page = at & 0xfff ? 0 : guest_memory(at, PAGE_SIZE);
-    if (!page) {
-        fail(reason == EXIT_VMCLEAR ? 2 : 9);
-    } else if (reason == EXIT_VMCLEAR) {
-        page[1] = 0;
+    bool clear = reason == EXIT_VMCLEAR;
+    if (reason == EXIT_VMXON) {
+        if (vm.vmxon) {
+            fail(15);
+        } else if (!page || *(u32 *)page != revision) {
+            outcome(1);
+        } else {
+            vm.vmxon = true, vm.vmxon_at = at;
+            succeed();
+        }
+    } else if (!page) {
+        fail(clear ? 2 : 9);
+    } else if (at == vm.vmxon_at) {
+        fail(clear ? 3 : 10);
+    } else if (clear) {
+        page[1] = 0; // the launch state
         if (vm.vmcs12 == at)
             vm.vmcs12 = ~0ull;
         succeed();
     } else if (*(u32 *)page != revision) {
         fail(11);
     } else {
-        if (reason == EXIT_VMXON)
-            vm.vmxon = true;
-        else
-            vm.vmcs12 = at;
+        vm.vmcs12 = at;
         succeed();
     }
 }
 static void invalidate(u32 reason, u64 type, u64 *descriptor)
 {
-    if (!descriptor) {
+    bool ept = reason == EXIT_INVEPT, ok = descriptor && (ept ? type == 1 || type == 2 : type <= 3);
+    if (ok && !ept && type != 2) // a VPID, and for type 0 an address in it
+        ok = descriptor[0] && !(descriptor[0] >> 16) && (type || canonical(descriptor[1]));
+    if (!ok) {
         fail(28);
-    } else if (reason == EXIT_INVEPT) {
+    } else if (ept) {
         drop_ept02();
         succeed();
     } else {
         u64 d[2] = {(descriptor[0] & 0xffff) + 1, descriptor[1]};
+        if (type == 2 || d[0] >= 0xffff) // all VPIDs of L1: ours with them, which costs time only
+            type = 2, d[0] = d[1] = 0;
         asm volatile("invvpid %0, %1" : : "m"(d), "r"(type) : "cc", "memory");
         succeed();
     }
@@ -371,8 +426,12 @@ bool nested_handles(u32 reason)
     if (!vmx || vm.in_l2)
         return false;
     u32 info = (u32)vmread(VMCS_VMX_INSTRUCTION_INFO);
-    if (reason != EXIT_VMXON && !vm.vmxon) {
+    if (reason == EXIT_VMXON ? !(vmread(VMCS_CR4_READ_SHADOW) & CR4_VMXE) : !vm.vmxon) {
         inject(6, false, 0);
+        return true;
+    }
+    if (vmread(VMCS_GUEST_SS_AR_BYTES) >> 5 & 3) { // these instructions exit before the check of CPL: it is left to us
+        inject(13, true, 0);
         return true;
     }
     switch (reason) {
@@ -396,7 +455,7 @@ bool nested_handles(u32 reason)
     return true;
 }
 
-// --- capability MSRs: those of the processor, less the controls that VMCS 02 would not get right
+// --- capability MSRs: those of the processor, less what VMCS 02 would not get right
 u64 guest_msr(u32 n, bool *ok)
 {
     static const u32 may[] = {0x1, 0x81018084 | 1 << 24, 1 << 9 | 1 << 15 | 1 << 20 | 1 << 21 | 0xfff,
@@ -408,9 +467,15 @@ u64 guest_msr(u32 n, bool *ok)
         return 0;
     }
     u64 v = rdmsr(n);
-    if (n == 0x48b)
-        return (u64)((vm.use_vpid ? 1 << 5 : 0) | 2 | 1 << 7) << 32;
+    switch (n) {
+    case 0x485: return v & (1 << 30 | 1 << 6 | 1 << 5 | 31); // MISC: HLT state; no CR3 targets, no VMWRITE to exit information
+    case 0x48b: return (u64)((vm.use_vpid ? 1 << 5 : 0) | 2 | 1 << 7) << 32;
+    case 0x48c: // EPT_VPID_CAP: execute-only, 4 levels, write-back, large pages, INVEPT (not: A/D flags), INVVPID
+        return v & (1 | 1 << 6 | 1 << 14 | 1 << 16 | 1 << 17 | 1 << 20 | 1 << 25 | 1 << 26 | (vm.use_vpid ? 0xf01ull << 32 : 0));
+    }
     u32 k = n >= 0x48d ? n - 0x48d : n - 0x481;
+    if (k == 2)
+        v |= 1 << 9; // the host of an exit is in 64-bit mode
     if (k < 4)
         return (v & 0xffffffff) | ((v >> 32 & (may[k] | (u32)v)) << 32);
     return v;
