@@ -1,0 +1,557 @@
+// sim/cache.c: see sim/cache.h.
+#include "sim/cache.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+// A way holds the address of a line with its state in the low bits; 0 is an empty way. `tree` has a bit for each inner node of a binary
+// tree over the ways: which half was used less lately.
+#define STATE 3ull
+
+struct unit {
+    uint32_t sets, ways, leaves, latency; // leaves: the power of two at or above ways
+    uint64_t *way, *tree;
+    struct cache_counts n;
+};
+struct private
+{
+    struct unit u[CACHE_L3];
+    struct cache_traffic n;
+    struct cache_counts shared; // of L3, by this processor
+};
+struct caches {
+    struct cache_config cfg;
+    unsigned shift; // log2 of the line
+    struct private cpu[16];
+    struct unit l3;
+};
+#define MAX_CPUS (sizeof((struct caches *)0)->cpu / sizeof(struct private))
+
+static const char *const unit_names[] = {"L1I", "L1D", "L2", "L3"};
+const char *cache_unit_name(enum cache_unit u) { return unit_names[u]; }
+char cache_state_letter(enum cache_state s) { return "ISEM"[s]; }
+
+// --- making them
+
+static unsigned log2_of(uint32_t n) { return 31u - (unsigned)__builtin_clz(n); }
+static bool is_power(uint32_t n) { return n && !(n & (n - 1)); }
+
+static int unit_check(const struct cache_config *cfg, unsigned k, uint32_t line, struct sim_error *err)
+{
+    const struct profile_cache *g = &cfg->unit[k];
+    if (!g->size)
+        return 0;
+    if (g->line != line)
+        return sim_fail(err, SIM_USAGE, "caches: %s has lines of %u bytes, another cache %u; all must be equally long",
+                        unit_names[k], g->line, line);
+    if (!g->ways || g->ways > 64 || !is_power(line) || line < 16 || g->size % (line * g->ways) ||
+        !is_power(g->size / line / g->ways))
+        return sim_fail(err, SIM_USAGE,
+                        "caches: %s: %u bytes in %u ways of %u-byte lines is no power of two of sets (at most 64 ways)",
+                        unit_names[k], g->size, g->ways, line);
+    return 0;
+}
+
+static bool unit_init(struct unit *u, const struct profile_cache *g)
+{
+    if (!g->size)
+        return true;
+    u->ways = g->ways;
+    u->sets = g->size / g->line / g->ways;
+    u->leaves = u->ways > 1 ? 2u << log2_of(u->ways - 1) : 1;
+    u->latency = g->latency;
+    u->way = calloc((size_t)u->sets * u->ways, sizeof *u->way);
+    u->tree = calloc(u->sets, sizeof *u->tree);
+    return u->way && u->tree;
+}
+
+struct caches *caches_create(const struct cache_config *cfg, struct sim_error *err)
+{
+    uint32_t line = 64;
+    for (unsigned k = CACHE_NUNIT; k--;)
+        if (cfg->unit[k].size)
+            line = cfg->unit[k].line;
+    for (unsigned k = 0; k < CACHE_NUNIT; k++)
+        if (unit_check(cfg, k, line, err))
+            return NULL;
+    assert(cfg->cpus && cfg->cpus <= MAX_CPUS);
+    struct caches *h = calloc(1, sizeof *h);
+    bool ok = h != NULL;
+    if (h) {
+        h->cfg = *cfg;
+        h->shift = log2_of(line);
+        for (unsigned n = 0; n < cfg->cpus; n++)
+            for (unsigned k = 0; k < CACHE_L3; k++)
+                ok = unit_init(&h->cpu[n].u[k], &cfg->unit[k]) && ok;
+        ok = unit_init(&h->l3, &cfg->unit[CACHE_L3]) && ok;
+    }
+    if (ok)
+        return h;
+    caches_destroy(h);
+    sim_fail(err, SIM_INTERNAL, "caches: out of memory");
+    return NULL;
+}
+
+static void unit_free(struct unit *u)
+{
+    free(u->way);
+    free(u->tree);
+}
+
+void caches_destroy(struct caches *h)
+{
+    for (unsigned n = 0; h && n < MAX_CPUS; n++)
+        for (unsigned k = 0; k < CACHE_L3; k++)
+            unit_free(&h->cpu[n].u[k]);
+    if (h)
+        unit_free(&h->l3);
+    free(h);
+}
+
+static void unit_clear(struct unit *u)
+{
+    if (u->sets) {
+        memset(u->way, 0, (size_t)u->sets * u->ways * sizeof *u->way);
+        memset(u->tree, 0, u->sets * sizeof *u->tree);
+    }
+    u->n = (struct cache_counts){0};
+}
+
+void caches_clear(struct caches *h)
+{
+    for (unsigned n = 0; n < h->cfg.cpus; n++) {
+        for (unsigned k = 0; k < CACHE_L3; k++)
+            unit_clear(&h->cpu[n].u[k]);
+        h->cpu[n].n = (struct cache_traffic){0};
+        h->cpu[n].shared = (struct cache_counts){0};
+    }
+    unit_clear(&h->l3);
+}
+
+// --- one unit
+
+static inline uint32_t set_of(const struct caches *h, const struct unit *u, uint64_t line)
+{
+    return (uint32_t)(line >> h->shift) & (u->sets - 1);
+}
+
+// The way that holds a line, or NULL.
+static inline uint64_t *find(const struct caches *h, const struct unit *u, uint64_t line)
+{
+    if (!u->sets)
+        return NULL;
+    uint64_t *w = &u->way[(size_t)set_of(h, u, line) * u->ways];
+    for (uint32_t k = 0; k < u->ways; k++)
+        if ((w[k] & ~STATE) == line && w[k] & STATE)
+            return &w[k];
+    return NULL;
+}
+
+// The nodes on the way to this leaf point to the other half from now on.
+static inline void touch(const struct caches *h, struct unit *u, uint64_t line, const uint64_t *w)
+{
+    const uint32_t set = set_of(h, u, line), way = (uint32_t)(w - u->way) - set * u->ways;
+    uint64_t t = u->tree[set];
+    for (uint32_t node = 1, half = u->leaves / 2; half; half /= 2) {
+        const uint32_t right = way & half ? 1 : 0;
+        t = right ? t & ~(1ull << node) : t | 1ull << node;
+        node = node * 2 + right;
+    }
+    u->tree[set] = t;
+}
+
+static uint32_t victim(const struct unit *u, uint32_t set)
+{
+    const uint64_t *w = &u->way[(size_t)set * u->ways];
+    for (uint32_t k = 0; k < u->ways; k++)
+        if (!w[k])
+            return k;
+    uint32_t way = 0;
+    for (uint32_t node = 1, half = u->leaves / 2; half; half /= 2) {
+        // Where the ways are no power of two, the tree lacks some leaves on the right.
+        const uint32_t right = (u->tree[set] >> node & 1) && way + half < u->ways;
+        way += right ? half : 0;
+        node = node * 2 + right;
+    }
+    return way;
+}
+
+// Put a line into a unit that does not have it; returns the way's former contents.
+static uint64_t put(const struct caches *h, struct unit *u, uint64_t line, enum cache_state s)
+{
+    const uint32_t set = set_of(h, u, line);
+    uint64_t *w = &u->way[(size_t)set * u->ways + victim(u, set)], old = *w;
+    *w = line | s;
+    touch(h, u, line, w);
+    if (old) {
+        u->n.evictions++;
+        u->n.writebacks += (old & STATE) == CACHE_M;
+    }
+    return old;
+}
+
+static enum cache_state state_in(const struct caches *h, const struct unit *u, uint64_t line)
+{
+    const uint64_t *w = find(h, u, line);
+    return w ? (enum cache_state)(*w & STATE) : CACHE_I;
+}
+
+static void set_state(const struct caches *h, const struct unit *u, uint64_t line, enum cache_state s)
+{
+    uint64_t *w = find(h, u, line);
+    if (w)
+        *w = s == CACHE_I ? 0 : line | s;
+}
+
+// --- one processor
+
+// What the processor has of the line, as the others see it.
+static enum cache_state held(const struct caches *h, const struct private *p, uint64_t line)
+{
+    enum cache_state s = CACHE_I;
+    for (unsigned k = 0; k < CACHE_L3; k++) {
+        const enum cache_state here = state_in(h, &p->u[k], line);
+        s = here > s ? here : s;
+    }
+    return s;
+}
+
+static bool lose(const struct caches *h, const struct private *p, uint64_t line)
+{
+    bool had = false;
+    for (unsigned k = 0; k < CACHE_L3; k++) {
+        uint64_t *w = find(h, &p->u[k], line);
+        had |= w != NULL;
+        if (w)
+            *w = 0;
+    }
+    return had;
+}
+
+static void share(const struct caches *h, const struct private *p, uint64_t line)
+{
+    for (unsigned k = 0; k < CACHE_L3; k++)
+        set_state(h, &p->u[k], line, find(h, &p->u[k], line) ? CACHE_S : CACHE_I);
+}
+
+// --- L3 and memory
+
+// A modified line comes down; L3 has it already, where there is one.
+static void write_back(const struct caches *h, uint64_t line) { set_state(h, &h->l3, line, CACHE_M); }
+
+static void fill_l3(struct caches *h, struct private *p, uint64_t line)
+{
+    const struct cache_counts before = h->l3.n;
+    const uint64_t old = put(h, &h->l3, line, CACHE_E);
+    bool dirty = (old & STATE) == CACHE_M;
+    for (unsigned n = 0; old && n < h->cfg.cpus; n++) {
+        dirty |= held(h, &h->cpu[n], old & ~STATE) == CACHE_M;
+        h->cpu[n].n.recalls += lose(h, &h->cpu[n], old & ~STATE);
+    }
+    p->shared.evictions += h->l3.n.evictions - before.evictions;
+    p->shared.writebacks += old && dirty;
+}
+
+// From beyond the other processors: L3, else memory, whose line L3 keeps.
+static struct cache_result fetch_down(struct caches *h, struct private *p, uint64_t line)
+{
+    uint64_t *w = find(h, &h->l3, line);
+    if (w) {
+        touch(h, &h->l3, line, w);
+        p->shared.hits++;
+        return (struct cache_result){h->l3.latency, CACHE_L3};
+    }
+    if (h->l3.sets) {
+        p->shared.misses++;
+        fill_l3(h, p, line);
+    }
+    p->n.memory++;
+    return (struct cache_result){h->cfg.memory, CACHE_BY_MEMORY};
+}
+
+// --- the bus: what the other processors have
+
+static uint32_t transfer_cost(const struct caches *h, enum cache_kind kind)
+{
+    return kind == CACHE_STORE ? h->cfg.store : kind == CACHE_RMW ? h->cfg.rmw : h->cfg.load;
+}
+
+// The highest state that another processor has the line in; each of them then shares it, or loses it to who wants to own it.
+static enum cache_state snoop(struct caches *h, unsigned cpu, uint64_t line, bool own)
+{
+    enum cache_state most = CACHE_I;
+    for (unsigned n = 0; n < h->cfg.cpus; n++) {
+        const enum cache_state s = n == cpu ? CACHE_I : held(h, &h->cpu[n], line);
+        if (s == CACHE_I)
+            continue;
+        most = s > most ? s : most;
+        if (s == CACHE_M)
+            write_back(h, line);
+        if (own)
+            h->cpu[cpu].n.invalidations += lose(h, &h->cpu[n], line);
+        else
+            share(h, &h->cpu[n], line);
+    }
+    return most;
+}
+
+// A miss in all of the processor's own caches. *s: the state that the line comes in.
+static struct cache_result fetch_line(struct caches *h, unsigned cpu, uint64_t line, enum cache_kind kind, enum cache_state *s)
+{
+    struct private *p = &h->cpu[cpu];
+    const bool own = kind >= CACHE_STORE;
+    const enum cache_state others = h->cfg.cpus > 1 ? snoop(h, cpu, line, own) : CACHE_I;
+    *s = own ? CACHE_M : others ? CACHE_S : CACHE_E;
+    if (others >= CACHE_E || (others && own)) { // the owner answers, or sharers say that theirs is gone
+        p->n.transfers += others == CACHE_M;
+        uint64_t *w = find(h, &h->l3, line);
+        if (w)
+            touch(h, &h->l3, line, w);
+        return (struct cache_result){transfer_cost(h, kind), CACHE_BY_PEER};
+    }
+    return fetch_down(h, p, line);
+}
+
+// --- filling
+
+static void fill_l2(struct caches *h, struct private *p, uint64_t line, enum cache_state s)
+{
+    struct unit *u = &p->u[CACHE_L2];
+    if (!u->sets)
+        return;
+    const uint64_t old = put(h, u, line, s);
+    if ((old & STATE) == CACHE_M)
+        write_back(h, old & ~STATE);
+}
+
+static void fill_l1(struct caches *h, struct private *p, unsigned k, uint64_t line, enum cache_state s)
+{
+    struct unit *u = &p->u[k];
+    if (!u->sets)
+        return;
+    const uint64_t old = put(h, u, line, s), gone = old & ~STATE;
+    if ((old & STATE) != CACHE_M)
+        return;
+    uint64_t *w = find(h, &p->u[CACHE_L2], gone);
+    if (w)
+        *w = gone | CACHE_M;
+    else if (p->u[CACHE_L2].sets)
+        fill_l2(h, p, gone, CACHE_M);
+    else
+        write_back(h, gone);
+}
+
+// --- an access
+
+// A store met a line that the processor has, but has not modified yet. Nothing to do for E; S asks the others to give theirs up.
+static struct cache_result take(struct caches *h, unsigned cpu, uint64_t line, enum cache_kind kind, struct cache_result r)
+{
+    struct private *p = &h->cpu[cpu];
+    set_state(h, &p->u[CACHE_L1I], line, CACHE_I); // its own code, too
+    if (held(h, p, line) >= CACHE_E)
+        return r;
+    p->n.upgrades++;
+    const bool others = h->cfg.cpus > 1 && snoop(h, cpu, line, true) != CACHE_I;
+    const uint32_t cost = others ? transfer_cost(h, kind) : h->l3.sets ? h->l3.latency : r.cycles;
+    return cost > r.cycles ? (struct cache_result){cost, CACHE_BY_UPGRADE} : r;
+}
+
+// Code is fetched that the processor itself has modified: its data cache hands the line down first.
+static void clean_for_fetch(struct caches *h, struct private *p, uint64_t line)
+{
+    uint64_t *w = find(h, &p->u[CACHE_L1D], line);
+    if (!w || (*w & STATE) == CACHE_S)
+        return;
+    const enum cache_state s = (enum cache_state)(*w & STATE);
+    uint64_t *below = find(h, &p->u[CACHE_L2], line);
+    *w = line | CACHE_S;
+    if (below)
+        *below = line | ((*below & STATE) > s ? *below & STATE : s);
+    else if (p->u[CACHE_L2].sets)
+        fill_l2(h, p, line, s);
+    else if (s == CACHE_M)
+        write_back(h, line);
+}
+
+static struct cache_result miss(struct caches *h, unsigned cpu, uint64_t line, enum cache_kind kind)
+{
+    struct private *p = &h->cpu[cpu];
+    struct unit *l2 = &p->u[CACHE_L2];
+    const unsigned first = kind == CACHE_FETCH ? CACHE_L1I : CACHE_L1D;
+    struct cache_result r;
+    enum cache_state s;
+    p->u[first].n.misses += p->u[first].sets != 0;
+    if (kind == CACHE_FETCH)
+        clean_for_fetch(h, p, line);
+    uint64_t *w = find(h, l2, line);
+    if (w) {
+        l2->n.hits++;
+        touch(h, l2, line, w);
+        r = (struct cache_result){l2->latency, CACHE_L2};
+        // What is modified below comes up clean: it need not come down again.
+        s = (*w & STATE) == CACHE_M ? CACHE_E : (enum cache_state)(*w & STATE);
+        if (kind >= CACHE_STORE) {
+            r = take(h, cpu, line, kind, r);
+            s = CACHE_M;
+        }
+    } else {
+        l2->n.misses += l2->sets != 0;
+        // The other first-level cache may have it; then the line is the processor's already.
+        const enum cache_state own = held(h, p, line);
+        r = own == CACHE_I || kind >= CACHE_STORE ? fetch_line(h, cpu, line, kind, &s) : fetch_down(h, p, line);
+        if (own != CACHE_I && kind < CACHE_STORE)
+            s = CACHE_S;
+        if (kind >= CACHE_STORE)
+            set_state(h, &p->u[CACHE_L1I], line, CACHE_I);
+        fill_l2(h, p, line, s == CACHE_M ? CACHE_E : s);
+    }
+    if (!p->u[first].sets && s == CACHE_M) {
+        set_state(h, l2, line, CACHE_M);
+        if (!l2->sets)
+            write_back(h, line);
+    }
+    fill_l1(h, p, first, line, first == CACHE_L1I ? CACHE_S : s);
+    return r;
+}
+
+struct cache_result cache_access(struct caches *h, unsigned cpu, uint64_t pa, enum cache_kind kind)
+{
+    struct private *p = &h->cpu[cpu];
+    struct unit *u = &p->u[kind == CACHE_FETCH ? CACHE_L1I : CACHE_L1D];
+    const uint64_t line = pa >> h->shift << h->shift;
+    uint64_t *w = find(h, u, line);
+    if (!w)
+        return miss(h, cpu, line, kind);
+    u->n.hits++;
+    touch(h, u, line, w);
+    struct cache_result r = {u->latency, kind == CACHE_FETCH ? CACHE_L1I : CACHE_L1D};
+    if (kind >= CACHE_STORE && (*w & STATE) != CACHE_M) {
+        r = take(h, cpu, line, kind, r);
+        *w = line | CACHE_M;
+    }
+    return r;
+}
+
+void cache_flush_line(struct caches *h, uint64_t pa)
+{
+    const uint64_t line = pa >> h->shift << h->shift;
+    for (unsigned n = 0; n < h->cfg.cpus; n++)
+        lose(h, &h->cpu[n], line);
+    set_state(h, &h->l3, line, CACHE_I);
+}
+
+void cache_flush_all(struct caches *h, unsigned cpu)
+{
+    for (unsigned k = 0; k < CACHE_L3; k++) {
+        const struct unit *u = &h->cpu[cpu].u[k];
+        if (u->sets)
+            memset(u->way, 0, (size_t)u->sets * u->ways * sizeof *u->way);
+    }
+    // L3 includes what the other processors hold, so they lose it as well.
+    for (size_t k = 0; k < (size_t)h->l3.sets * h->l3.ways; k++)
+        if (h->l3.way[k])
+            cache_flush_line(h, h->l3.way[k] & ~STATE);
+}
+
+// --- for people and tests
+
+static const struct unit *unit_of(const struct caches *h, unsigned cpu, enum cache_unit u)
+{
+    return u == CACHE_L3 ? &h->l3 : &h->cpu[cpu].u[u];
+}
+
+struct cache_geometry cache_geometry(const struct caches *h, enum cache_unit k)
+{
+    const struct unit *u = unit_of(h, 0, k);
+    return (struct cache_geometry){u->sets, u->ways, 1u << h->shift, u->latency};
+}
+
+enum cache_state cache_state(const struct caches *h, unsigned cpu, enum cache_unit u, uint64_t pa)
+{
+    return state_in(h, unit_of(h, cpu, u), pa >> h->shift << h->shift);
+}
+
+bool cache_way(const struct caches *h, unsigned cpu, enum cache_unit k, uint32_t set, uint32_t way, uint64_t *pa,
+               enum cache_state *s)
+{
+    const struct unit *u = unit_of(h, cpu, k);
+    if (set >= u->sets || way >= u->ways)
+        return false;
+    const uint64_t w = u->way[(size_t)set * u->ways + way];
+    *pa = w & ~STATE;
+    *s = (enum cache_state)(w & STATE);
+    return w != 0;
+}
+
+uint32_t cache_victim(const struct caches *h, unsigned cpu, enum cache_unit u, uint32_t set)
+{
+    return victim(unit_of(h, cpu, u), set);
+}
+
+uint32_t cache_set_of(const struct caches *h, enum cache_unit u, uint64_t pa) { return set_of(h, unit_of(h, 0, u), pa); }
+
+struct cache_counts cache_counts(const struct caches *h, unsigned cpu, enum cache_unit u)
+{
+    return u == CACHE_L3 ? h->cpu[cpu].shared : h->cpu[cpu].u[u].n;
+}
+
+struct cache_traffic cache_traffic(const struct caches *h, unsigned cpu) { return h->cpu[cpu].n; }
+
+static uint64_t fold(uint64_t x, uint64_t v)
+{
+    x = (x ^ v) * 0x9e3779b97f4a7c15ull;
+    return x ^ x >> 29;
+}
+
+static uint64_t unit_hash(const struct unit *u, uint64_t x)
+{
+    for (size_t k = 0; k < (size_t)u->sets * u->ways; k++)
+        x = fold(x, u->way[k]);
+    for (size_t k = 0; k < u->sets; k++)
+        x = fold(x, u->tree[k]);
+    return x;
+}
+
+uint64_t caches_hash(const struct caches *h)
+{
+    uint64_t x = unit_hash(&h->l3, h->cfg.cpus);
+    for (unsigned n = 0; n < h->cfg.cpus; n++)
+        for (unsigned k = 0; k < CACHE_L3; k++)
+            x = unit_hash(&h->cpu[n].u[k], x);
+    return x;
+}
+
+static void check_line(const struct caches *h, unsigned cpu, unsigned unit, uint64_t line)
+{
+    const enum cache_state mine = held(h, &h->cpu[cpu], line);
+    assert(!h->l3.sets || find(h, &h->l3, line));
+    for (unsigned n = 0; n < h->cfg.cpus; n++)
+        assert(n == cpu || mine < CACHE_E || held(h, &h->cpu[n], line) == CACHE_I);
+    assert(unit != CACHE_L1I || state_in(h, &h->cpu[cpu].u[CACHE_L1D], line) != CACHE_M);
+    (void)mine;
+}
+
+static void check_unit(const struct caches *h, unsigned cpu, unsigned unit)
+{
+    const struct unit *u = unit_of(h, cpu, (enum cache_unit)unit);
+    for (uint32_t k = 0; k < u->sets * u->ways; k++) {
+        const uint64_t w = u->way[k], line = w & ~STATE;
+        if (!w)
+            continue;
+        assert(w & STATE);
+        assert(set_of(h, u, line) == k / u->ways);
+        assert(find(h, u, line) == &u->way[k]);
+        if (unit != CACHE_L3)
+            check_line(h, cpu, unit, line);
+    }
+}
+
+void caches_check(const struct caches *h)
+{
+    check_unit(h, 0, CACHE_L3);
+    for (unsigned n = 0; n < h->cfg.cpus; n++)
+        for (unsigned k = 0; k < CACHE_L3; k++)
+            check_unit(h, n, k);
+}

@@ -1,0 +1,87 @@
+// sim/cache.h: a hierarchy of caches, by the addresses of lines alone: what an access costs and what it changes.
+//
+// MODELS     per processor L1I, L1D and L2; one L3 for all of them, which includes what they hold; memory. Set-associative, indexed by
+//            the low bits of the line number, replaced by a tree of pseudo-LRU bits. Write-back, write-allocate. L2 neither includes
+//            nor excludes L1: a line that L1D gives up comes to L2 if it was modified, and is forgotten otherwise. Any cache may be absent.
+// COHERENCE  MESI. A processor owns a line (E or M) or shares it (S). A load that finds it owned elsewhere makes both share it; a store
+//            takes it from all others. Between the caches of one processor the one nearest to the core has the newest contents, so L2
+//            may say E or M of a line that L1D has modified since.
+// COST       cycles from the request to the value, of the one place that serves it: a cache's latency; memory; or, where another
+//            processor has the line modified or must give it up, the transfer. Misses do not overlap, nothing is prefetched, and
+//            what leaves a cache leaves in the background.
+// CONTENTS   none: guests read and write RAM, so nothing here can change what they compute.
+// OWNERSHIP  caches_create() to caches_destroy(). Same accesses, same answers, on every host.
+#ifndef SIM_CACHE_H
+#define SIM_CACHE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sim/error.h"
+#include "sim/profile.h"
+
+enum cache_unit { CACHE_L1I, CACHE_L1D, CACHE_L2, CACHE_L3, CACHE_NUNIT };
+enum cache_state { CACHE_I, CACHE_S, CACHE_E, CACHE_M };
+// What is asked for. RMW: a locked operation, which must own the line.
+enum cache_kind { CACHE_FETCH, CACHE_LOAD, CACHE_STORE, CACHE_RMW };
+// Who served it: one of the units, memory, another processor's caches, or nobody (the line was here, others had to give theirs up).
+enum cache_server { CACHE_BY_MEMORY = CACHE_NUNIT, CACHE_BY_PEER, CACHE_BY_UPGRADE };
+
+struct cache_config {
+    unsigned cpus;
+    struct profile_cache unit[CACHE_NUNIT]; // size 0: absent. All lines are equally long
+    uint32_t memory;                        // cycles of an access that no cache serves
+    uint32_t load, store, rmw;              // cycles of those accesses where another processor has the line
+};
+struct cache_result {
+    uint32_t cycles;
+    uint8_t server; // enum cache_unit or cache_server
+};
+
+struct caches;
+struct caches *caches_create(const struct cache_config *cfg, struct sim_error *err); // NULL: a geometry that cannot be
+void caches_destroy(struct caches *h);
+void caches_clear(struct caches *h); // all lines I, all counters 0
+
+// One access inside one line.
+struct cache_result cache_access(struct caches *h, unsigned cpu, uint64_t pa, enum cache_kind kind);
+// CLFLUSH: the line leaves all caches. WBINVD, INVD: everything that a processor has leaves, with L3.
+void cache_flush_line(struct caches *h, uint64_t pa);
+void cache_flush_all(struct caches *h, unsigned cpu);
+
+// --- for people and tests: nothing of it changes anything
+struct cache_geometry {
+    uint32_t sets, ways, line, latency; // sets 0: absent
+};
+struct cache_geometry cache_geometry(const struct caches *h, enum cache_unit u);
+enum cache_state cache_state(const struct caches *h, unsigned cpu, enum cache_unit u, uint64_t pa);
+// What way of a set holds: false if nothing. Of L3, cpu does not matter.
+bool cache_way(const struct caches *h, unsigned cpu, enum cache_unit u, uint32_t set, uint32_t way, uint64_t *pa,
+               enum cache_state *state);
+uint32_t cache_victim(const struct caches *h, unsigned cpu, enum cache_unit u,
+                      uint32_t set); // the way that a new line would take
+uint32_t cache_set_of(const struct caches *h, enum cache_unit u, uint64_t pa);
+
+struct cache_counts {
+    uint64_t hits, misses; // of accesses that came to the unit
+    uint64_t evictions;    // lines that made room
+    uint64_t writebacks;   // of them, modified ones
+};
+// A processor's accesses to the unit; evictions are counted for whoever caused them.
+struct cache_counts cache_counts(const struct caches *h, unsigned cpu, enum cache_unit u);
+struct cache_traffic {
+    uint64_t memory;        // accesses that memory served
+    uint64_t transfers;     // accesses that another processor's modified line served
+    uint64_t invalidations; // lines that other processors lost to this one's stores
+    uint64_t upgrades;      // stores to lines that were here, but shared
+    uint64_t recalls;       // lines that processors lost because L3 needed room
+};
+struct cache_traffic cache_traffic(const struct caches *h, unsigned cpu);
+
+uint64_t caches_hash(const struct caches *h); // of lines, states and order of replacement
+const char *cache_unit_name(enum cache_unit u);
+char cache_state_letter(enum cache_state s);
+// Assert what must always hold: at most one owner, nobody shares an owned line, L3 includes all, no line twice in a set.
+void caches_check(const struct caches *h);
+
+#endif
