@@ -50,12 +50,33 @@ static bool in_limit(const struct isa_seg *s, uint64_t off, unsigned n)
     return off > s->limit && last <= (s->ar & ISA_AR_DB ? 0xffffffffull : 0xffff);
 }
 
+// The usual frame: it lies in one page that the inline TLB knows.
+static bool write_at_once(struct isa_cpu *c, const struct isa_frame *f)
+{
+    if (!f->long_mode || !f->n)
+        return false;
+    uint64_t size = f->slot[0].off + f->slot[0].size - f->sp;
+    uint8_t *p = size <= 4096 ? isa_mirror_at(c, f->sp, (unsigned)size, f->acc) : NULL;
+    if (!p)
+        return false;
+    for (unsigned k = 0; k < f->n; k++) {
+        uint8_t *at = p + (f->slot[k].off - f->sp);
+        if (f->slot[k].size == 8)
+            memcpy(at, &f->slot[k].val, 8);
+        else
+            memcpy(at, &f->slot[k].val, f->slot[k].size);
+    }
+    return true;
+}
+
 int isa_frame_write(struct isa_cpu *c, struct isa_frame *f)
 {
     uint64_t la[ISA_FRAME_MAX];
     int r;
     if (c->env->context) // callers are in the middle of changing it
         c->env->context(c);
+    if (write_at_once(c, f))
+        return 0;
     for (unsigned k = 0; k < f->n; k++) {
         uint64_t off = f->slot[k].off;
         unsigned size = f->slot[k].size;

@@ -32,35 +32,50 @@ static int raise_ac(struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc)
     return r ? r : isa_raise(c, ISA_X_AC, 0, ISA_RULE_AC_MISALIGNED);
 }
 
+// A copy of a variable size is a call; most are of this size.
+static inline void copy(void *to, const void *from, unsigned n)
+{
+    if (n == 8)
+        memcpy(to, from, 8);
+    else
+        memcpy(to, from, n);
+}
+
+// What the inline TLB knows is canonical; but 64-bit code may know pages that are out of range for other code.
+static inline void *known(const struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc)
+{
+    if ((c->mode != ISA_LONG64 && la > UINT32_MAX) || alignment_fault(c, la, n, acc))
+        return NULL;
+    return isa_mirror_at(c, la, n, acc);
+}
+
 int isa_ld_slow(struct isa_cpu *c, uint64_t la, void *v, unsigned n, unsigned acc)
 {
+    const void *p = known(c, la, n, acc);
+    if (p) {
+        copy(v, p, n);
+        return 0;
+    }
     int r = check_range(c, la, n, acc);
     if (r)
         return r;
     acc &= ~ISA_ACC_STACK;
-    if (alignment_fault(c, la, n, acc))
-        return raise_ac(c, la, n, acc);
-    const void *p = isa_mirror_at(c, la, n, acc);
-    if (!p)
-        return c->env->read(c, la, v, n, acc);
-    memcpy(v, p, n);
-    return 0;
+    return alignment_fault(c, la, n, acc) ? raise_ac(c, la, n, acc) : c->env->read(c, la, v, n, acc);
 }
 
 int isa_st_slow(struct isa_cpu *c, uint64_t la, const void *v, unsigned n, unsigned acc)
 {
     acc |= ISA_ACC_W;
+    void *p = known(c, la, n, acc);
+    if (p) {
+        copy(p, v, n);
+        return 0;
+    }
     int r = check_range(c, la, n, acc);
     if (r)
         return r;
     acc &= ~ISA_ACC_STACK;
-    if (alignment_fault(c, la, n, acc))
-        return raise_ac(c, la, n, acc);
-    void *p = isa_mirror_at(c, la, n, acc);
-    if (!p)
-        return c->env->write(c, la, v, n, acc);
-    memcpy(p, v, n);
-    return 0;
+    return alignment_fault(c, la, n, acc) ? raise_ac(c, la, n, acc) : c->env->write(c, la, v, n, acc);
 }
 
 int isa_probe_w(struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc)

@@ -155,13 +155,14 @@ static inline int tlb_probe(const struct tlb_unit_state *u, uint64_t key0, uint6
 }
 static inline int tlb_find(const struct tlb_unit_state *u, uint16_t vpid, uint64_t key1, uint64_t la)
 {
-    for (unsigned k = 0; k < 4; k++)
-        if (u->by_size[k]) {
-            int i = tlb_probe(u, tlb_key0(vpid, la, tlb_class_shift[k]), key1, la, tlb_class_shift[k]);
-            if (i >= 0)
-                return i;
-        }
-    return -1;
+    int i = -1; // one line per size class: with a constant shift a probe is a few instructions
+    if (u->by_size[0] && (i = tlb_probe(u, tlb_key0(vpid, la, 12), key1, la, 12)) >= 0)
+        return i;
+    if (u->by_size[1] && (i = tlb_probe(u, tlb_key0(vpid, la, 21), key1, la, 21)) >= 0)
+        return i;
+    if (u->by_size[2] && (i = tlb_probe(u, tlb_key0(vpid, la, 22), key1, la, 22)) >= 0)
+        return i;
+    return u->by_size[3] ? tlb_probe(u, tlb_key0(vpid, la, 30), key1, la, 30) : i;
 }
 // A use of an entry (not of L1 entries: their replacement must not depend on hits).
 static inline void tlb_touch(struct tlb *t, enum tlb_unit unit, int i)

@@ -172,12 +172,23 @@ int mmu_translate(struct sim_cpu *c, uint64_t la, unsigned acc, struct hpa *pa)
 
 // --- physical memory
 
+// A copy of a variable size is a call; most are of these sizes.
+static inline void copy(void *to, const void *from, unsigned n)
+{
+    if (n == 8)
+        memcpy(to, from, 8);
+    else if (n == 4)
+        memcpy(to, from, 4);
+    else
+        memcpy(to, from, n);
+}
+
 static void phys_read(struct sim_cpu *c, struct hpa pa, uint8_t *buf, unsigned n)
 {
     if (__builtin_expect(!bus_mmio_at(c->m, pa), 1)) {
         const uint8_t *p = ram_at(&c->m->ram, pa);
         if (p)
-            memcpy(buf, p, n);
+            copy(buf, p, n);
         else
             memset(buf, 0xff, n);
         return;
@@ -213,7 +224,7 @@ static void phys_write(struct sim_cpu *c, struct hpa pa, const uint8_t *buf, uns
         if (p) {
             if (engine_page_has_code(c->m, pa))
                 engine_code_written(c->m, pa, n);
-            memcpy(p, buf, n);
+            copy(p, buf, n);
             if (mmu_guarded(c->m, pa))
                 mmu_written(c->m, pa, n);
         }

@@ -41,7 +41,10 @@ static uint64_t load(const struct sim_cpu *c, uint64_t hpa, unsigned size)
     const uint8_t *p = ram_at(&c->m->ram, (struct hpa){hpa});
     if (!p)
         return size == 8 ? ~0ull : 0xffffffffu;
-    memcpy(&v, p, size);
+    if (size == 8) // a copy of a variable size is a call
+        memcpy(&v, p, 8);
+    else
+        memcpy(&v, p, 4);
     return v;
 }
 
@@ -65,12 +68,9 @@ static void charge(struct walk *w)
         engine_charge(&w->c->isa, (uint64_t)n * w->c->m->charge[ISA_COST_WALKREF]);
 }
 
-static void reference(struct walk *w, enum ev_dim dim, unsigned glevel, unsigned elevel, uint64_t gpa, uint64_t at, uint64_t entry,
-                      bool set_ad)
+static void tell_reference(struct walk *w, enum ev_dim dim, unsigned glevel, unsigned elevel, uint64_t gpa, uint64_t at,
+                           uint64_t entry, bool set_ad)
 {
-    w->refs++;
-    if (!ev_wanted(w->c->m, EV_REF))
-        return;
     charge(w);
     struct ev ev = {.kind = EV_REF,
                     .u.ref = {.dim = (uint8_t)dim,
@@ -84,6 +84,14 @@ static void reference(struct walk *w, enum ev_dim dim, unsigned glevel, unsigned
                               .hit_psc = w->from_cache,
                               .set_ad = set_ad}};
     ev_emit(w->c, &ev);
+}
+
+static inline void reference(struct walk *w, enum ev_dim dim, unsigned glevel, unsigned elevel, uint64_t gpa, uint64_t at,
+                             uint64_t entry, bool set_ad)
+{
+    w->refs++;
+    if (ev_wanted(w->c->m, EV_REF))
+        tell_reference(w, dim, glevel, elevel, gpa, at, entry, set_ad);
 }
 
 static void begin(struct walk *w)
@@ -232,18 +240,22 @@ static int ept_walk(struct walk *w, uint64_t gpa, unsigned acc, unsigned glevel,
 }
 
 // Translate a guest-physical address for an access: identity without EPT, else by the nTLB or a walk.
-static int locate(struct walk *w, uint64_t gpa, unsigned acc, unsigned glevel, struct located *l)
+static int locate_by_ept(struct walk *w, uint64_t gpa, unsigned acc, unsigned glevel, struct located *l)
 {
-    if (!w->s->ept_on) {
-        *l = (struct located){.hpa = gpa, .perms = EPT_RWX, .shift = 30, .dirty = true};
-        return 0;
-    }
     if (cached_guest_physical(w, gpa, mmu_ept_need(acc), l)) {
         if (ept_allows(l->perms, mmu_ept_need(acc)))
             return 0;
         return violation(w, gpa, glevel == 0, acc, l->perms, l->src_val);
     }
     return ept_walk(w, gpa, acc, glevel, l);
+}
+
+static inline int locate(struct walk *w, uint64_t gpa, unsigned acc, unsigned glevel, struct located *l)
+{
+    if (w->s->ept_on)
+        return locate_by_ept(w, gpa, acc, glevel, l);
+    *l = (struct located){.hpa = gpa, .perms = EPT_RWX, .shift = 30, .dirty = true};
+    return 0;
 }
 
 // --- the guest dimension
@@ -265,10 +277,10 @@ static bool from_cache(struct walk *w, struct place *p)
     struct tlb *t = w->c->tlb;
     unsigned top = isa_pg_top(w->s->pg.mode);
     for (unsigned level = 2; level <= top && level <= 4; level++) {
-        enum tlb_unit unit = cache_of_level[level];
+        const enum tlb_unit unit = cache_of_level[level];
         const struct tlb_unit_state *u = &t->u[unit];
-        unsigned shift = isa_pg_shift(w->s->pg.mode, level);
-        if (!u->size || !tlb_count(t, unit))
+        const unsigned shift = isa_pg_shift(w->s->pg.mode, level);
+        if (!u->by_size[tlb_class(shift)])
             continue;
         int i = tlb_probe(u, tlb_key0(w->s->vpid, w->la, shift), w->s->key1, w->la, shift);
         if (i < 0)
@@ -349,6 +361,12 @@ struct verdict {
     bool leaf;
     uint64_t set;
 };
+// Most entries have none of the bits that are reserved anywhere.
+static inline bool may_be_reserved(const struct isa_pg *pg, uint64_t e)
+{
+    const uint64_t anywhere = (~0ull << pg->maxphyaddr & 0x000fffffffffffffull) | (pg->nxe ? 0 : ISA_PTE_XD) | ISA_PTE_PS;
+    return pg->mode < ISA_PG_4L || e & anywhere;
+}
 static struct verdict judge(const struct walk *w, struct place *p, uint64_t e)
 {
     const struct isa_pg *pg = &w->s->pg;
@@ -358,7 +376,7 @@ static struct verdict judge(const struct walk *w, struct place *p, uint64_t e)
         v.rule = ISA_RULE_PF_NOT_PRESENT;
         return v;
     }
-    if (e & isa_pg_reserved(pg, p->level, e)) {
+    if (may_be_reserved(pg, e) && e & isa_pg_reserved(pg, p->level, e)) {
         v.rule = ISA_RULE_PF_RSVD;
         return v;
     }

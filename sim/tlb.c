@@ -337,7 +337,6 @@ static unsigned invalidate_page(struct tlb *t, enum tlb_unit unit, const struct 
         const uint64_t key0 = tlb_key0(0, s->addr, tlb_class_shift[k]);
         for (unsigned i = base; i < base + u->g[k].ways; i++)
             if ((u->hot[i].key0 ^ key0) << 16 == 0 && selects(s, &u->entry[i])) { // all but the VPID
-
                 tlb_drop(t, unit, i);
                 n++;
             }
