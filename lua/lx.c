@@ -133,6 +133,8 @@ static enum sim_status run(struct lx *lx, struct sim_error *err)
         status = err->status = SIM_CHECK_FAILED;
         snprintf(err->what, sizeof err->what, "%s: %u of %u checks failed", lx->opt->file, lx->rep.failed, lx->rep.checks);
     }
+    if ((status == SIM_OK || status == SIM_CHECK_FAILED) && lx_params_all_read(lx, err) < 0)
+        status = err->status;
     struct lx_machine *lm = lx->last ? lx->last : lx->machines;
     if (lx->hooks.finish) {
         char line[sizeof err->what];
@@ -157,6 +159,8 @@ enum sim_status lx_run(const struct lx_options *opt, const struct lx_hooks *hook
     lx.dir = folder(opt->file);
     if (!lx.dir)
         return snprintf(err->what, sizeof err->what, "out of memory"), err->status = SIM_INTERNAL;
+    if (lx_split_sets(&lx, err) < 0)
+        return free(lx.dir), err->status;
     rep_open(&lx.rep, opt, &lx.hooks);
     enum sim_status status = run(&lx, err);
     rep_free(&lx.rep);

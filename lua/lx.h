@@ -28,6 +28,8 @@ struct lx_hooks {
     // The script measured a target, or has a chart for the report (lua/target.h).
     void (*measured)(void *ctx, const struct lx_measured *m);
     void (*plot)(void *ctx, const struct lx_plot *p);
+    // The script reports a result (ringside.result). NULL: printed by format.
+    void (*result)(void *ctx, const char *name, const char *value);
 };
 struct lx_options {
     const char *file;
@@ -38,7 +40,9 @@ struct lx_options {
     uint64_t max_cycles;     // overall limit, 0: 100e9
     uint64_t max_steps;      // virtual instructions of Lua, 0: 1e9
     size_t max_memory;       // bytes of Lua objects, 0: 512 MiB
-    const char *const *set;  // values of the profile to set in every machine, behind its own (sim_config.set)
+    // "name=value": values of the profile to set in every machine, behind its own (sim_config.set); profile=NAME for every machine; what is
+    // neither is a parameter that the scenario must ask for.
+    const char *const *set;
     unsigned nset;
     unsigned stuck_exits; // sim_config.stuck_exits of every machine
     bool loop, no_mirror; // test switches for every machine that the script builds

@@ -74,7 +74,7 @@ static uint64_t ram_option(lua_State *L, int idx)
 static int by_text(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
 // The assignments of the option `set`, in the order of their names, then those of the command line. They stay on the stack.
-static void set_option(lua_State *L, int idx, const struct lx_options *opt, struct sim_config *cfg)
+static void set_option(lua_State *L, int idx, const struct lx *opt, struct sim_config *cfg)
 {
     unsigned n = 0;
     cfg->set = opt->set;
@@ -114,7 +114,9 @@ int lx_s_machine(lua_State *L)
     lx_opt_keys(L, 1, "ringside.machine", keys);
     cfg.ram_bytes = ram_option(L, 1);
     cfg.profile = lx_opt_string(L, 1, "profile");
-    set_option(L, 1, lx->opt, &cfg);
+    set_option(L, 1, lx, &cfg);
+    if (lx->profile)
+        cfg.profile = lx->profile;
     lx_opt_u64(L, 1, "seed", &cfg.seed);
     uint64_t cpus = 1;
     lx_opt_u64(L, 1, "cpus", &cpus);

@@ -17,6 +17,7 @@
 #define LX_MAX_STEPS    1000000000ull   // virtual instructions of Lua itself
 #define LX_MAX_CYCLES   100000000000ull // guest cycles of all machines together
 #define LX_MAX_MACHINES 64              // alive at a time
+#define LX_MAX_SET      64              // assignments on the command line
 #define LX_HOOK_PERIOD  1000
 
 struct lx_machine;
@@ -35,7 +36,12 @@ struct lx {
     // Machines that are alive, in order of creation, and the one that ran last.
     struct lx_machine *machines, *last;
     unsigned nmachines, nalive;
-    lua_State *running; // the thread whose call drives a machine, for event handlers
+    // What the command line sets: values of profiles, the profile, and the scenario's own parameters (param.c).
+    const char *set[LX_MAX_SET], *profile, *param[LX_MAX_SET];
+    unsigned nset, nparam, nread;
+    uint64_t param_read;       // bit k: the scenario has read param[k]
+    char read[LX_MAX_SET][40]; // names of the parameters that it read
+    lua_State *running;        // the thread whose call drives a machine, for event handlers
 };
 
 // A machine as Lua sees it: userdata "ringside.Machine". Its user value is a table that keeps its proxies and handles alive.
@@ -116,6 +122,10 @@ void lx_push_tlb_entry(lua_State *L, const struct tlb_entry *e);
 // Make the event's table and call the function at stack index fn with it (0: none); put the table at stack index `keep` (0: nowhere).
 // Never raises: an error is kept for lx_drive_raise() and stops the machine. Returns whether the function gave a true value.
 bool lx_call_handler(lua_State *L, struct lx_machine *lm, const struct ev *e, int fn, int keep);
+
+// --- param.c
+int lx_split_sets(struct lx *lx, struct sim_error *err);            // -1: an assignment that cannot be right
+int lx_params_all_read(const struct lx *lx, struct sim_error *err); // -1: one that the scenario never asked for
 
 // --- inspect.c, vmx.c
 int lx_registers_index(lua_State *L);

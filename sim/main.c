@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "lua/lx.h"
+#include "lua/sweep.h"
 #include "lua/target.h"
 #include "sim/bench.h"
 #include "sim/boot.h"
@@ -186,12 +187,6 @@ static int scenario_options(const struct cli *c, struct lx_options *o, struct si
 {
     *o = (struct lx_options){
         .file = c->args[0], .guests = c->opt[OPT_GUESTS], .args = (const char *const *)c->args + 1, .set = c->set, .nset = c->nset};
-    struct sim_profile any; // a name or a number that is wrong is the user's mistake, not the script's
-    if (c->nset && sim_profile_load(&any, "teach", e) < 0)
-        return -1;
-    for (unsigned k = 0; k < c->nset; k++)
-        if (sim_profile_set(&any, c->set[k], e) < 0)
-            return -1;
     return cli_number(c, OPT_LIMIT, 0, &o->max_cycles, e);
 }
 
@@ -442,6 +437,28 @@ static enum sim_status verb_validate(const struct cli *c)
     return s == SIM_OK ? s : complain(&e);
 }
 
+static enum sim_status verb_sweep(const struct cli *c)
+{
+    struct sim_error e = {0};
+    struct lx_sweep_options o = {.file = c->args[0],
+                                 .guests = c->opt[OPT_GUESTS],
+                                 .args = (const char *const *)c->args + 1,
+                                 .set = c->set,
+                                 .nset = c->nset,
+                                 .from = c->opt[OPT_FROM],
+                                 .csv = c->opt[OPT_CSV],
+                                 .tasks = c->opt[OPT_TASKS],
+                                 .no_header = c->opt[OPT_NO_HEADER],
+                                 .out = stdout};
+    uint64_t jobs;
+    if (one_argument(c, "scenario", &e) < 0 || cli_number(c, OPT_JOBS, 1, &jobs, &e) < 0 ||
+        cli_number(c, OPT_LIMIT, 0, &o.max_cycles, &e) < 0)
+        return complain(&e);
+    o.jobs = jobs < 1024 ? (unsigned)jobs : 1024;
+    enum sim_status s = lx_sweep(&o, &e);
+    return s == SIM_OK ? s : complain(&e);
+}
+
 static enum sim_status verb_boot(const struct cli *c)
 {
     struct sim_error e = {0};
@@ -493,9 +510,9 @@ static enum sim_status verb_help(const struct cli *c)
 int main(int argc, char **argv)
 {
     static enum sim_status (*const verb[CLI_NVERB])(const struct cli *) = {
-        [CLI_RUN] = verb_run,         [CLI_DEBUG] = verb_debug, [CLI_DRAW] = verb_draw,
-        [CLI_EXPLAIN] = verb_explain, [CLI_INFO] = verb_info,   [CLI_BOOT] = verb_boot,
-        [CLI_BENCH] = verb_bench,     [CLI_HELP] = verb_help,   [CLI_VALIDATE] = verb_validate};
+        [CLI_RUN] = verb_run,           [CLI_DEBUG] = verb_debug, [CLI_DRAW] = verb_draw,   [CLI_EXPLAIN] = verb_explain,
+        [CLI_INFO] = verb_info,         [CLI_BOOT] = verb_boot,   [CLI_BENCH] = verb_bench, [CLI_HELP] = verb_help,
+        [CLI_VALIDATE] = verb_validate, [CLI_SWEEP] = verb_sweep};
     struct sim_error e = {0};
     struct cli c;
     setlocale(LC_CTYPE, ""); // for the terminal's character set only: numbers and texts stay in the C locale

@@ -2,10 +2,10 @@
 local lib = require("lib")
 ringside.title("Random accesses")
 local N, PAGES = 20000, 8192
-local native = lib.run{nested = 0, pages = PAGES, accesses = N}
-ringside.target("V08", native.walk_refs / native.walks, native.walks .. " walks")
+local native = lib.run({nested = 0, pages = PAGES, accesses = N}, "haswell-2013")
+ringside.target("V08", native.walk_refs / native.walks, native.walks .. " walks, Haswell")
 
-local m = lib.machine{pages = PAGES, accesses = N}
+local m = lib.machine({pages = PAGES, accesses = N}, "haswell-2013")
 m:run_to("measure")
 local all, final = 0, 0
 local watch = m:on("ref", function(e)
@@ -15,12 +15,12 @@ end)
 local nested = lib.measure(m)
 watch:off()
 m:close()
-ringside.target("V09", nested.walk_refs / nested.walks, nested.walks .. " walks",
-  "the nTLB of profile teach holds 16 translations, the guest has 16 page tables besides its data: most walks look for one of them again")
-ringside.target("V10", 100.0 * final / all, "every reference costs the same here")
+ringside.target("V09", nested.walk_refs / nested.walks, nested.walks .. " walks, Haswell")
+ringside.target("V10", 100.0 * final / all, "Haswell; every reference costs the same here",
+  "the model has no cache of upper EPT levels: where the nTLB misses, all four are read, and it misses for nearly every data page")
 
-local large = lib.run{pages = PAGES, accesses = N, guest_2m = 1, ept_2m = 1}
-ringside.target("V11", nested.cycles / large.cycles)
+local large = lib.run({pages = PAGES, accesses = N, guest_2m = 1, ept_2m = 1}, "haswell-2013")
+ringside.target("V11", nested.cycles / large.cycles, "Haswell")
 
 local lines = {{"native"}, {"nested"}, {"nested, 2 MiB pages"}}
 for k = 0, 9 do
