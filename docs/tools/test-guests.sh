@@ -51,11 +51,15 @@ nested() { # NAME MARKER...
 }
 # Our own hypervisor under itself under itself (scenarios/hypervisor).
 hypervisor() {
-    local log=build/cache/hypervisor.log rc marker lost=""
+    local log=build/cache/hypervisor.log rc marker words lost=""
     mkdir -p build/cache
     env -u MAKEFLAGS -u MFLAGS make -s build/guests/hypervisor/{hypervisor,entries}.bin >"$log" 2>&1 || { echo "hypervisor: FAILED (cannot be built, see $log)"; missed=1; return; }
     "$ringside" run --ledger --append "depth=3 vpid=1" --module build/guests/hypervisor/kernel.bin --limit 5e9 build/guests/hypervisor/hypervisor.bin >"$log" 2>&1 </dev/null
     rc=$?
+    for words in ept=0 ept=10 ept=110; do # shadow page tables
+        "$ringside" run --append "depth=3 $words" --limit 5e9 build/guests/hypervisor/hypervisor.bin 2>&1 </dev/null | grep -aq ^KERNEL-OK &&
+            echo "hypervisor: KERNEL-OK with $words" || lost="$lost \"KERNEL-OK with $words\""
+    done
     "$ringside" run --append "depth=2" --module build/guests/hypervisor/entries.bin --limit 5e9 build/guests/hypervisor/hypervisor.bin >"$log.entries" 2>&1 </dev/null
     for marker in "L0: VMX on" "L1: VMX on" "L2: VMX on" KERNEL-OK "[0-9]* answers: ENTRIES-OK"; do
         if grep -aqs "^$marker" "$log" "$log.entries"; then echo "hypervisor: $marker"; else lost="$lost \"$marker\""; fi

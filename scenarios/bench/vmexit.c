@@ -39,7 +39,7 @@ void bench(void)
 {
     vmx_on();
     new_vmcs();
-    set_controls();
+    set_controls(1);
     set_host();
     set_guest();
     if (run(ROUNDS) != REASON_VMCALL)

@@ -82,7 +82,7 @@ static u64 cr(int n)
     return v;
 }
 
-static void set_controls(void)
+static void set_controls(int use_ept)
 {
     ept[0][0] = (u64)ept[1] | 7;
     ept[1][0] = (u64)ept[2] | 7;
@@ -90,10 +90,11 @@ static void set_controls(void)
         ept[2][n] = n << 21 | 1 << 7 | 6 << 3 | 7; // large, write-back, all rights
     put(VMCS_PIN_BASED_VM_EXEC_CONTROL, controls(0x48d, 0));
     put(VMCS_CPU_BASED_VM_EXEC_CONTROL, controls(0x48e, 1u << 31));
-    put(VMCS_SECONDARY_VM_EXEC_CONTROL, controls(0x48b, 1 << 1 | 1 << 5)); // EPT, VPID
-    put(VMCS_VM_EXIT_CONTROLS, controls(0x48f, 1 << 9));                   // 64-bit host
-    put(VMCS_VM_ENTRY_CONTROLS, controls(0x490, 1 << 9));                  // 64-bit guest
-    put(VMCS_EPT_POINTER, (u64)ept | 3 << 3 | 6);
+    put(VMCS_SECONDARY_VM_EXEC_CONTROL, controls(0x48b, (use_ept ? 1 << 1 : 0) | 1 << 5)); // EPT, VPID
+    put(VMCS_VM_EXIT_CONTROLS, controls(0x48f, 1 << 9));                                   // 64-bit host
+    put(VMCS_VM_ENTRY_CONTROLS, controls(0x490, 1 << 9));                                  // 64-bit guest
+    if (use_ept)
+        put(VMCS_EPT_POINTER, (u64)ept | 3 << 3 | 6);
     put(VMCS_VIRTUAL_PROCESSOR_ID, 1);
     put(VMCS_VMCS_LINK_POINTER, ~0ull);
 }

@@ -1,4 +1,4 @@
-// hv.c: start, VMX set-up, EPT, and the exits of our guest. nested.c lets the guest do the same.
+// hv.c: start, VMX set-up, EPT, and the exits of our guest. shadow.c does without EPT; nested.c lets the guest do the same.
 // MANUAL  "Introduction to Virtual Machine Extensions", "VM Entries", "VM Exits", "VMX Support for Address Translation".
 #include "hv.h"
 
@@ -17,6 +17,7 @@ int level;
 u32 revision, physical_bits; // of a VMCS; of an address
 volatile int host_vector;
 static int depth;
+static const char *ept_words; // ept=DIGITS: 1 or 0 for each level, ours first
 extern char _load[], _load_end[], gdt[], payload[], payload_end[], stubs[], vm_exit[];
 extern u64 pml4[];
 
@@ -84,7 +85,6 @@ void *memcpy(void *to, const void *from, unsigned long n)
     asm volatile("rep movsb" : "+D"(d), "+S"(from), "+c"(n) : : "memory");
     return to;
 }
-void *memset(void *to, int v, unsigned long n);
 void *memset(void *to, int v, unsigned long n)
 {
     void *d = to;
@@ -166,16 +166,21 @@ static void vmx_on(void)
 // --- the VMCS, group by group. set_controls and set_host serve VMCS 02 as well.
 static void set_controls(void)
 {
-    u32 sec = 2 | 1 << 7 | (vm.use_vpid ? 1 << 5 : 0); // EPT, unrestricted guest, VPID
-    vm.proc01 = controls(0x48e, 1 << 7 | 1 << 24 |
-                                    1u << 31); // HLT, all I/O, secondary controls; no MSR bitmap: every RDMSR and WRMSR exits
+    u32 sec = (vm.ept ? 2 | 1 << 7 : 0) | (vm.use_vpid ? 1 << 5 : 0); // EPT, unrestricted guest, VPID
+    u32 shadow = vm.ept ? 0 : 1 << 9 | 1 << 15 | 1 << 16;             // INVLPG, MOV to and from CR3
+    vm.proc01 = controls(0x48e, shadow | 1 << 7 | 1 << 24 |
+                                    (sec ? 1u << 31 : 0)); // HLT, all I/O; no MSR bitmap: every RDMSR and WRMSR exits
     vmwrite(VMCS_PIN_BASED_VM_EXEC_CONTROL, controls(0x48d, 1));
     vmwrite(VMCS_CPU_BASED_VM_EXEC_CONTROL, vm.proc01);
-    vmwrite(VMCS_SECONDARY_VM_EXEC_CONTROL, controls(0x48b, sec));
+    if (sec)
+        vmwrite(VMCS_SECONDARY_VM_EXEC_CONTROL, controls(0x48b, sec));
     vmwrite(VMCS_VM_EXIT_CONTROLS,
             controls(0x48f, 1 << 9 | 1 << 15 | 1 << 20 | 1 << 21)); // 64-bit host, acknowledge interrupt, EFER
     vmwrite(VMCS_VM_ENTRY_CONTROLS, controls(0x490, 1 << 15));      // load EFER
-    vmwrite(VMCS_EPT_POINTER, vm.eptp01);
+    if (vm.ept)
+        vmwrite(VMCS_EPT_POINTER, vm.eptp01);
+    else
+        vmwrite(VMCS_EXCEPTION_BITMAP, 1 << 14); // every page fault
     if (vm.use_vpid)
         vmwrite(VMCS_VIRTUAL_PROCESSOR_ID, 1);
     vmwrite(VMCS_VMCS_LINK_POINTER, ~0ull);
@@ -205,11 +210,13 @@ static void set_guest(u64 entry)
         vmwrite(VMCS_GUEST_ES_LIMIT + 2 * n, n < 6 ? 0xffffffff : 0xffff);
         vmwrite(VMCS_GUEST_ES_AR_BYTES + 2 * n, n == 1 ? 0xc09b : n < 6 ? 0xc093 : n == 6 ? 0x10000 : 0x8b);
     }
-    vmwrite(VMCS_GUEST_CR0, 0x11 | CR0_NE);
-    vmwrite(VMCS_CR0_GUEST_HOST_MASK, CR0_NE); // bits that VMX operation fixes belong to us ...
-    vmwrite(VMCS_CR0_READ_SHADOW, 0x11);       // ... and the guest reads here what it believes them to be
-    vmwrite(VMCS_GUEST_CR4, CR4_VMXE);
-    vmwrite(VMCS_CR4_GUEST_HOST_MASK, CR4_VMXE);
+    vmwrite(VMCS_GUEST_CR0, real_cr0(0x11));
+    vmwrite(VMCS_CR0_GUEST_HOST_MASK, own_cr0()); // bits that VMX operation fixes belong to us ...
+    vmwrite(VMCS_CR0_READ_SHADOW, 0x11);          // ... and the guest reads here what it believes them to be
+    vmwrite(VMCS_GUEST_CR4, real_cr4(0));
+    vmwrite(VMCS_CR4_GUEST_HOST_MASK, own_cr4());
+    if (!vm.ept)
+        use_cr3(true);
     vmwrite(VMCS_GUEST_RFLAGS, 2);
     vmwrite(VMCS_GUEST_RIP, entry);
     vmwrite(VMCS_GUEST_DR7, 0x400);
@@ -244,9 +251,13 @@ static u64 load_guest(u32 *info)
     mb[2] = (u32)(vm.size >> 10) - 1024;
     mb[4] = 0x9100;
     char *words = (char *)mb + 0x100;
-    memcpy(words, "hv depth=0 vpid=0", 18);
+    memcpy(words, "hv depth=0 vpid=0 ept=", 23);
     words[9] = (char)('0' + depth - 1);
     words[16] = (char)('0' + vm.use_vpid);
+    if (ept_words[1] >= '0' && ept_words[1] <= '9') // ours is the first digit; the last one holds for all that follow
+        ept_words++;
+    for (words += 22; *ept_words >= '0' && *ept_words <= '9';)
+        *words++ = *ept_words++;
     mb[5] = 1;
     mb[6] = 0x9200;
     u32 to = (h[6] + 0xfff) & ~0xfffu; // the kernel as a module
@@ -255,17 +266,19 @@ static u64 load_guest(u32 *info)
     memcpy((char *)mb + 0x200, module, sizeof module);
     return h[7];
 }
-static int word(const char *words, const char *name, int otherwise)
+// What follows NAME= on the command line, or what stands for it.
+static const char *text(const char *words, const char *name, const char *otherwise)
 {
     for (; *words; words++) {
         const char *w = words, *n = name;
         while (*n && *w == *n)
             w++, n++;
         if (!*n)
-            return *w - '0';
+            return w;
     }
     return otherwise;
 }
+static int word(const char *words, const char *name, const char *otherwise) { return *text(words, name, otherwise) - '0'; }
 static void cpuid(u32 r[4]) { asm volatile("cpuid" : "+a"(r[0]), "=b"(r[1]), "+c"(r[2]), "=d"(r[3])); }
 
 void hv_main(u32 *info);
@@ -294,15 +307,18 @@ void hv_main(u32 *info)
         level = (int)r[0];
     }
     const char *words = info[0] & 4 ? (const char *)(u64)info[4] : "";
-    depth = word(words, "depth=", 1);
-    vm.use_vpid = word(words, "vpid=", 1) != 0;
-    vm.big_only = word(words, "big=", 0) != 0;
+    depth = word(words, "depth=", "1");
+    vm.use_vpid = word(words, "vpid=", "1") != 0;
+    ept_words = text(words, "ept=", "1");
+    vm.ept = *ept_words != '0';
+    vm.big_only = word(words, "big=", "0") != 0;
     vm.size = ((((u64)info[2] + 1024) << 10) / 2) & ~(BIG_PAGE - 1);
     vm.base = vm.size;
     vm.pending = host_vector = -1;
     vm.vmcs12 = ~0ull;
     vmx_on();
-    vm.eptp01 = (u64)pool_page() | 3 << 3 | 6; // walk length 4, write-back
+    if (vm.ept)
+        vm.eptp01 = (u64)pool_page() | 3 << 3 | 6; // walk length 4, write-back
     set_controls();
     set_host();
     set_guest(load_guest(info));
@@ -311,6 +327,8 @@ void hv_main(u32 *info)
     set_host();
     load_vmcs(vmcs01);
     print("VMX on; guest of %d MiB at %x: %s", vm.size >> 20, vm.base, depth > 1 ? "myself" : "the kernel");
+    if (!vm.ept)
+        print("no EPT: shadow page tables");
 }
 
 // --- events for the guest
@@ -359,7 +377,7 @@ static void deliver_pending(void)
     }
 }
 // An exit may come in the middle of the delivery of an event; then the event is to be delivered again.
-static void redeliver(void)
+void redeliver(void)
 {
     u64 info = vmread(VMCS_IDT_VECTORING_INFO_FIELD);
     if (!(info & VALID))
@@ -405,20 +423,78 @@ static void exit_io(void)
         outb(port, (uint8_t)regs[RAX]);
     skip_instruction();
 }
+// --- control registers. VMX operation fixes some bits. Shadow page tables need more: paging, PAE and write protection are on in truth, and what changes the
+// meaning of page tables exits.
+u64 own_cr0(void) { return vm.ept ? CR0_NE : CR0_NE | 1 | CR0_WP | CR0_PG; }
+u64 own_cr4(void) { return vm.ept ? CR4_VMXE : CR4_VMXE | CR4_PAE | 1 << 4 | 1 << 7 | 1 << 12 | 1 << 17 | 3 << 20; }
+u64 real_cr0(u64 v) { return v | own_cr0(); }
+u64 real_cr4(u64 v)
+{
+    if (vm.ept)
+        return v | CR4_VMXE;
+    if (v & (1 << 12 | 1 << 17 | 3 << 20))
+        stop("CR4: five levels, PCIDs, SMEP and SMAP are not done with shadow page tables");
+    return v | CR4_VMXE | CR4_PAE;
+}
+void use_cr3(bool fresh)
+{
+    bool paged = vmread(VMCS_CR0_READ_SHADOW) & CR0_PG, lma = paged && vm.efer & EFER_LME;
+    if (paged && !(vmread(VMCS_CR4_READ_SHADOW) & CR4_PAE))
+        stop("32-bit paging is not done with shadow page tables");
+    shadow_use(0, vm.cr3, !paged ? PAGING_NONE : lma ? PAGING_LONG : PAGING_PAE, fresh);
+}
+// EFER as the guest wrote it; LMA follows CR0.PG. With shadow page tables paging is on in truth, and then LME cannot be 1 before the guest has paging.
+static void set_efer(void)
+{
+    bool lma = vm.efer & EFER_LME && vmread(VMCS_CR0_READ_SHADOW) & CR0_PG;
+    u64 entry = vmread(VMCS_VM_ENTRY_CONTROLS) & ~(1ull << 9);
+    vm.efer = lma ? vm.efer | EFER_LMA : vm.efer & ~(u64)EFER_LMA;
+    vmwrite(VMCS_GUEST_IA32_EFER, vm.ept || lma ? vm.efer : vm.efer & ~(u64)EFER_LME);
+    vmwrite(VMCS_VM_ENTRY_CONTROLS, entry | (lma ? 1 << 9 : 0));
+}
 static void exit_cr(void)
 {
     u64 q = vmread(VMCS_EXIT_QUALIFICATION), cr = q & 15, n = q >> 8 & 15;
-    if (q >> 4 & 3 || (cr != 0 && cr != 4))
-        stop("an access to a control register that should not exit");
     u64 v = n == RSP ? vmread(VMCS_GUEST_RSP) : regs[n];
-    vmwrite(cr ? VMCS_CR4_READ_SHADOW : VMCS_CR0_READ_SHADOW, v);
-    vmwrite(cr ? VMCS_GUEST_CR4 : VMCS_GUEST_CR0, v | (cr ? CR4_VMXE : CR0_NE));
-    u64 efer = vmread(VMCS_GUEST_IA32_EFER);
-    if (!cr && v & CR0_PG && efer & EFER_LME) { // paging goes on with LME set: that is how long mode begins
-        vmwrite(VMCS_GUEST_IA32_EFER, efer | EFER_LMA);
-        vmwrite(VMCS_VM_ENTRY_CONTROLS, vmread(VMCS_VM_ENTRY_CONTROLS) | 1 << 9);
-    }
     skip_instruction();
+    if ((q >> 4 & 3) == 1 && cr == 3 && !vm.ept) { // MOV from CR3
+        v = vm.in_l2 ? nested_cr(3) : vm.cr3;
+        if (n == RSP)
+            vmwrite(VMCS_GUEST_RSP, v);
+        else
+            regs[n] = v;
+        return;
+    }
+    if (q >> 4 & 3 || (cr != 0 && cr != 4 && cr != 3))
+        stop("an access to a control register that should not exit");
+    if (vm.in_l2) {
+        nested_write_cr((u32)cr, v);
+        return;
+    }
+    if (cr == 3) {
+        vm.cr3 = v;
+    } else {
+        vmwrite(cr ? VMCS_CR4_READ_SHADOW : VMCS_CR0_READ_SHADOW, v);
+        vmwrite(cr ? VMCS_GUEST_CR4 : VMCS_GUEST_CR0, cr ? real_cr4(v) : real_cr0(v));
+        if (!vm.ept && !cr && !(v & 1))
+            stop("real mode needs an unrestricted guest, hence EPT");
+        set_efer();
+    }
+    if (!vm.ept)
+        use_cr3(true);
+}
+static void exit_page_fault(void)
+{
+    u64 la = vmread(VMCS_EXIT_QUALIFICATION), vectoring = vmread(VMCS_IDT_VECTORING_INFO_FIELD);
+    u32 error = (u32)vmread(VMCS_VM_EXIT_INTR_ERROR_CODE);
+    if (shadow_fault(la, &error, vmread(VMCS_CR0_READ_SHADOW) & CR0_WP))
+        return;
+    if (vectoring & VALID && (vectoring >> 8 & 7) == 3 && (vectoring & 255) == 14) { // a fault while it delivers one
+        inject(8, true, 0);
+        return;
+    }
+    asm volatile("mov %0, %%cr2" : : "r"(la)); // no VMCS field: CR2 is the guest's all the time
+    inject(14, true, error);
 }
 static void exit_msr(bool write)
 {
@@ -426,9 +502,9 @@ static void exit_msr(bool write)
     bool ok = true, plain = n == 0x1b || n == 0x10 || (n >= 0xc0000081 && n <= 0xc0000084) || n == 0xc0000102;
     u64 v = (u64)(u32)regs[RDX] << 32 | (u32)regs[RAX];
     if (!write)
-        v = n == 0xc0000080 ? vmread(VMCS_GUEST_IA32_EFER) : plain ? rdmsr(n) : guest_msr(n, &ok);
+        v = n == 0xc0000080 ? vm.efer : plain ? rdmsr(n) : guest_msr(n, &ok);
     else if (n == 0xc0000080)
-        vmwrite(VMCS_GUEST_IA32_EFER, (v & ~(u64)EFER_LMA) | (vmread(VMCS_GUEST_IA32_EFER) & EFER_LMA));
+        vm.efer = v, set_efer();
     else if (plain)
         wrmsr(n, v);
     else
@@ -458,6 +534,15 @@ int handle_exit(void)
     }
     redeliver();
     switch (reason) {
+    case EXIT_EXCEPTION:
+        if (vm.ept || (vmread(VMCS_VM_EXIT_INTR_INFO) & 255) != 14)
+            stop("an exception that should not exit");
+        exit_page_fault();
+        break;
+    case EXIT_INVLPG:
+        shadow_invlpg(vmread(VMCS_EXIT_QUALIFICATION));
+        skip_instruction();
+        break;
     case EXIT_EXT_INT: vm.pending = (int)(vmread(VMCS_VM_EXIT_INTR_INFO) & 255); break;
     case EXIT_INT_WINDOW: break; // deliver_pending() does it
     case EXIT_CPUID: exit_cpuid(); break;

@@ -48,16 +48,23 @@ enum {
 #define EFER_LME  0x100u
 #define EFER_LMA  0x400u
 #define CR0_PG    0x80000000u
+#define CR0_WP    0x10000u
 #define CR0_NE    0x20u
 #define CR4_VMXE  0x2000u
+#define CR4_PAE   0x20u
 #define PAGE_SIZE 4096ull
 #define BIG_PAGE  0x200000ull
+
+enum paging { PAGING_NONE, PAGING_PAE, PAGING_LONG }; // of a guest with shadow page tables; 32-bit paging is not done
 
 // What this level knows of its guest.
 struct vm {
     u64 base, size; // guest-physical 0..size lies at base..base+size
     u64 eptp01;     // EPT 01: the guest's memory
     bool use_vpid;
+    bool ept; // else shadow.c; cr3 and efer are then what the guest wrote
+    u64 cr3, efer;
+    u64 tag;            // VPID of its guest in VMCS 02; FFFFH if it uses none
     bool big_only;      // EPT 01 has no small pages
     int pending;        // vector of an interrupt that the guest has not got yet, or -1
     u32 proc01, proc12; // primary controls in force without the interrupt window; what the guest asked for its own guest
@@ -90,7 +97,12 @@ static inline void wrmsr(u32 n, u64 v) { asm volatile("wrmsr" : : "c"(n), "a"((u
 void print(const char *format, ...); // %s %x %d only; a line begins with the level
 void stop(const char *why) __attribute__((noreturn));
 void load_vmcs(void *region);
+void *memset(void *to, int v, unsigned long n);
+u64 own_cr0(void), own_cr4(void);     // bits of a guest's CR0 and CR4 that belong to us
+u64 real_cr0(u64 v), real_cr4(u64 v); // what a guest gets in truth if it wants v
+void use_cr3(bool fresh);             // of our guest, with shadow page tables
 void skip_instruction(void);
+void redeliver(void);
 void inject(u32 vector, bool has_error, u32 error);
 void *guest_memory(u64 gpa, u64 n); // NULL outside the guest's memory
 u64 guest_msr(u32 n, bool *ok);
@@ -98,9 +110,17 @@ void ept_map(u64 *root, u64 gpa, u64 hpa, bool big, u32 rights, u64 *(*page)(voi
 extern u64 vmcs01[], vmcs02[];
 extern u32 revision, physical_bits;
 
+// shadow.c
+void shadow_drop(void);
+void shadow_use(u64 tag, u64 cr3, enum paging paging, bool fresh);
+bool shadow_fault(u64 la, u32 *error, bool write_protect);
+void shadow_invlpg(u64 la);
+
 // nested.c
 bool nested_handles(u32 reason); // an exit of our guest that is a VMX instruction
 bool nested_exit(u32 reason);    // an exit of our guest's guest: true if it was handed to our guest (or solved here)
 void nested_reflect(u32 reason, u64 qualification, u32 intr_info);
 void nested_entry_failed(u32 error);
+u64 nested_cr(u32 n); // CR0, CR3 or CR4 of our guest's guest, and how it writes it
+void nested_write_cr(u32 n, u64 v);
 #endif

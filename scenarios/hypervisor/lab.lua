@@ -28,26 +28,122 @@ ringside.say([[
 The program of this lesson is a whole hypervisor: hv.c runs a kernel, nested.c lets the kernel be a hypervisor in its turn. The kernel at the end of the chain
 prints, executes CPUID twice, touches 4 MiB of new memory, waits for three ticks of the timer, and ends. It knows nothing of all this.]])
 
-ringside.section("One exit, step by step")
+-- Step to the next instruction of this name.
+local function step_to(m, name)
+  for _ = 1, 100000 do
+    if m:disasm(m.cpu.rip):match("^%S+") == name then return end
+    m:step()
+  end
+  error("no " .. name)
+end
+
+ringside.section("Six groups of fields")
+ringside.say([[
+Before the first entry the hypervisor fills a VMCS. The encoding of a field says its type: control, exit information, guest state, host state; the controls are three
+groups. We watch each VMWRITE up to the first VMLAUNCH:]])
 local m = machine("depth=1")
-local entry = m:run_until_event("vmentry")
-ringside.check(entry ~= nil, "the first VM entry succeeds: all its checks hold")
-ringside.say("Six groups of fields made it possible. One of each:")
-ringside.table({
-  {"guest state", "GUEST_RIP", ringside.hex(m.vmcs.GUEST_RIP)},
-  {"host state", "HOST_RIP", ringside.hex(m.vmcs.HOST_RIP)},
-  {"execution controls", "EPT_POINTER", ringside.hex(m.vmcs.EPT_POINTER)},
-  {"exit controls", "VM_EXIT_CONTROLS", ringside.hex(m.vmcs.VM_EXIT_CONTROLS)},
-  {"entry controls", "VM_ENTRY_CONTROLS", ringside.hex(m.vmcs.VM_ENTRY_CONTROLS)},
-  {"exit information", "VM_EXIT_REASON", ringside.hex(m.vmcs.VM_EXIT_REASON)},
-}, {"group", "field", "value"})
-m:run_until_event("vmexit", function(e) return e.reason == 10 end)
-local rip = m.vmcs.GUEST_RIP
-ringside.expect_equal(m.level, "root", "CPUID has exited: the processor is in root operation")
-ringside.expect_equal(m.cpu.rip, m.vmcs.HOST_RIP, "at the address that the host state names")
+local EXIT_CONTROL = {[0x400c] = true, [0x400e] = true, [0x4010] = true, [0x2006] = true, [0x2008] = true}
+local ENTRY_CONTROL = {[0x4012] = true, [0x4014] = true, [0x4016] = true, [0x4018] = true, [0x401a] = true, [0x200a] = true}
+local function group(field)
+  local kind = field >> 10 & 3
+  return kind == 1 and "exit information" or kind == 2 and "guest state" or kind == 3 and "host state" or
+    EXIT_CONTROL[field] and "exit controls" or ENTRY_CONTROL[field] and "entry controls" or "execution controls"
+end
+local seen, count = {}, {}
+local watch = m:on("vmx", function(e)
+  if e.name ~= "vmwrite" then return end
+  local field = m.cpu[m:disasm(e.rip):match("^vmwrite (%w+)")] & 0xffff
+  if not seen[field] then
+    seen[field] = true
+    count[group(field)] = (count[group(field)] or 0) + 1
+  end
+end)
+step_to(m, "vmlaunch")
+watch:off()
+local groups = {{"guest state", "GUEST_RIP", "loaded by an entry, saved by an exit"}, {"host state", "HOST_RIP", "loaded by an exit"},
+  {"execution controls", "EPT_POINTER", "what happens in the guest"}, {"exit controls", "VM_EXIT_CONTROLS", "how an exit is made"},
+  {"entry controls", "VM_ENTRY_CONTROLS", "how an entry is made"}, {"exit information", "VM_EXIT_REASON", "written by exits"}}
+local rows = {}
+for n, g in ipairs(groups) do rows[n] = {g[1], count[g[1]] or 0, g[2], ringside.hex(m.vmcs[g[2]]), g[3]} end
+ringside.table(rows, {"group", "fields written", "one of them", "value", "use"})
+ringside.check(count["guest state"] >= 30, "most of them are guest state: all that the guest is begins in the VMCS", tostring(count["guest state"]))
+ringside.expect_equal(count["exit information"], nil, "none is exit information, which is for the processor to write")
+
+ringside.section("A VM entry, step by step")
+local SHOW = {{"rip", "RIP"}, {"rsp", "RSP"}, {"cr0", "CR0"}, {"cr3", "CR3"}, {"cs", "CS_SELECTOR"}, {"efer", "IA32_EFER"}}
+local function look(area)
+  local t = {}
+  for n, r in ipairs(SHOW) do t[n] = area and m.vmcs[area .. r[2]] or m.cpu[r[1]] end
+  return t
+end
+local function compare(before, fields, after)
+  local t = {}
+  for n, r in ipairs(SHOW) do t[n] = {r[1], ringside.hex(before[n]), ringside.hex(fields[n]), ringside.hex(after[n])} end
+  return t
+end
+ringside.say("VMLAUNCH is next. The checks come first: controls, host state, guest state. Then the guest-state area becomes the processor's state:")
+local root, wanted = look(), look("GUEST_")
+local cycle = m.cycles
+ringside.expect_equal(m.level, "root", "before: root operation")
+m:step()
+ringside.expect_equal(m.level, "non-root", "after: non-root operation, and no other instruction has run")
+local guest = look()
+ringside.table(compare(root, wanted, guest), {"register", "before", "GUEST_ field", "after"})
+local same = true
+for n in ipairs(SHOW) do same = same and guest[n] == wanted[n] end
+ringside.check(same, "each register has the value of its field")
+ringside.expect_equal(m.mode, "protected-32", "the guest begins in another mode than its hypervisor: protected mode without paging")
+ringside.say("It took %d model cycles. General registers but RSP are in no VMCS: the hypervisor loaded them itself, just before.", m.cycles - cycle)
+
+ringside.section("A VM exit, step by step")
+local cpuid = m:run_until_event("vmexit", function(e) return e.reason == 10 end)
+local after, host = look(), look("HOST_")
+ringside.say("The kernel executed CPUID, which always exits. The processor saved the guest state, noted why, and loaded the host state:")
+ringside.table(compare(look("GUEST_"), host, after), {"register", "saved in GUEST_", "HOST_ field", "now"})
+same = true
+for n in ipairs(SHOW) do same = same and (after[n] == host[n] or SHOW[n][1] == "rsp") end
+ringside.check(same, "host state: the processor is where the hypervisor told it to be")
+ringside.expect_equal(cpuid.name and m.vmcs.VM_EXIT_REASON, 10, "the exit reason is that of CPUID")
 ringside.expect_equal(m.vmcs.VM_EXIT_INSTRUCTION_LEN, 2, "the exit information says how long the instruction is: 2 bytes")
-m:run_until_event("vmentry")
-ringside.expect_equal(m.cpu.rip, rip + 2, "the hypervisor answered, moved the guest's RIP on, and resumed behind the instruction")
+ringside.expect_equal(m.vmcs.EXIT_QUALIFICATION, 0, "the qualification has nothing to add for this reason")
+local rip = m.vmcs.GUEST_RIP
+step_to(m, "vmresume")
+ringside.expect_equal(m.vmcs.GUEST_RIP, rip + 2, "the hypervisor's handler has answered, and moved the guest's RIP on")
+m:step()
+ringside.expect_equal(m.cpu.rip, rip + 2, "VMRESUME: the kernel goes on behind its CPUID")
+
+ringside.section("An EPT violation, step by step")
+local e = m:run_until_event("vmexit", function(e) return e.reason == 48 and e.gpa >= 0x200000 end)
+local q = e.qualification
+-- The EPT as the processor walks it: four tables of 512 entries; bits 2:0 of an entry are its rights, bit 7 ends the walk with a large page.
+local function walk_ept(gpa)
+  local table, path = m.vmcs.EPT_POINTER & ~0xfff, {}
+  for level = 4, 1, -1 do
+    local at = table + (gpa >> 12 + 9 * (level - 1) & 511) * 8
+    local entry = m:u64(at, "host")
+    path[#path + 1] = {({"EPT PTE", "EPT PDE", "EPT PDPTE", "EPT PML4E"})[level], ringside.hex(at), ringside.hex(entry)}
+    if entry & 7 == 0 then return path end
+    if level == 1 or entry & 0x80 ~= 0 then return path, entry & ~0xfff, 1 << 12 + 9 * (level - 1) end
+    table = entry & ~0xfff
+  end
+end
+ringside.say("The kernel touched guest-physical %s for the first time. The qualification, %s, says what it did and what the EPT allowed:", ringside.hex(e.gpa), ringside.hex(q))
+ringside.table({
+  {0, "read", q & 1}, {1, "write", q >> 1 & 1}, {2, "instruction fetch", q >> 2 & 1}, {"5:3", "what the EPT allowed (rwx)", q >> 3 & 7},
+  {7, "the linear address is valid", q >> 7 & 1}, {8, "for the data, not for a table of the guest", q >> 8 & 1},
+}, {"bits", "meaning", "here"})
+ringside.expect_equal(q & 7, 2, "a write")
+ringside.expect_equal(q >> 3 & 7, 0, "to an address for which the EPT has no entry")
+local path, frame = walk_ept(e.gpa)
+ringside.table(path, {"entry", "at", "value"})
+ringside.expect_equal(frame, nil, "walked by hand, the EPT ends the same way: in an entry without rights")
+rip = m.vmcs.GUEST_RIP
+step_to(m, "vmresume")
+local made, at, size = walk_ept(e.gpa)
+ringside.table(made, {"entry", "at", "value"})
+ringside.expect_equal(size, 0x200000, "the handler has made an entry: a page of 2 MiB")
+ringside.expect_equal(at - e.gpa, 32 << 20, "guest-physical memory lies 32 MiB higher, all of it")
+ringside.expect_equal(m.vmcs.GUEST_RIP, rip, "RIP is where it was: the write is executed again, and this time succeeds")
 
 ringside.section("Memory on demand")
 local m1, c1, v1, stop = whole_run("depth=1 vpid=1")
@@ -80,13 +176,61 @@ ringside.expect_equal(e[1], 1, "under one hypervisor a CPUID is one exit")
 ringside.check(e[2] >= 8 and e[2] <= 20, "under two it is about a dozen; Turtles counted 13 for KVM: 1, 7 VMREADs, 4 VMWRITEs, 1 VMRESUME", "got " .. e[2])
 ringside.check(e[3] > e[2] * e[2], "under three more than the square of that: L1's handling of each exit of L2 is itself made of exits", "got " .. e[3])
 
+ringside.say("The same account as the processor's own ledger has it. A guest's level is that of the VMCS by which it runs; L0 sees two VMCSs at most:")
+rows = {}
+for n, x in ipairs({m1, m2, m3}) do
+  local l = x:ledger().levels
+  rows[n] = {n, l[1].exits, l[2] and l[2].exits or 0, l[0].cycles, l[1].cycles + (l[2] and l[2].cycles or 0)}
+end
+ringside.table(rows, {"hypervisors", "exits of L1", "exits of L2 and deeper", "cycles in L0", "cycles below"})
+
 ringside.section("With and without VPID")
-local m2n = whole_run("depth=2 vpid=0")
+local m1n, m2n = whole_run("depth=1 vpid=0"), whole_run("depth=2 vpid=0")
 ringside.table({
-  {"vpid=1", m2:stat("tlb_misses"), m2:stat("walk_refs"), m2:stat("tlb_flushed")},
-  {"vpid=0", m2n:stat("tlb_misses"), m2n:stat("walk_refs"), m2n:stat("tlb_flushed")},
-}, {"two deep", "TLB misses", "references", "entries dropped"})
+  {"one deep, vpid=1", m1:stat("tlb_misses"), m1:stat("walk_refs"), m1:stat("tlb_flushed")},
+  {"one deep, vpid=0", m1n:stat("tlb_misses"), m1n:stat("walk_refs"), m1n:stat("tlb_flushed")},
+  {"two deep, vpid=1", m2:stat("tlb_misses"), m2:stat("walk_refs"), m2:stat("tlb_flushed")},
+  {"two deep, vpid=0", m2n:stat("tlb_misses"), m2n:stat("walk_refs"), m2n:stat("tlb_flushed")},
+}, {"", "TLB misses", "references", "entries dropped"})
 ringside.check(m2n:stat("tlb_misses") > 10 * m2:stat("tlb_misses"), "without VPIDs each entry and each exit empties the TLB: more than ten times the misses")
+
+ringside.section("Without EPT: shadow page tables")
+ringside.say([[
+With ept=0 the hypervisor keeps shadow page tables instead (shadow.c): the processor walks those, and each fault and each MOV to CR3 of the guest exits. ept=10 gives L0 an
+EPT and L1 none: L1's shadows lie on L0's EPT.]])
+rows = {}
+local function refs(words)
+  local x = machine(words)
+  x:run_until_event("vmexit", function(e) return e.reason == 10 and x.vmcs.GUEST_RIP < KERNEL_END end)
+  x:run_to(x.vmcs.GUEST_RIP + 2)
+  return x:translate(x.cpu.rip, {access = "x"}).refs
+end
+local shadow = {{"depth=1 ept=1", 0}, {"depth=1 ept=0", 0}, {"depth=2 ept=1", 0}, {"depth=2 ept=10", 0}, {"depth=2 ept=0", 0}}
+for n, t in ipairs(shadow) do
+  local x, r = whole_run(t[1]), refs(t[1])
+  local l, faults = x:ledger(), 0
+  for level = 1, #l.levels do
+    faults = faults + (l.levels[level].reasons.EXCEPTION_NMI or 0)
+  end
+  shadow[n] = {x = x, refs = r}
+  rows[n] = {t[1], r, faults, x:stat("vmexits"), x:output():find("KERNEL-OK", 1, true) and "yes" or "no"}
+end
+ringside.table(rows, {"run", "references of a kernel walk", "page-fault exits", "exits of all", "KERNEL-OK"})
+for n, t in ipairs(rows) do ringside.check(t[5] == "yes", t[1] .. ": the kernel knows no difference") end
+ringside.check(shadow[2].refs <= 4 and shadow[1].refs > 3 * shadow[2].refs, "a walk of shadows is a walk of one dimension: 4 references at most")
+ringside.check(rows[1][3] == 0 and rows[2][3] > 0, "but every page that the guest touches is a page fault to the hypervisor first")
+local function faults(words)
+  local x = ringside.machine{ram = "64M"}
+  x:load("hypervisor/hypervisor.bin", {cmdline = words, modules = {"bench/pagefault.bin"}})
+  x:run{max_cycles = 20000000, allow = {"limit"}}
+  return x:stat("vmexits"), x:stat("exceptions")
+end
+local ept_exits, ept_faults = faults("depth=1 ept=1")
+local sh_exits, sh_faults = faults("depth=1 ept=0")
+ringside.say("A guest that does nothing but handle page faults of its own (bench/pagefault.bin), 20 million cycles of it:")
+ringside.table({{"ept=1", ept_exits, ept_faults}, {"ept=0", sh_exits, sh_faults}}, {"run", "exits", "faults delivered to the guest"})
+ringside.check(ept_exits < 100, "with EPT its faults are its own affair")
+ringside.check(sh_exits > 2 * sh_faults, "with shadows each costs three exits: the fault, the INVLPG, and the shadow's own fault behind it")
 
 ringside.section("A bad VMCS 12")
 ringside.say([[
@@ -116,4 +260,6 @@ ringside.say([[
 
 2. The kernel closes the timer's line inside its third tick. Why would it hang three deep if it did so outside?
 
-3. L1 changes an entry of EPT 12 from absent to present and executes no INVEPT. Why does EPT 02 not go stale?]])
+3. Which exits of ept=0 would a PCID spare, and which a guest that asks for its page tables to be write-protected?
+
+4. L1 changes an entry of EPT 12 from absent to present and executes no INVEPT. Why does EPT 02 not go stale?]])

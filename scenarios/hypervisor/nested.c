@@ -184,6 +184,35 @@ static void copy_in(const uint16_t *list, unsigned n)
     for (unsigned k = 0; k < n; k++)
         vmwrite(list[k], *slot(list[k]));
 }
+// PAE paging of L2. Once there is an EPT, the processor takes the four PDPTEs from the VMCS. L1 put them there if it has an EPT; else it left them in memory.
+static bool pae_l2(void) { return !(V12(VM_ENTRY_CONTROLS) >> 9 & 1) && V12(GUEST_CR0) & CR0_PG && V12(GUEST_CR4) & CR4_PAE; }
+static void enter_pae(bool ept12)
+{
+    u64 *pdpt =
+        ept12 ? slot(VMCS_GUEST_PDPTR0) : guest_memory(V12(GUEST_CR3) & 0xffffffe0, 32); // fields 2 apart are neighbours in VMCS 12
+    for (u32 n = 0; pdpt && n < 4; n++)
+        vmwrite(VMCS_GUEST_PDPTR0 + 2 * n, pdpt[n]);
+}
+// Nor have we: shadow-on-shadow. Ours are made of L1's, in which L2 addresses lead to L1 addresses. What we own of L2's control registers and L1 does not, L2 reads in
+// the read shadow.
+static void show_cr(u32 n, u64 own)
+{
+    u64 guest = nested_cr(n), mask = *slot(n ? VMCS_CR4_GUEST_HOST_MASK : VMCS_CR0_GUEST_HOST_MASK);
+    vmwrite(n ? VMCS_CR4_GUEST_HOST_MASK : VMCS_CR0_GUEST_HOST_MASK, mask | own);
+    vmwrite(n ? VMCS_CR4_READ_SHADOW : VMCS_CR0_READ_SHADOW,
+            (*slot(n ? VMCS_CR4_READ_SHADOW : VMCS_CR0_READ_SHADOW) & mask) | (guest & ~mask));
+}
+static enum paging paging_l2(void) { return V12(VM_ENTRY_CONTROLS) >> 9 & 1 ? PAGING_LONG : PAGING_PAE; }
+static void enter_shadow(u64 tag)
+{
+    vmwrite(VMCS_EXCEPTION_BITMAP, V12(EXCEPTION_BITMAP) | 1 << 14);
+    vmwrite(VMCS_PAGE_FAULT_ERROR_CODE_MASK, 0);
+    vmwrite(VMCS_PAGE_FAULT_ERROR_CODE_MATCH, 0);
+    show_cr(0, own_cr0());
+    show_cr(4, own_cr4());
+    vmwrite(VMCS_GUEST_CR0, V12(GUEST_CR0) | CR0_WP);
+    shadow_use(tag, V12(GUEST_CR3), paging_l2(), tag == 0xffff);
+}
 static void enter_l2(bool launch)
 {
     u32 error = vm.vmcs12 == ~0ull                             ? 1 // no current VMCS: fail() needs no number
@@ -202,6 +231,10 @@ static void enter_l2(bool launch)
         nested_reflect(VALID | EXIT_BAD_GUEST_STATE, 4, 0);
         return;
     }
+    if (!vm.ept && V12(GUEST_CR3) >> physical_bits) { // VMCS 02 has ours
+        nested_reflect(VALID | EXIT_BAD_GUEST_STATE, 0, 0);
+        return;
+    }
     load_vmcs(vmcs02);
     vm.in_l2 = vm.trying = true;
     copy_in(guest_state, COUNT(guest_state));
@@ -209,8 +242,14 @@ static void enter_l2(bool launch)
     u64 sec = secondary(), tag = sec >> 5 & 1 && V12(VIRTUAL_PROCESSOR_ID) < 0xfffe ? V12(VIRTUAL_PROCESSOR_ID) + 1 : 0xffff;
     vmwrite(VMCS_PIN_BASED_VM_EXEC_CONTROL, V12(PIN_BASED_VM_EXEC_CONTROL) | 1);
     vmwrite(VMCS_CPU_BASED_VM_EXEC_CONTROL, V12(CPU_BASED_VM_EXEC_CONTROL) | vm.proc01);
-    vmwrite(VMCS_SECONDARY_VM_EXEC_CONTROL, sec | 2 | (vm.use_vpid ? 1 << 5 : 0));
-    vmwrite(VMCS_EPT_POINTER, sec & 2 ? eptp02_for(V12(EPT_POINTER)) : vm.eptp01);
+    if (vm.ept || vm.use_vpid)
+        vmwrite(VMCS_SECONDARY_VM_EXEC_CONTROL, sec | (vm.ept ? 2 : 0) | (vm.use_vpid ? 1 << 5 : 0));
+    if (!vm.ept)
+        enter_shadow(vm.tag = tag);
+    else // EPT 02, or L1 has none: shadow-on-EPT. L1's shadows give addresses of L1's, and EPT 01 translates those.
+        vmwrite(VMCS_EPT_POINTER, sec & 2 ? eptp02_for(V12(EPT_POINTER)) : vm.eptp01);
+    if (vm.ept && pae_l2())
+        enter_pae(sec & 2);
     if (vm.use_vpid) {
         vmwrite(VMCS_VIRTUAL_PROCESSOR_ID, tag);
         u64 operand[2] = {tag, 0};
@@ -222,6 +261,8 @@ void nested_entry_failed(u32 error)
 {
     vm.in_l2 = vm.trying = false;
     load_vmcs(vmcs01);
+    if (!vm.ept)
+        use_cr3(false);
     V12(VM_INSTRUCTION_ERROR) = error;
     vmwrite(VMCS_GUEST_RFLAGS, (vmread(VMCS_GUEST_RFLAGS) & ~0x8d5ull) | 0x40);
 }
@@ -229,40 +270,30 @@ void nested_entry_failed(u32 error)
 // --- exit: L1 sees what it would see on a processor
 static void load_l1(void)
 {
-    static const uint16_t base[] = {VMCS_HOST_FS_BASE,
-                                    VMCS_GUEST_FS_BASE,
-                                    VMCS_HOST_GS_BASE,
-                                    VMCS_GUEST_GS_BASE,
-                                    VMCS_HOST_TR_BASE,
-                                    VMCS_GUEST_TR_BASE,
-                                    VMCS_HOST_GDTR_BASE,
-                                    VMCS_GUEST_GDTR_BASE,
-                                    VMCS_HOST_IDTR_BASE,
-                                    VMCS_GUEST_IDTR_BASE,
-                                    VMCS_HOST_RSP,
-                                    VMCS_GUEST_RSP,
-                                    VMCS_HOST_RIP,
-                                    VMCS_GUEST_RIP,
-                                    VMCS_HOST_CR3,
-                                    VMCS_GUEST_CR3,
-                                    VMCS_HOST_CR0,
-                                    VMCS_CR0_READ_SHADOW,
-                                    VMCS_HOST_CR4,
-                                    VMCS_CR4_READ_SHADOW,
-                                    VMCS_HOST_IA32_SYSENTER_CS,
-                                    VMCS_GUEST_SYSENTER_CS,
-                                    VMCS_HOST_IA32_SYSENTER_ESP,
-                                    VMCS_GUEST_SYSENTER_ESP,
-                                    VMCS_HOST_IA32_SYSENTER_EIP,
-                                    VMCS_GUEST_SYSENTER_EIP};
+    // clang-format off
+    static const uint16_t base[] = {
+        VMCS_HOST_FS_BASE, VMCS_GUEST_FS_BASE, VMCS_HOST_GS_BASE, VMCS_GUEST_GS_BASE, VMCS_HOST_TR_BASE, VMCS_GUEST_TR_BASE,
+        VMCS_HOST_GDTR_BASE, VMCS_GUEST_GDTR_BASE, VMCS_HOST_IDTR_BASE, VMCS_GUEST_IDTR_BASE,
+        VMCS_HOST_RSP, VMCS_GUEST_RSP, VMCS_HOST_RIP, VMCS_GUEST_RIP,
+        VMCS_HOST_CR0, VMCS_CR0_READ_SHADOW, VMCS_HOST_CR4, VMCS_CR4_READ_SHADOW,
+        VMCS_HOST_IA32_SYSENTER_CS, VMCS_GUEST_SYSENTER_CS, VMCS_HOST_IA32_SYSENTER_ESP, VMCS_GUEST_SYSENTER_ESP,
+        VMCS_HOST_IA32_SYSENTER_EIP, VMCS_GUEST_SYSENTER_EIP,
+    };
+    // clang-format on
     for (unsigned n = 0; n < COUNT(base); n += 2)
         vmwrite(base[n + 1], *slot(base[n]));
     if (V12(VM_EXIT_CONTROLS) >> 21 & 1) // else EFER keeps what L1 had: it was and is in 64-bit mode
-        vmwrite(VMCS_GUEST_IA32_EFER, V12(HOST_IA32_EFER));
-    vmwrite(VMCS_GUEST_CR0, V12(HOST_CR0) | CR0_NE);
-    vmwrite(VMCS_GUEST_CR4, V12(HOST_CR4) | CR4_VMXE);
+        vm.efer = V12(HOST_IA32_EFER);
+    vmwrite(VMCS_GUEST_IA32_EFER, vm.efer);
     vmwrite(VMCS_VM_ENTRY_CONTROLS, vmread(VMCS_VM_ENTRY_CONTROLS) | 1 << 9);
-    for (u32 n = 0; n < 6; n++) { // ES CS SS DS FS GS
+    vmwrite(VMCS_GUEST_CR0, real_cr0(V12(HOST_CR0)));
+    vmwrite(VMCS_GUEST_CR4, real_cr4(V12(HOST_CR4)));
+    vm.cr3 = V12(HOST_CR3);
+    if (vm.ept)
+        vmwrite(VMCS_GUEST_CR3, vm.cr3);
+    else
+        use_cr3(vm.tag == 0xffff); // without VPIDs, an exit flushes
+    for (u32 n = 0; n < 6; n++) {  // ES CS SS DS FS GS
         vmwrite(VMCS_GUEST_ES_SELECTOR + 2 * n, *slot(VMCS_HOST_ES_SELECTOR + 2 * n));
         vmwrite(VMCS_GUEST_ES_LIMIT + 2 * n, 0xffffffff);
         vmwrite(VMCS_GUEST_ES_AR_BYTES + 2 * n, n == 1 ? 0xa09b : *slot(VMCS_HOST_ES_SELECTOR + 2 * n) ? 0xc093 : 0x10000);
@@ -280,8 +311,16 @@ static void load_l1(void)
 }
 static void save_l2(void)
 {
+    u64 cr0 = V12(GUEST_CR0), cr3 = V12(GUEST_CR3), cr4 = V12(GUEST_CR4);
     for (unsigned n = 0; n < COUNT(guest_state); n++)
         *slot(guest_state[n]) = vmread(guest_state[n]);
+    for (u32 n = 0; secondary() & 2 && pae_l2() && n < 4; n++)
+        *slot(VMCS_GUEST_PDPTR0 + 2 * n) = vmread(VMCS_GUEST_PDPTR0 + 2 * n);
+    if (!vm.ept) { // what we own did not change but by nested_write_cr()
+        V12(GUEST_CR0) = (V12(GUEST_CR0) & ~own_cr0()) | (cr0 & own_cr0());
+        V12(GUEST_CR4) = (V12(GUEST_CR4) & ~own_cr4()) | (cr4 & own_cr4());
+        V12(GUEST_CR3) = cr3;
+    }
     for (unsigned n = 0; n < COUNT(exit_info); n++)
         *slot(exit_info[n]) = vm.trying ? 0 : vmread(exit_info[n]); // an interrupt before L2 ran leaves no such information
     u64 unsent = vmread(VMCS_VM_ENTRY_INTR_INFO_FIELD);
@@ -304,19 +343,75 @@ void nested_reflect(u32 reason, u64 qualification, u32 intr_info)
     load_vmcs(vmcs01);
     load_l1();
 }
+// --- L2 without an EPT of anybody's
+u64 nested_cr(u32 n) { return n == 0 ? V12(GUEST_CR0) : n == 3 ? V12(GUEST_CR3) : V12(GUEST_CR4); }
+// L2 writes what L1 left to it, and we did not.
+void nested_write_cr(u32 n, u64 v)
+{
+    if (n == 3) {
+        V12(GUEST_CR3) = v;
+    } else {
+        u64 mask = *slot(n ? VMCS_CR4_GUEST_HOST_MASK : VMCS_CR0_GUEST_HOST_MASK), new = (nested_cr(n) & mask) | (v & ~mask);
+        if (n == 0 ? !(new &CR0_PG) || !(new & 1) : !(new &CR4_PAE)) {
+            vmwrite(VMCS_GUEST_RIP,
+                    vmread(VMCS_GUEST_RIP) - vmread(VMCS_VM_EXIT_INSTRUCTION_LEN)); // VMX operation fixes these: #GP
+            inject(13, true, 0);
+            return;
+        }
+        *slot(n ? VMCS_GUEST_CR4 : VMCS_GUEST_CR0) = new;
+        vmwrite(n ? VMCS_GUEST_CR4 : VMCS_GUEST_CR0, n ? real_cr4(new) : real_cr0(new));
+        show_cr(n, n ? own_cr4() : own_cr0());
+    }
+    shadow_use(vm.tag, V12(GUEST_CR3), paging_l2(), true);
+}
+// A page fault of L2: an entry that our shadow lacks, or L1's if it asked for this one, or L2's.
+static bool page_fault(void)
+{
+    u64 la = vmread(VMCS_EXIT_QUALIFICATION);
+    u32 error = (u32)vmread(VMCS_VM_EXIT_INTR_ERROR_CODE);
+    if (shadow_fault(la, &error, V12(GUEST_CR0) & CR0_WP)) {
+        redeliver();
+        return true;
+    }
+    bool differs = (error & V12(PAGE_FAULT_ERROR_CODE_MASK)) != V12(PAGE_FAULT_ERROR_CODE_MATCH);
+    if ((V12(EXCEPTION_BITMAP) >> 14 & 1) == differs) { // the match turns the bit of the bitmap around
+        inject(14, true, error);
+        asm volatile("mov %0, %%cr2" : : "r"(la));
+        return true;
+    }
+    u32 intr = (u32)vmread(VMCS_VM_EXIT_INTR_INFO);
+    nested_reflect(EXIT_EXCEPTION, la, intr);
+    V12(VM_EXIT_INTR_ERROR_CODE) = error; // of L1's tables, not of ours
+    return true;
+}
+static bool ours_without_ept(u32 reason)
+{
+    u32 primary = (u32)V12(CPU_BASED_VM_EXEC_CONTROL);
+    u64 q = vmread(VMCS_EXIT_QUALIFICATION), cr = q & 15, n = q >> 8 & 15;
+    if (reason == EXIT_INVLPG)
+        return !(primary >> 9 & 1);
+    if (reason != EXIT_CR || q >> 4 & 2)
+        return false;
+    if (cr == 3)
+        return !(primary >> (q >> 4 & 1 ? 16 : 15) & 1);
+    u64 v = n == RSP ? vmread(VMCS_GUEST_RSP) : regs[n];
+    return !((v ^ *slot(cr ? VMCS_CR4_READ_SHADOW : VMCS_CR0_READ_SHADOW)) &
+             *slot(cr ? VMCS_CR4_GUEST_HOST_MASK : VMCS_CR0_GUEST_HOST_MASK));
+}
 // Whose is an exit of L2? We keep what we alone asked for; all else L1 asked for, or it could not have happened.
 bool nested_exit(u32 reason)
 {
     u32 primary = (u32)V12(CPU_BASED_VM_EXEC_CONTROL);
+    if (!vm.ept && reason == EXIT_EXCEPTION && (vmread(VMCS_VM_EXIT_INTR_INFO) & 0x7ff) == 0x30e)
+        return page_fault();
     if (reason == EXIT_EPT_VIOLATION && secondary() & 2) {
         if (fold_violation()) {
-            u64 info = vmread(VMCS_IDT_VECTORING_INFO_FIELD);
-            if (info & VALID)
-                vmwrite(VMCS_VM_ENTRY_INTR_INFO_FIELD, info & ~0x1000ull);
+            redeliver();
             return true;
         }
     } else if (reason == EXIT_EPT_VIOLATION || (reason == EXIT_EXT_INT && !(V12(PIN_BASED_VM_EXEC_CONTROL) & 1)) ||
-               (reason == EXIT_HLT && !(primary >> 7 & 1)) || (reason == EXIT_IO && !(primary >> 24 & 1))) {
+               (reason == EXIT_HLT && !(primary >> 7 & 1)) || (reason == EXIT_IO && !(primary >> 24 & 1)) ||
+               (!vm.ept && ours_without_ept(reason))) {
         return false;
     }
     nested_reflect(reason, vmread(VMCS_EXIT_QUALIFICATION), (u32)vmread(VMCS_VM_EXIT_INTR_INFO));
@@ -326,7 +421,7 @@ bool nested_exit(u32 reason)
 // --- operands: where the memory operand of the instruction lies in our memory
 static void *translate(u64 la)
 {
-    u64 table = vmread(VMCS_GUEST_CR3) & 0xffffffffff000ull;
+    u64 table = (vm.ept ? vmread(VMCS_GUEST_CR3) : vm.cr3) & 0xffffffffff000ull;
     for (int shift = 39;; shift -= 9) {
         u64 *e = guest_memory(table + (la >> shift & 511) * 8, 8);
         if (!e || !(*e & 1))
@@ -412,6 +507,10 @@ static void invalidate(u32 reason, u64 type, u64 *descriptor)
     } else if (ept) {
         drop_ept02();
         succeed();
+    } else if (!vm.ept) { // more than was asked for
+        shadow_drop();
+        use_cr3(false);
+        succeed();
     } else {
         u64 d[2] = {(descriptor[0] & 0xffff) + 1, descriptor[1]};
         if (type == 2 || d[0] >= 0xffff) // all VPIDs of L1: ours with them, which costs time only
@@ -426,7 +525,8 @@ bool nested_handles(u32 reason)
     if (!vmx || vm.in_l2)
         return false;
     u32 info = (u32)vmread(VMCS_VMX_INSTRUCTION_INFO);
-    if (reason == EXIT_VMXON ? !(vmread(VMCS_CR4_READ_SHADOW) & CR4_VMXE) : !vm.vmxon) {
+    if ((reason == EXIT_VMXON ? !(vmread(VMCS_CR4_READ_SHADOW) & CR4_VMXE) : !vm.vmxon) || (reason == EXIT_INVEPT && !vm.ept) ||
+        (reason == EXIT_INVVPID && !vm.use_vpid)) {
         inject(6, false, 0);
         return true;
     }
@@ -458,7 +558,7 @@ bool nested_handles(u32 reason)
 // --- capability MSRs: those of the processor, less what VMCS 02 would not get right
 u64 guest_msr(u32 n, bool *ok)
 {
-    static const u32 may[] = {0x1, 0x81018084 | 1 << 24, 1 << 9 | 1 << 15 | 1 << 20 | 1 << 21 | 0xfff,
+    static const u32 may[] = {0x1, 0x81018284, 1 << 9 | 1 << 15 | 1 << 20 | 1 << 21 | 0xfff,
                               1 << 9 | 1 << 15 | 0x1ff}; // pin, primary, exit, entry
     if (n == 0x3a)
         return 5;
@@ -469,9 +569,11 @@ u64 guest_msr(u32 n, bool *ok)
     u64 v = rdmsr(n);
     switch (n) {
     case 0x485: return v & (1 << 30 | 1 << 6 | 1 << 5 | 31); // MISC: HLT state; no CR3 targets, no VMWRITE to exit information
-    case 0x48b: return (u64)((vm.use_vpid ? 1 << 5 : 0) | 2 | 1 << 7) << 32;
+    case 0x48b: return (u64)((vm.use_vpid ? 1 << 5 : 0) | (vm.ept ? 2 | 1 << 7 : 0)) << 32;
     case 0x48c: // EPT_VPID_CAP: execute-only, 4 levels, write-back, large pages, INVEPT (not: A/D flags), INVVPID
-        return v & (1 | 1 << 6 | 1 << 14 | 1 << 16 | 1 << 17 | 1 << 20 | 1 << 25 | 1 << 26 | (vm.use_vpid ? 0xf01ull << 32 : 0));
+        *ok = vm.ept || vm.use_vpid;
+        return v & ((vm.ept ? 1 | 1 << 6 | 1 << 14 | 1 << 16 | 1 << 17 | 1 << 20 | 1 << 25 | 1 << 26 : 0) |
+                    (vm.use_vpid ? 0xf01ull << 32 : 0));
     }
     u32 k = n >= 0x48d ? n - 0x48d : n - 0x481;
     if (k == 2)
