@@ -6,6 +6,7 @@
 // Bits of the VM-execution controls that concern address translation.
 #define PROC_SECONDARY (1u << 31)
 #define PROC2_EPT      (1u << 1)
+#define PROC2_MBEC     (1u << 22)
 #define PROC2_VPID     (1u << 5)
 
 static void vmx_context(struct sim_cpu *c)
@@ -24,6 +25,7 @@ static void vmx_context(struct sim_cpu *c)
         s->ept_on = true;
         s->eptp = f[VF_EPT_POINTER];
         ept_init(&s->ept, s->eptp, c->m->profile->maxphyaddr, c->m->profile->vmx.ept_vpid);
+        s->ept.mbec = f[VF_SECONDARY_VM_EXEC_CONTROL] & PROC2_MBEC;
         s->eptrta = s->ept.root;
     }
 }

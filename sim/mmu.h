@@ -124,9 +124,11 @@ struct tlb {
 #define TLB_K1_MAP_SHIFT   52
 #define TLB_DATA_DIRTY     (1ull << 6)
 #define TLB_DATA_FRAGMENT  (1ull << 7)
+#define TLB_DATA_USER_X    (1ull << 8) // EPT_USER_X
 #define TLB_DATA_FRAME     0x000ffffffffff000ull
 #define TLB_DATA_GPERMS(d) ((unsigned)(d)&7)
 #define TLB_DATA_EPERMS(d) ((unsigned)((d) >> 3) & 7) // EPT_R | EPT_W | EPT_X
+#define TLB_DATA_GRANTS(d) (TLB_DATA_EPERMS(d) | ((d)&TLB_DATA_USER_X ? EPT_USER_X : 0))
 static const uint8_t tlb_class_shift[4] = {12, 21, 22, 30};
 static inline unsigned tlb_class(unsigned shift) { return shift == 21 ? 1 : shift == 22 ? 2 : shift == 30 ? 3 : 0; }
 
@@ -245,6 +247,14 @@ static inline bool mmu_is_watched(const struct mmu_state *s, uint64_t la)
 static inline unsigned mmu_ept_need(unsigned acc)
 {
     return acc & ISA_ACC_X ? EPT_X : acc & ISA_ACC_RMW ? EPT_R | EPT_W : acc & ISA_ACC_W ? EPT_W : EPT_R;
+}
+
+// What the guest's own tables say of a linear address, as the exit qualification of an EPT violation shows it.
+// Without paging it has all rights.
+static inline unsigned mmu_advanced(unsigned rights)
+{
+    return (rights & ISA_PG_U ? EPT_QUAL_USER : 0) | (rights & ISA_PG_W ? EPT_QUAL_WRITABLE : 0) |
+           (rights & ISA_PG_X ? 0 : EPT_QUAL_XD);
 }
 
 // --- walks (sim/mmu_walk.c). 0 with *e filled (a TLB entry without unit), or FAULT / VMEXIT.

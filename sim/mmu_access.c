@@ -36,8 +36,10 @@ static enum verdict judge(struct sim_cpu *c, const struct tlb_hot *h, const stru
         }
     }
     if (__builtin_expect(!ept_allows(eperms, need), 0)) {
-        *r = mmu_ept_violation(c, (struct gpa){e->gpa.v | (la & ((1ull << e->page_shift) - 1))}, la, true, true, acc, eperms,
-                               e->src_val[1]);
+        if (s->ept.mbec)
+            return REWALK; // the entry knows one of the two execute permissions only, and the exit reports both
+        *r = mmu_ept_violation(c, (struct gpa){e->gpa.v | (la & ((1ull << e->page_shift) - 1))}, la, true, true, acc,
+                               eperms | mmu_advanced(TLB_DATA_GPERMS(h->data)), e->src_val[1]);
         return REFUSED;
     }
     // A write through a translation whose D is still clear walks again to set it.

@@ -502,6 +502,46 @@ static void test_ept_violations(void **state)
     kit_close(&k);
 }
 
+// Mode-based execute control: bit 2 of the EPT entries rules fetches from supervisor-mode linear addresses, bit 10 those from user-mode ones,
+// whatever the CPL; the exit tells both, and what the guest's tables say, whether a walk or a cached translation refuses.
+static void test_mode_based_execute(void **state)
+{
+    enum { XS = 1, XU = 2, USER_PAGE = 4, RING3 = 8, WARM = 16, UPPER = 32, NCASE = 64 };
+    unsigned allowed = 0, refused = 0;
+    for (unsigned n = 0; n < NCASE; n++) {
+        struct kit k;
+        uint64_t root, la = 0x200000;
+        struct hpa pa;
+        if ((n & RING3) && !(n & USER_PAGE))
+            continue; // #PF goes before
+        nested_open(&k, &root, la, false);
+        kit_mode_based(&k);
+        const uint64_t user = n & USER_PAGE ? ISA_PTE_US : 0;
+        kit_map(&k, root, la, 0x300000, KIT_RW | user, 1);
+        // the page's own entry grants, or one above it
+        const uint64_t leaf = kit_ept_entry(&k, k.eptp, 0x300000, 1), at = kit_ept_entry(&k, k.eptp, 0x300000, n & UPPER ? 2 : 1);
+        kit_put(&k, leaf, kit_get(&k, leaf) | EPT_XU);
+        kit_put(&k, at, (kit_get(&k, at) & ~(EPT_X | EPT_XU)) | (n & XS ? EPT_X : 0) | (n & XU ? EPT_XU : 0));
+        if (n & WARM)
+            (void)kit_must_read(&k, la + 8);
+        kit_cpl(&k, n & RING3 ? 3 : 0);
+        const bool want = n & USER_PAGE ? n & XU : n & XS;
+        for (unsigned again = 0; again < 2; again++) {
+            int r = mmu_translate(k.c, la + 0x10, ISA_ACC_X, &pa);
+            assert_int_equal(r, want ? 0 : ISA_R_VMEXIT);
+            if (want) {
+                assert_int_equal(pa.v, 0x300010 + k.bias);
+                continue;
+            }
+            assert_int_equal(k.c->vmx.exit.qual, EPT_X | 3 << 3 | (n & XS ? 1u << 5 : 0) | (n & XU ? EPT_QUAL_USER_X : 0) | 0x180 |
+                                                     (user ? EPT_QUAL_USER : 0) | EPT_QUAL_WRITABLE);
+        }
+        want ? allowed++ : refused++;
+        kit_close(&k);
+    }
+    printf("# mode-based execute control: %u cases allowed, %u refused\n", allowed, refused);
+}
+
 // Page-modification logging: one entry per dirty flag that is set, from 511 down; a full log exits before the flag is set.
 static void test_page_modification_log(void **state)
 {
@@ -568,7 +608,7 @@ static void test_virtualization_exception(void **state)
                 assert_int_equal(k.c->vmx.exit.reason, 48);
                 assert_int_equal(kit_get32(&k, area), 0);
             } else {
-                uint64_t qual = 2 | (n == NOT_PRESENT ? 0 : (EPT_R | EPT_X) << 3) | 0x180;
+                uint64_t qual = 2 | (n == NOT_PRESENT ? 0 : (EPT_R | EPT_X) << 3) | 0x180 | EPT_QUAL_WRITABLE;
                 assert_int_equal(r, ISA_R_FAULT);
                 assert_int_equal(k.c->isa.fault.vector, ISA_X_VE);
                 assert_int_equal(kit_get(&k, area), 0xffffffff00000030ull);
@@ -811,12 +851,14 @@ static void test_explained_walk_agrees(void **state)
         uint64_t eptp = kit_ept(&k, 0x800000, 1, round & 1);
         for (unsigned i = 0; i < 40; i++) {
             uint64_t at = kit_ept_entry(&k, eptp, 0x300000 + (rnd(&seed) % 64) * 0x1000, 1);
-            kit_put(&k, at, (kit_get(&k, at) & ~7ull) | (rnd(&seed) & 7));
+            kit_put(&k, at, (kit_get(&k, at) & ~(EPT_RWX | EPT_XU)) | (rnd(&seed) & (EPT_RWX | EPT_XU)));
         }
         for (unsigned i = 0; i < 8; i++) { // reserved bits, absences
             kit_put(&k, kit_entry(&k, root, 4, la + (rnd(&seed) % 64) * 0x1000, 1), rnd(&seed) & 1 ? 0 : 0x300001 | 1ull << 50);
         }
         kit_nonroot(&k, eptp, 1);
+        if (round & 2)
+            kit_mode_based(&k);
         kit_listen(&k, EV_BIT(EV_REF) | EV_BIT(EV_WALK));
         for (unsigned i = 0; i < 120; i++) {
             uint64_t a = la + (rnd(&seed) % 8 ? rnd(&seed) % 0x41000 : 0x200000 + rnd(&seed) % 0x1ff000);
@@ -1048,6 +1090,7 @@ int main(void)
         cmocka_unit_test(test_rights_end_to_end),
         cmocka_unit_test(test_spurious_fault_does_not_recur),
         cmocka_unit_test(test_ept_violations),
+        cmocka_unit_test(test_mode_based_execute),
         cmocka_unit_test(test_ept_misconfig),
         cmocka_unit_test(test_eptp_switching),
         cmocka_unit_test(test_page_modification_log),

@@ -12,6 +12,7 @@
 
 #include "isa/mem.h"
 #include "sim/internal.h"
+#include "vmx-model/controls.h"
 
 #define KIT_P   ISA_PTE_P
 #define KIT_RW  (ISA_PTE_P | ISA_PTE_RW)
@@ -129,7 +130,7 @@ static inline uint64_t kit_ept_entry(struct kit *k, uint64_t eptp, uint64_t gpa,
         if (l == level)
             return at;
         if (!(kit_get(k, at) & EPT_RWX))
-            kit_put(k, at, kit_ept_table(k) | EPT_RWX);
+            kit_put(k, at, kit_ept_table(k) | EPT_RWX | EPT_XU); // XU: ignored without mode-based execute control
         t = kit_get(k, at) & EPT_ADDR;
     }
 }
@@ -183,6 +184,13 @@ static inline void kit_nonroot(struct kit *k, uint64_t eptp, uint16_t vpid)
     k->c->isa.vmx = ISA_VMX_NONROOT;
     isa_update_mode(&k->c->isa);
     k->c->mmu.valid = false; // tests enter again with other controls, without an exit in between
+    mmu_vm_transition(k->c, true);
+}
+// From now on EPT execute permissions are separate for supervisor- and user-mode linear addresses.
+static inline void kit_mode_based(struct kit *k)
+{
+    k->c->vmx.vmcs.f[VF_SECONDARY_VM_EXEC_CONTROL] |= VMX_PROC2_MODE_BASED_EXECUTE;
+    k->c->mmu.valid = false;
     mmu_vm_transition(k->c, true);
 }
 static inline void kit_root(struct kit *k)

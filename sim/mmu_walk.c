@@ -17,6 +17,7 @@ struct walk {
     uint64_t la;
     unsigned acc;
     bool has_la, from_cache;
+    unsigned rights; // ISA_PG_* of the linear address by the guest's tables, once they were walked
     uint16_t refs, charged;
     enum outcome outcome;
     uint32_t err;
@@ -25,7 +26,7 @@ struct walk {
 // A guest-physical address translated.
 struct located {
     uint64_t hpa;
-    uint8_t perms; // EPT_R | EPT_W | EPT_X
+    uint8_t perms; // EPT_R | EPT_W | EPT_X | EPT_USER_X
     uint8_t shift;
     bool dirty;
     uint8_t src_size; // last EPT entry: 8, or 0 without EPT
@@ -133,7 +134,21 @@ static void stamp(const struct walk *w, struct tlb_entry *e)
 
 static uint8_t perms_of_ept(unsigned ept)
 {
-    return (ept & EPT_R ? TLB_PERM_R : 0) | (ept & EPT_W ? TLB_PERM_W : 0) | (ept & EPT_X ? TLB_PERM_X : 0) | TLB_PERM_U;
+    return (ept & EPT_R ? TLB_PERM_R : 0) | (ept & EPT_W ? TLB_PERM_W : 0) | (ept & EPT_X ? TLB_PERM_X : 0) |
+           (ept & EPT_USER_X ? TLB_PERM_USER_X : 0) | TLB_PERM_U;
+}
+
+// Of a page of which only fetches from user-mode, or only from supervisor-mode linear addresses count: one execute permission.
+static unsigned of_address(const struct walk *w, unsigned ept)
+{
+    unsigned x = w->rights & ISA_PG_U ? ept >> 3 & 1 : ept >> 2 & 1;
+    return (ept & (EPT_R | EPT_W)) | x << 2;
+}
+
+static unsigned need_of(const struct walk *w, unsigned acc)
+{
+    unsigned need = mmu_ept_need(acc);
+    return need == EPT_X && (w->rights & ISA_PG_U) ? EPT_USER_X : need;
 }
 
 static void fill_guest_physical(struct walk *w, uint64_t gpa, const struct located *l)
@@ -174,7 +189,7 @@ static bool cached_guest_physical(struct walk *w, uint64_t gpa, unsigned need, s
         return false; // the walk must set D first
     tlb_touch(t, TLB_NTLB, i);
     *l = (struct located){.hpa = (h->data & TLB_DATA_FRAME) | (gpa & ((1ull << e->page_shift) - 1)),
-                          .perms = (uint8_t)TLB_DATA_EPERMS(h->data),
+                          .perms = (uint8_t)TLB_DATA_GRANTS(h->data),
                           .shift = e->page_shift,
                           .dirty = dirty,
                           .src_size = e->src_size[1],
@@ -188,21 +203,22 @@ static int violation(struct walk *w, uint64_t gpa, bool final, unsigned acc, uns
 {
     w->outcome = WALK_VIOLATION;
     end(w, gpa, 0, 0);
-    return mmu_ept_violation(w->c, (struct gpa){gpa}, w->la, w->has_la, final, acc, perms, entry);
+    return mmu_ept_violation(w->c, (struct gpa){gpa}, w->la, w->has_la, final, acc, perms | (final ? mmu_advanced(w->rights) : 0),
+                             entry);
 }
 
 // Walk the EPT for one guest-physical address. glevel: the guest level whose entry is wanted, 0 for the final address.
 static int ept_walk(struct walk *w, uint64_t gpa, unsigned acc, unsigned glevel, struct located *l)
 {
     const struct ept *ept = &w->s->ept;
-    unsigned need = mmu_ept_need(acc), perms = EPT_RWX;
+    unsigned need = need_of(w, acc), perms = EPT_ALL;
     uint64_t table = ept->root;
     int r;
     for (unsigned level = ept->levels;; level--) {
         uint64_t at = table + 8 * ept_index(level, gpa), e = load(w->c, at, 8), set = 0;
         enum ept_status st = ept_check(ept, level, e);
         bool leaf = ept_leaf(level, e);
-        perms &= (unsigned)e & EPT_RWX;
+        perms &= ept_grants(ept, e);
         bool refused = st != EPT_OK || (leaf && !ept_allows(perms, need));
         if (ept->ad && !refused)
             set = (EPT_A | (leaf && (need & EPT_W) ? EPT_D : 0)) & ~e;
@@ -242,8 +258,8 @@ static int ept_walk(struct walk *w, uint64_t gpa, unsigned acc, unsigned glevel,
 // Translate a guest-physical address for an access: identity without EPT, else by the nTLB or a walk.
 static int locate_by_ept(struct walk *w, uint64_t gpa, unsigned acc, unsigned glevel, struct located *l)
 {
-    if (cached_guest_physical(w, gpa, mmu_ept_need(acc), l)) {
-        if (ept_allows(l->perms, mmu_ept_need(acc)))
+    if (cached_guest_physical(w, gpa, need_of(w, acc), l)) {
+        if (ept_allows(l->perms, need_of(w, acc)))
             return 0;
         return violation(w, gpa, glevel == 0, acc, l->perms, l->src_val);
     }
@@ -254,7 +270,7 @@ static inline int locate(struct walk *w, uint64_t gpa, unsigned acc, unsigned gl
 {
     if (w->s->ept_on)
         return locate_by_ept(w, gpa, acc, glevel, l);
-    *l = (struct located){.hpa = gpa, .perms = EPT_RWX, .shift = 30, .dirty = true};
+    *l = (struct located){.hpa = gpa, .perms = EPT_ALL, .shift = 30, .dirty = true};
     return 0;
 }
 
@@ -291,7 +307,7 @@ static bool from_cache(struct walk *w, struct place *p)
                             .hpa = u->entry[i].frame.v,
                             .located = true,
                             .rights = TLB_DATA_GPERMS(u->hot[i].data),
-                            .eperms = TLB_DATA_EPERMS(u->hot[i].data),
+                            .eperms = TLB_DATA_GRANTS(u->hot[i].data),
                             .ept_entry = u->entry[i].src_val[1]};
         return true;
     }
@@ -458,7 +474,10 @@ int mmu_walk(struct sim_cpu *c, uint64_t la, unsigned acc, struct tlb_entry *e)
     struct leaf leaf = {.gpa = la, .shift = 30, .rights = ISA_PG_W | ISA_PG_U | ISA_PG_X, .dirty = true};
     int r;
     begin(&w);
-    if ((paged && (r = guest_walk(&w, &leaf))) || (r = locate(&w, leaf.gpa, acc, 0, &l)))
+    if (paged && (r = guest_walk(&w, &leaf)))
+        return r;
+    w.rights = leaf.rights;
+    if ((r = locate(&w, leaf.gpa, acc, 0, &l)))
         return r;
     unsigned shift = paged && leaf.shift < l.shift ? leaf.shift : l.shift;
     if (!w.s->ept_on)
@@ -471,7 +490,7 @@ int mmu_walk(struct sim_cpu *c, uint64_t la, unsigned acc, struct tlb_entry *e)
                             .page_shift = (uint8_t)shift,
                             .guest_shift = (uint8_t)(paged ? leaf.shift : shift),
                             .gperms = (uint8_t)leaf.rights | TLB_PERM_R,
-                            .eperms = perms_of_ept(l.perms),
+                            .eperms = perms_of_ept(of_address(&w, l.perms)),
                             .vpid = w.s->vpid,
                             .pcid = w.s->pcid,
                             .eptrta = w.s->eptrta,

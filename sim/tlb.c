@@ -270,7 +270,7 @@ static int insert(struct tlb *t, enum tlb_unit unit, const struct tlb_entry *e, 
 uint64_t tlb_data(const struct tlb_entry *e)
 {
     return e->frame.v | (e->dirty ? TLB_DATA_DIRTY : 0) | (e->guest_shift > e->page_shift ? TLB_DATA_FRAGMENT : 0) |
-           (e->gperms & 7u) |
+           (e->eperms & TLB_PERM_USER_X ? TLB_DATA_USER_X : 0) | (e->gperms & 7u) |
            ((e->eperms & TLB_PERM_R ? EPT_R : 0) | (e->eperms & TLB_PERM_W ? EPT_W : 0) | (e->eperms & TLB_PERM_X ? EPT_X : 0))
                << 3;
 }

@@ -12,10 +12,13 @@
 enum tlb_mapping { TLB_LINEAR, TLB_GUEST_PHYSICAL, TLB_COMBINED };
 enum tlb_unit { TLB_ITLB, TLB_DTLB, TLB_STLB, TLB_NTLB /* guest-physical mappings */, TLB_PML4E, TLB_PDPTE, TLB_PDE, TLB_NUNIT };
 
-#define TLB_PERM_W 1u // all levels allow writes
-#define TLB_PERM_U 2u // all levels allow user
-#define TLB_PERM_X 4u // no level forbids fetches
-#define TLB_PERM_R 8u // readable (EPT execute-only pages are not)
+#define TLB_PERM_W      1u // all levels allow writes
+#define TLB_PERM_U      2u // all levels allow user
+#define TLB_PERM_X      4u // no level forbids fetches
+#define TLB_PERM_R      8u // readable (EPT execute-only pages are not)
+// Of guest-physical mappings and paging-structure caches: fetches from user-mode linear addresses. In combined mappings TLB_PERM_X is what holds for
+// their own linear addresses.
+#define TLB_PERM_USER_X 16u
 
 struct tlb_entry {
     bool valid, global, dirty;

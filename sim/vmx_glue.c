@@ -48,6 +48,7 @@ static void tell_exit(struct sim_cpu *cpu, uint64_t rip)
     const struct vmx_exit *x = &cpu->vmx.exit;
     if (!ev_wanted(cpu->m, EV_VMEXIT))
         return;
+    vmx_record_exit(&cpu->isa, &cpu->vmx);
     struct ev e = {.kind = EV_VMEXIT};
     e.u.vmexit.reason = (uint16_t)x->reason;
     e.u.vmexit.qual = x->qual;

@@ -64,6 +64,18 @@ static void record(void *ctx, struct sim_machine *m, const struct ev *e)
     }
 }
 
+// Whoever is told of an exit finds it in the VMCS already, and the guest's registers still in the processor.
+static void compare(void *ctx, struct sim_machine *m, const struct ev *e)
+{
+    const struct vmx_cpu *v = &m->cpu[0]->vmx;
+    assert_int_equal(vmcs_get(&v->vmcs, VF_VM_EXIT_REASON), e->u.vmexit.reason);
+    assert_int_equal(vmcs_get(&v->vmcs, VF_EXIT_QUALIFICATION), e->u.vmexit.qual);
+    assert_int_equal(vmcs_get(&v->vmcs, VF_GUEST_PHYSICAL_ADDRESS), e->u.vmexit.gpa.v);
+    assert_int_equal(vmcs_get(&v->vmcs, VF_VM_EXIT_INSTRUCTION_LEN), e->u.vmexit.len);
+    assert_int_equal(m->cpu[0]->isa.vmx, ISA_VMX_NONROOT);
+    ++*(unsigned *)ctx;
+}
+
 static void put(struct sim_machine *m, uint64_t at, const void *p, uint64_t n)
 {
     assert_int_equal(sim_poke(m, 0, SIM_HOST_PHYSICAL, at, p, n), n);
@@ -140,6 +152,8 @@ static void test_exits(void **state)
     for (unsigned mode = 0; mode < MODES; mode++) {
         struct log l;
         struct sim_machine *m = boot(mode, guest, sizeof guest, &l);
+        unsigned compared = 0;
+        ev_subscribe(m, EV_BIT(EV_VMEXIT), compare, &compared);
         struct sim_stop s = run(m);
         assert_int_equal(s.kind, SIM_STOP_HALT);
         static const unsigned reasons[] = {10, 10, 12};
@@ -163,6 +177,7 @@ static void test_exits(void **state)
         assert_true(nonroot[mode] >= 3 * 500 && nonroot[mode] < cycles[mode]); // each exit is charged to the guest's time
         assert_int_equal(cycles[mode], cycles[0]);
         assert_int_equal(nonroot[mode], nonroot[0]);
+        assert_int_equal(compared, 3);
         sim_destroy(m);
     }
 }

@@ -48,7 +48,7 @@ static bool ept_steps(struct explain *x, uint64_t gpa, unsigned need, unsigned g
 {
     const struct ept *ept = &x->s->ept;
     *hpa = gpa;
-    *perms = EPT_RWX;
+    *perms = EPT_ALL;
     *shift = 30;
     if (!x->s->ept_on)
         return true;
@@ -65,7 +65,7 @@ static bool ept_steps(struct explain *x, uint64_t gpa, unsigned need, unsigned g
         s->at.v = at;
         s->entry = e;
         s->leaf = st == EPT_OK && ept_leaf(level, e);
-        *perms &= (unsigned)e & EPT_RWX;
+        *perms &= ept_grants(ept, e);
         if (st != EPT_OK)
             return fail(x, s, ept_is_misconfig(st) ? SIM_WALK_EPT_MISCONFIG : SIM_WALK_EPT_VIOLATION, ept_status_text(st));
         if (s->leaf) {
@@ -88,7 +88,7 @@ static bool page_fault(struct explain *x, struct sim_walk_step *s, enum isa_rule
 }
 
 // The guest's tables: linear to guest-physical.
-static bool guest_steps(struct explain *x, uint64_t *gpa, unsigned *shift)
+static bool guest_steps(struct explain *x, uint64_t *gpa, unsigned *shift, bool *user)
 {
     const struct isa_pg *pg = &x->s->pg;
     const struct isa_cpu *isa = &x->c->isa;
@@ -135,6 +135,7 @@ static bool guest_steps(struct explain *x, uint64_t *gpa, unsigned *shift)
         if (s->leaf) {
             *shift = isa_pg_shift(pg->mode, level);
             *gpa = table | (w->la & ((1ull << *shift) - 1));
+            *user = rights & ISA_PG_U;
             return true;
         }
     }
@@ -151,11 +152,11 @@ static struct explain start(struct sim_machine *m, unsigned cpu, uint64_t la, un
     return (struct explain){c, &c->mmu, out};
 }
 
-static void final(struct explain *x, uint64_t gpa, unsigned shift)
+static void final(struct explain *x, uint64_t gpa, unsigned shift, bool user)
 {
-    unsigned perms, eshift;
+    unsigned perms, eshift, need = mmu_ept_need(x->w->acc);
     x->w->gpa.v = gpa;
-    if (!ept_steps(x, gpa, mmu_ept_need(x->w->acc), 0, &x->w->hpa.v, &perms, &eshift))
+    if (!ept_steps(x, gpa, need == EPT_X && user ? EPT_USER_X : need, 0, &x->w->hpa.v, &perms, &eshift))
         return;
     x->w->page_shift = (uint8_t)(x->s->ept_on && eshift < shift ? eshift : shift);
 }
@@ -165,6 +166,7 @@ void sim_translate(struct sim_machine *m, unsigned cpu, uint64_t la, unsigned ac
     struct explain x = start(m, cpu, la, acc, out);
     uint64_t gpa = la;
     unsigned shift = 30;
+    bool user = true; // without paging every linear address is
     if (x.s->direct) {
         out->outcome = SIM_WALK_NO_PAGING;
         out->gpa.v = out->hpa.v = la;
@@ -173,16 +175,16 @@ void sim_translate(struct sim_machine *m, unsigned cpu, uint64_t la, unsigned ac
     }
     if (x.s->pg.mode != ISA_PG_NONE) {
         out->guest_levels = (uint8_t)isa_pg_top(x.s->pg.mode);
-        if (!guest_steps(&x, &gpa, &shift))
+        if (!guest_steps(&x, &gpa, &shift, &user))
             return;
     }
-    final(&x, gpa, shift);
+    final(&x, gpa, shift, user);
 }
 
 void sim_translate_gpa(struct sim_machine *m, unsigned cpu, struct gpa gpa, unsigned acc, struct sim_walk *out)
 {
     struct explain x = start(m, cpu, gpa.v, acc, out);
-    final(&x, gpa.v, 30);
+    final(&x, gpa.v, 30, false);
     if (!x.s->ept_on)
         out->outcome = SIM_WALK_NO_PAGING;
 }

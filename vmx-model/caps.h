@@ -14,14 +14,15 @@ struct vmx_caps {
 // is; vmx-model/caps.c asserts that nothing else is allowed). Different from the Haswell:
 //   BASIC     region of 4096 bytes (this model's image is longer than 1 KB); no dual-monitor treatment of SMM
 //   PIN, PROC2   posted interrupts, APIC-register virtualization and virtual-interrupt delivery, as the Haswells of servers have them; RDSEED
-//             exiting, page-modification logging, #VE, TSC scaling, which came later
+//             exiting, page-modification logging, #VE, TSC scaling, mode-based execute control, which came later
+//   EPT_VPID  advanced information on EPT violations, which came later
 //   EXIT, ENTRY  no IA32_PERF_GLOBAL_CTRL            MISC    no SMM; VMWRITE may write any field
 //   CR4_FIXED1   SMAP and UMIP may be set, SMX may not
 #define VMX_CAPS_TEACH                                                                                                             \
     {                                                                                                                              \
         .basic = 0x00d8100000000012, .pin = 0x000000ff00000016, .proc = 0xfff9fffe0401e172, .exit = 0x007fefff00036dff,            \
         .entry = 0x0000dfff000011ff, .misc = 0x200401e5, .cr0_fixed0 = 0x80000021, .cr0_fixed1 = 0xffffffff, .cr4_fixed0 = 0x2000, \
-        .cr4_fixed1 = 0x372fff, .vmcs_enum = 0x32, .proc2 = 0x02077fff00000000, .ept_vpid = 0x00000f0106334141,                    \
+        .cr4_fixed1 = 0x372fff, .vmcs_enum = 0x32, .proc2 = 0x02477fff00000000, .ept_vpid = 0x00000f0106734141,                    \
         .true_pin = 0x000000ff00000016, .true_proc = 0xfff9fffe04006172, .true_exit = 0x007fefff00036dfb,                          \
         .true_entry = 0x0000dfff000011fb, .vmfunc = 1,                                                                             \
     }

@@ -112,6 +112,9 @@ static const struct test_case cases[] = {
                     T("E-CT-027", 64, A(POSTED), A(S(POSTED_INTR_NV, 0x1f2)))
                         T("E-CT-028", 64, A(POSTED), A(S(POSTED_INTR_DESC_ADDR, TV_DATA + 0x20)))
                             T("E-CT-028", 64, A(POSTED), A(S(POSTED_INTR_DESC_ADDR, WIDE)))
+    // --- mode-based execute control
+    T("E-CT-089", 64, A(O(SECONDARY_VM_EXEC_CONTROL, VMX_PROC2_MODE_BASED_EXECUTE)),
+      A(X(SECONDARY_VM_EXEC_CONTROL, VMX_PROC2_ENABLE_EPT)))
     // --- execution controls
     T("E-CT-001", 64, NOTHING, A(X(PIN_BASED_VM_EXEC_CONTROL, 2)))
         T("E-CT-002", 64, NOTHING, A(O(PIN_BASED_VM_EXEC_CONTROL, 1 << 8)))

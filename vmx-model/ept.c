@@ -33,11 +33,11 @@ static uint64_t reserved(const struct ept *e, unsigned level, uint64_t entry)
 
 enum ept_status ept_check(const struct ept *e, unsigned level, uint64_t entry)
 {
-    if (!(entry & EPT_RWX))
+    if (!ept_grants(e, entry))
         return EPT_NOT_PRESENT;
     if ((entry & (EPT_R | EPT_W)) == EPT_W)
         return EPT_BAD_WRITE_ONLY;
-    if ((entry & EPT_RWX) == EPT_X && !e->exec_only)
+    if (!(entry & EPT_R) && !e->exec_only)
         return EPT_BAD_EXEC_ONLY;
     if (entry & reserved(e, level, entry))
         return EPT_BAD_RESERVED;
@@ -53,7 +53,7 @@ const char *ept_status_text(enum ept_status s)
 {
     static const char *const text[] = {
         [EPT_OK] = "The entry is present and well formed.",
-        [EPT_NOT_PRESENT] = "Bits 2:0 of the EPT entry are 0: it grants no access (EPT violation).",
+        [EPT_NOT_PRESENT] = "The EPT entry grants no access (EPT violation).",
         [EPT_BAD_WRITE_ONLY] = "The EPT entry allows writes but not reads (EPT misconfiguration).",
         [EPT_BAD_EXEC_ONLY] = "The EPT entry is execute-only, which this processor does not support (EPT misconfiguration).",
         [EPT_BAD_RESERVED] = "A reserved bit of the EPT entry is set (EPT misconfiguration).",

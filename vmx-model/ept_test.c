@@ -89,6 +89,22 @@ static void test_each_status(void **state)
         assert_non_null(ept_status_text((enum ept_status)s));
 }
 
+// With mode-based execute control bit 10 makes an entry present, and execute-only counts for it too.
+static void test_mode_based(void **state)
+{
+    struct ept e = make(CAP_ALL), old = make(0), plain = make(CAP_ALL);
+    e.mbec = old.mbec = true;
+    assert_int_equal(ept_check(&e, 1, 0x430), EPT_OK);
+    assert_int_equal(ept_check(&plain, 1, 0x430), EPT_NOT_PRESENT);
+    assert_int_equal(ept_check(&old, 1, 0x430), EPT_BAD_EXEC_ONLY);
+    assert_int_equal(ept_check(&old, 1, 0x431), EPT_OK);
+    assert_int_equal(ept_check(&e, 1, 0x432), EPT_BAD_WRITE_ONLY);
+    assert_int_equal(ept_grants(&e, 0x431), EPT_R | EPT_USER_X);
+    assert_int_equal(ept_grants(&e, 0x35), EPT_R | EPT_X);
+    assert_int_equal(ept_grants(&plain, 0x431), EPT_R);
+    assert_int_equal(ept_grants(&plain, 0x35), EPT_R | EPT_X | EPT_USER_X);
+}
+
 static void test_geometry(void **state)
 {
     assert_int_equal(ept_index(1, 0x1ff000), 0x1ff);
@@ -136,8 +152,10 @@ static void test_memory_types(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pointer),  cmocka_unit_test(test_misconfigurations),        cmocka_unit_test(test_each_status),
-        cmocka_unit_test(test_geometry), cmocka_unit_test(test_rights_and_qualification), cmocka_unit_test(test_memory_types),
+        cmocka_unit_test(test_pointer),      cmocka_unit_test(test_misconfigurations),
+        cmocka_unit_test(test_each_status),  cmocka_unit_test(test_mode_based),
+        cmocka_unit_test(test_geometry),     cmocka_unit_test(test_rights_and_qualification),
+        cmocka_unit_test(test_memory_types),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -192,6 +192,10 @@ int vmx_ept_violation(struct isa_cpu *c, struct vmx_cpu *v, struct gpa gpa, uint
     int r = vmx_exit_record(v, VMX_R_EPT_VIOLATION, ept_violation_qual(need, ept_perms, la_valid, translating_la), NULL);
     v->exit.gpa = gpa;
     v->exit.gla = la_valid ? la : 0;
+    if ((vmx_proc2(v) & VMX_PROC2_MODE_BASED_EXECUTE) && (ept_perms & EPT_USER_X))
+        v->exit.qual |= EPT_QUAL_USER_X;
+    if (la_valid && translating_la && (v->caps->ept_vpid >> 22 & 1))
+        v->exit.qual |= ept_perms & EPT_QUAL_ADVANCED;
     if (unblocked_by_iret(c))
         v->exit.qual |= EPT_QUAL_UNBLOCKED;
     return becomes_ve(c, v, entry) ? virtualization_exception(c, v) : r;

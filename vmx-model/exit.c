@@ -47,7 +47,7 @@ static void record_vectoring(struct isa_cpu *c, struct vmx_cpu *v)
     vmcs_put(&v->vmcs, VF_IDT_VECTORING_ERROR_CODE, error);
 }
 
-static void record_info(struct isa_cpu *c, struct vmx_cpu *v)
+void vmx_record_exit(struct isa_cpu *c, struct vmx_cpu *v)
 {
     struct vmcs *m = &v->vmcs;
     record_vectoring(c, v);
@@ -101,7 +101,7 @@ bool vmx_take_exit(struct isa_cpu *c, struct vmx_cpu *v)
     bool host64 = vmx_get(v, VF_VM_EXIT_CONTROLS) & VMX_EXIT_HOST_ADDRESS_SPACE_SIZE;
     bool was_long = isa_long(c);
     bool virtual_nmis = vmx_pin(v) & VMX_PIN_VIRTUAL_NMIS;
-    record_info(c, v);
+    vmx_record_exit(c, v);
     vmx_save_guest(c, v);
     if (vmx_msr_store(c, v, vmx_get(v, VF_VM_EXIT_MSR_STORE_ADDR), vmx_get(v, VF_VM_EXIT_MSR_STORE_COUNT)))
         return abort_with(c, v, VMX_ABORT_STORE_MSR);

@@ -282,6 +282,27 @@ static void test_pointers(void **state)
 }
 
 // Fields live in the processor until VMCLEAR or another VMPTRLD puts them into the region; the launch state too.
+// VMPTRST stores the pointer, all ones if no VMCS is current, and exists in root operation only.
+static void test_vmptrst(void **state)
+{
+    static const uint64_t ptr[] = {TV_VMCS, TV_VMCS2, VMX_NO_PTR};
+    tv_root();
+    for (unsigned n = 0; n < 3; n++) {
+        tv.v.vmcs_ptr = ptr[n];
+        tv_w64(TV_DATA, 0x123);
+        tv_w64(TV_DATA + 8, 0x456);
+        expect_success(RUN(VMPTRST));
+        assert_true(tv_r64(TV_DATA) == ptr[n]);
+        assert_int_equal(tv_r64(TV_DATA + 8), 0x456);
+        assert_true(tv.done.operand == ptr[n]);
+    }
+    tv.c->cpl = 3;
+    tv_w64(TV_DATA, 0x123);
+    expect_fault(RUN(VMPTRST), ISA_X_GP);
+    assert_int_equal(tv_r64(TV_DATA), 0x123);
+    tv_close();
+}
+
 static void test_region(void **state)
 {
     const uint64_t rip_at = TV_VMCS + vmcs_image_offset(VF_GUEST_RIP);
@@ -581,9 +602,10 @@ static void test_invvpid(void **state)
         uint64_t type, vpid, la;
         bool ok;
     } k[] = {
-        {0, 1, 0x1000, true},   {1, 1, 0, true},           {2, 0, 0, true},           {3, 0xffff, 0, true},
-        {4, 1, 0, false},       {0, 0, 0x1000, false},     {1, 0, 0, false},          {3, 0, 0, false},
-        {1, 0x10001, 0, false}, {0, 1, 1ull << 47, false}, {1ull << 32, 1, 0, false},
+        {0, 1, 0x1000, true},      {1, 1, 0, true},           {2, 0, 0, true},        {3, 0xffff, 0, true},
+        {4, 1, 0, false},          {0, 0, 0x1000, false},     {1, 0, 0, false},       {3, 0, 0, false},
+        {0, 0x10001, 0, false},    {1, 0x10001, 0, false},    {2, 0x10000, 0, false}, {3, 1ull << 63 | 1, 0, false},
+        {0, 1, 1ull << 47, false}, {1ull << 32, 1, 0, false},
     };
     tv_root();
     for (unsigned n = 0; n < sizeof k / sizeof *k; n++) {
@@ -614,6 +636,7 @@ int main(void)
         cmocka_unit_test(test_read_only),     cmocka_unit_test(test_32bit_operands),   cmocka_unit_test(test_entry_errors),
         cmocka_unit_test(test_invept),        cmocka_unit_test(test_invvpid),          cmocka_unit_test(test_count),
         cmocka_unit_test(test_shadow_vmcs),   cmocka_unit_test(test_shadowing),        cmocka_unit_test(test_shadowing_refused),
+        cmocka_unit_test(test_vmptrst),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -126,7 +126,7 @@ static inline uint64_t vmx_deadline(const struct isa_cpu *c, const struct vmx_cp
 int vmx_intercept(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_insn *i, enum isa_icpt point, uint64_t arg, uint64_t *val);
 int vmx_intercept_event(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_event *e);
 int vmx_intercept_triple(struct isa_cpu *c, struct vmx_cpu *v);
-// entry: the EPT entry that did not allow the access. VMEXIT, or FAULT: a virtualization exception (#VE).
+// ept_perms: what the EPT entries grant, and EPT_QUAL_ADVANCED of the linear address. entry: the EPT entry that did not allow the access. VMEXIT, or FAULT: a virtualization exception (#VE).
 int vmx_ept_violation(struct isa_cpu *c, struct vmx_cpu *v, struct gpa gpa, uint64_t la, bool la_valid, bool translating_la,
                       unsigned acc, unsigned ept_perms, uint64_t entry);
 // The dirty flag of the page at gpa is about to be set: 0 (logged, where page-modification logging is on) or VMEXIT: the log is full.
@@ -159,6 +159,9 @@ int vmx_take_virtual_interrupt(struct isa_cpu *c, struct vmx_cpu *v);
 // were taken over, the local APIC needs an EOI, and there is no VM exit.
 bool vmx_post_interrupts(struct isa_cpu *c, struct vmx_cpu *v, int vector);
 bool vmx_window_armed(const struct isa_cpu *c, const struct vmx_cpu *v);
+// The VM-exit information fields of the exit of v->exit, which vmx_take_exit() writes too: for observers that look at the VMCS while the guest's
+// registers still are the processor's.
+void vmx_record_exit(struct isa_cpu *c, struct vmx_cpu *v);
 // Take the VM exit of v->exit: save guest state, load host state. RIP must be exact. False: VMX abort (v->vmcs.abort says why).
 bool vmx_take_exit(struct isa_cpu *c, struct vmx_cpu *v);
 
