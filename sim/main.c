@@ -409,21 +409,27 @@ static enum sim_status verb_bench(const struct cli *c)
     return sim_bench(stdout, c->opt[OPT_JSON] != NULL, c->set, c->nset, &e) < 0 ? complain(&e) : SIM_OK;
 }
 
-// A folder of the tree that this program was built in (ROOT/build/MODE/ringside), or of the current one.
+// A folder of the current tree, of the one that this program was built in (ROOT/build/MODE/ringside), or of where it was installed
+// (PREFIX/bin/ringside).
 static void tree_path(char *out, size_t size, const char *name)
 {
-    ssize_t n;
+    static const struct {
+        unsigned up;
+        const char *below;
+    } place[] = {{3, ""}, {2, "share/ringside/"}};
+    char exe[1024];
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
     snprintf(out, size, "%s", name);
-    if (access(out, R_OK) == 0 || (n = readlink("/proc/self/exe", out, size - strlen(name) - 2)) <= 0)
-        return;
-    out[n] = 0;
-    for (unsigned k = 0; k < 3; k++) {
-        char *slash = strrchr(out, '/');
-        if (slash)
-            *slash = 0;
+    for (unsigned p = 0; p < sizeof place / sizeof *place && n > 0 && access(out, R_OK) != 0; p++) {
+        exe[n] = 0;
+        for (unsigned k = 0; k < place[p].up; k++) {
+            char *slash = strrchr(exe, '/');
+            if (slash)
+                *slash = 0;
+        }
+        snprintf(out, size, "%s/%s%s", exe, place[p].below, name);
+        n = readlink("/proc/self/exe", exe, sizeof exe - 1);
     }
-    n = (ssize_t)strlen(out);
-    snprintf(out + n, size - (size_t)n, "/%s", name);
 }
 
 static enum sim_status verb_validate(const struct cli *c)

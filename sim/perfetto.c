@@ -10,7 +10,8 @@
 #include "sim/ledger.h"
 #include "vmx-model/explain.h"
 
-#define SAMPLE 1000u // cycles
+#define SAMPLE 1000u  // cycles between two samples at least
+#define SHARE  16384u // the same, as a part of the time so far
 
 struct perfetto {
     FILE *f;
@@ -94,7 +95,8 @@ static void counters(struct perfetto_machine *pm, unsigned n, uint64_t cycle, bo
         enum sim_stat_id id;
     } c[] = {{"page walks", SIM_STAT_WALKS}, {"walk references", SIM_STAT_WALK_REFS}, {"TLB misses", SIM_STAT_TLB_MISSES}};
     struct track *t = &pm->cpu[n];
-    if (!always && t->counted && cycle - t->sampled < SAMPLE)
+    uint64_t least = cycle / SHARE > SAMPLE ? cycle / SHARE : SAMPLE;
+    if (!always && t->counted && cycle - t->sampled < least)
         return;
     t->counted = true;
     t->sampled = cycle;

@@ -211,7 +211,7 @@ void draw_ledger(FILE *f, const struct vz_fig *fig)
 
 // --- timeline: a ladder, levels downwards, time to the right; not to scale, so that short stretches can be read
 
-enum { STRETCHES = 12, BOX_W = 124, BOX_H = 62, LANE_H = 96, LABEL = 110, UP = 118 };
+enum { STRETCHES = 17, BOX_W = 102, BOX_H = 62, LANE_H = 96, LABEL = 110, UP = 118 };
 
 struct line {
     struct dot d;
@@ -263,7 +263,7 @@ static unsigned stretch(struct line *t, unsigned k, bool last)
                                                     .fill = s->level ? DOT_GUEST_FILL : DOT_EPT_FILL,
                                                     .ink = s->level ? DOT_GUEST_BAR : DOT_EPT_BAR,
                                                     .pen = 1.6});
-    fprintf(t->d.f, "<FONT POINT-SIZE=\"%d\"><B>", strlen(head) > 14 ? 9 : strlen(head) > 10 ? 11 : 14);
+    fprintf(t->d.f, "<FONT POINT-SIZE=\"%d\"><B>", strlen(head) > 14 ? 8 : strlen(head) > 10 ? 10 : 13);
     dot_text(t->d.f, head);
     fputs("</B></FONT><BR/><FONT FACE=\"" DOT_MONO "\" POINT-SIZE=\"14\">", t->d.f);
     dot_text(t->d.f, cycles);

@@ -184,6 +184,12 @@ for n, x in ipairs({m1, m2, m3}) do
 end
 ringside.table(rows, {"hypervisors", "exits of L1", "exits of L2 and deeper", "cycles in L0", "cycles below"})
 
+local t = machine("depth=2 vpid=1")
+for _ = 1, 2 do
+  t:run_until_event("vmexit", function(e) return e.reason == 10 and t.vmcs.GUEST_RIP < KERNEL_END end)
+end
+ringside.mark("nested-exit", {machine = t, text = "the kernel's second CPUID has exited: before it, all that its first one took"})
+
 ringside.section("With and without VPID")
 local m1n, m2n = whole_run("depth=1 vpid=0"), whole_run("depth=2 vpid=0")
 ringside.table({
