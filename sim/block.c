@@ -59,16 +59,21 @@ static void new_generation(struct sim_machine *m)
         isa_new_generation(&m->cpu[n]->isa);
 }
 
-void block_flush(struct sim_machine *m)
+static void forget_pages(struct block_cache *bc)
 {
-    new_generation(m);
-    struct block_cache *bc = m->block_cache;
     for (unsigned k = 0; k < PAGE_HASH; k++)
         while (bc->pages[k]) {
             struct code_page *p = bc->pages[k];
             bc->pages[k] = p->next;
             free(p);
         }
+}
+
+void block_flush(struct sim_machine *m)
+{
+    struct block_cache *bc = m->block_cache;
+    new_generation(m);
+    forget_pages(bc);
     memset(bc->bucket, 0, sizeof bc->bucket);
     memset(bc->bits, 0, (bc->nbits + 63) / 64 * 8);
     bc->used = 0;
@@ -78,7 +83,7 @@ void block_cache_destroy(struct sim_machine *m)
 {
     if (!m->block_cache)
         return;
-    block_flush(m);
+    forget_pages(m->block_cache);
     munmap(m->block_cache->arena, ARENA_BYTES);
     free(m->block_cache->bits);
     free(m->block_cache);

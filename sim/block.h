@@ -17,7 +17,7 @@
 #include "sim/internal.h"
 
 #define BLOCK_MAX       32
-#define BLOCK_HASH_BITS 14
+#define BLOCK_HASH_BITS 17          // a kernel has 100 000 blocks, and comes back to each
 #define BLOCK_SINGLE    0x80000000u // in struct block.key: holds one instruction, for the precise loop
 
 struct block {

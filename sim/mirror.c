@@ -43,7 +43,6 @@ void mmu_mirror_fill_fetch(struct sim_cpu *c, uint64_t la, struct hpa pa, uint64
 {
     if (!allowed(c))
         return;
-    isa_new_generation(&c->isa); // another page loses its slot
     const unsigned slot = mmu_fx_slot(la, c->isa.mctx);
     c->mmu.fx[slot] = (struct mmu_fetch_mirror){tag_of(c, la), pa.v & ~0xfffull};
     c->mmu.fx_used |= 1ull << slot;
