@@ -460,6 +460,9 @@ static void loads_guests(void **state)
     fails("ringside.machine():load('guest.bin', {modules = {'guest.bin', 7}})", SIM_SCRIPT, "load: module 2 is number, not a name");
     fails("ringside.machine():load('guest.bin', {modules = 'guest.bin'})", SIM_SCRIPT,
           "load: modules is string, not a list of names");
+    fails("ringside.machine():boot('kvn')", SIM_USAGE, "boot: no system \"kvn\" (did you mean kvm?)");
+    fails("ringside.machine():boot('debian')", SIM_USAGE, "boot: debian boots from a disk");
+    fails("ringside.machine():boot('kvm')", SIM_USAGE, "boot: kvm needs 384M of memory, this machine has 64M");
     fails("ringside.machine():load('guest.bin', {modules = {1,2,3,4,5,6,7,8,9}})", SIM_SCRIPT, "load: 8 modules at most");
     char path[128];
     snprintf(path, sizeof path, "%s/guest.bin", dir);

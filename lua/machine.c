@@ -7,6 +7,7 @@
 
 #include "lua/api.h"
 #include "lua/state.h"
+#include "sim/boot.h"
 #include "sim/ledger.h"
 #include "sim/loader.h"
 
@@ -432,6 +433,17 @@ int lx_m_load(lua_State *L)
     lx_set_u64(L, "entry", got.entry);
     lx_set_str(L, "path", path);
     return 1;
+}
+
+int lx_m_boot(lua_State *L)
+{
+    struct lx_machine *lm = lx_check_stopped(L, 1);
+    struct sim_error err = {0};
+    if (sim_boot_load(lm->m, luaL_checkstring(L, 2), luaL_optstring(L, 3, NULL), &err) < 0)
+        return lx_error_from(L, &err);
+    lm->lx->last = lm;
+    lm->nqueue = lm->qpos = 0;
+    return 0;
 }
 
 int lx_m_start(lua_State *L)

@@ -290,10 +290,10 @@ static enum sim_status tell(struct console *c, const struct sim_stop *s)
 
 // --- Debian's kernel
 
-// build/cache/FILES of the tree that this program was built in, made by docs/tools/fetch-guests.sh.
-static int fetch(const char *files, char *dir, size_t size, struct sim_error *err)
+// build/cache/FILES of the tree that this program was built in, and the script that makes it.
+static void places(const char *files, char *dir, size_t size, char script[2100])
 {
-    char exe[2048], script[2100];
+    char exe[2048];
     ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
     exe[n > 0 ? n : 0] = 0;
     for (unsigned k = 0; k < 3; k++) { // ROOT/build/MODE/ringside
@@ -301,8 +301,14 @@ static int fetch(const char *files, char *dir, size_t size, struct sim_error *er
         if (slash)
             *slash = 0;
     }
-    snprintf(script, sizeof script, "%s/docs/tools/fetch-guests.sh", exe);
+    snprintf(script, 2100, "%s/docs/tools/fetch-guests.sh", exe);
     snprintf(dir, size, "%s/build/cache/%s", exe, files);
+}
+
+static int fetch(const char *files, char *dir, size_t size, struct sim_error *err)
+{
+    char script[2100];
+    places(files, dir, size, script);
     if (access(script, R_OK) != 0)
         return sim_fail(err, SIM_USAGE, "boot: %s is not there to fetch Debian's kernel; give --kernel FILE (and --initrd FILE)",
                         script);
@@ -337,7 +343,7 @@ static int load(struct sim_machine *m, const struct system *y, const char *dir, 
     return sim_load_file(m, xen, &mb, NULL, err);
 }
 
-static struct sim_machine *machine(const struct system *y, const struct boot_options *o, struct sim_error *err)
+static struct sim_machine *make(const struct system *y, const struct boot_options *o, struct sim_error *err)
 {
     char dir[2100] = "", kernel[2150], initrd[2150], disk[2150];
     if (y->firmware && (o->kernel || o->initrd || o->append)) {
@@ -392,6 +398,49 @@ static const struct system *find(const char *name, struct sim_error *err)
     return NULL;
 }
 
+static void on_forward(void *ctx, struct sim_machine *m, const struct ev *e) { forward(ctx, m, (char)e->u.output.byte); }
+
+struct sim_machine *sim_boot_machine(const struct boot_options *o, struct sim_error *err)
+{
+    const struct system *y = find(o->system, err);
+    struct console c = {.m = y ? make(y, o, err) : NULL, .forward = o->forward && *o->forward ? o->forward : NULL};
+    if (!c.m || !o->forward)
+        return c.m;
+    const int sub = ev_subscribe(c.m, EV_BIT(EV_OUTPUT), on_forward, &c);
+    struct sim_stop s = {.kind = SIM_STOP_REQUEST};
+    if (c.forward)
+        s = sim_run(c.m, &(struct sim_until){.max_cycles = o->max_cycles});
+    ev_unsubscribe(c.m, sub);
+    if (c.arrived || !*o->forward) {
+        sim_set_fidelity(c.m, o->fidelity);
+        return c.m;
+    }
+    sim_fail(err, SIM_CHECK_FAILED, "boot: the guest ended without printing \"%s\": %s", o->forward, s.text);
+    sim_destroy(c.m);
+    return NULL;
+}
+
+int sim_boot_load(struct sim_machine *m, const char *system, const char *append, struct sim_error *err)
+{
+    const struct system *y = find(system, err);
+    char dir[2100], script[2100], kernel[2150], initrd[2150];
+    if (!y)
+        return -1;
+    if (y->disk || y->firmware)
+        return sim_fail(err, SIM_USAGE, "boot: %s boots from a disk, which a machine that is there already cannot get", system);
+    if (sim_ram_size(m) < y->ram)
+        return sim_fail(err, SIM_USAGE, "boot: %s needs %lluM of memory, this machine has %lluM", system,
+                        (unsigned long long)(y->ram >> 20), (unsigned long long)(sim_ram_size(m) >> 20));
+    places(y->files, dir, sizeof dir, script);
+    snprintf(kernel, sizeof kernel, "%s/vmlinuz", dir);
+    snprintf(initrd, sizeof initrd, "%s/initrd", dir);
+    if (access(kernel, R_OK) != 0)
+        return sim_fail(err, SIM_IMAGE, "boot: %s is not there; docs/tools/fetch-guests.sh %s makes it", kernel, y->files);
+    const struct sim_linux how = {
+        .kernel = kernel, .initrd = access(initrd, R_OK) == 0 ? initrd : NULL, .cmdline = append ? append : y->append};
+    return load(m, y, dir, &how, err);
+}
+
 enum sim_status sim_boot(const struct boot_options *o, struct sim_error *err)
 {
     const struct system *y = find(o->system, err);
@@ -401,7 +450,7 @@ enum sim_status sim_boot(const struct boot_options *o, struct sim_error *err)
     struct record *record = record_begin(&o->record, err);
     if (err->status)
         return err->status;
-    if (!(c.m = machine(y, o, err))) {
+    if (!(c.m = make(y, o, err))) {
         struct sim_error other = {0};
         record_end(record, &other);
         return err->status;

@@ -39,6 +39,10 @@ struct boot_options {
 //   kvm-nested  and there loads kvm-intel again, and runs the tiny guests as L3
 // A run that ends in words (its stop, instructions, seconds, MIPS) prints them to standard error.
 enum sim_status sim_boot(const struct boot_options *o, struct sim_error *err);
+// The machine that sim_boot() would run, for those who run it themselves. With `forward` it has run that far already. NULL: see err.
+struct sim_machine *sim_boot_machine(const struct boot_options *o, struct sim_error *err);
+// Put a system that needs no disk into a machine, from what is in build/cache already. append: NULL for the system's own parameters.
+int sim_boot_load(struct sim_machine *m, const char *system, const char *append, struct sim_error *err);
 // The names of the systems, ending with NULL.
 const char *const *sim_boot_systems(void);
 

@@ -220,6 +220,37 @@ static enum sim_status verb_run(const struct cli *c)
     return s == SIM_OK ? s : complain(&e);
 }
 
+// --- whole systems
+
+static int boot_options(const struct cli *c, struct boot_options *o, struct sim_error *e)
+{
+    uint64_t cpus;
+    *o = (struct boot_options){.kernel = c->opt[OPT_KERNEL],
+                               .initrd = c->opt[OPT_INITRD],
+                               .append = c->opt[OPT_APPEND],
+                               .disk = c->opt[OPT_DISK],
+                               .virtio_console = c->opt[OPT_VIRTIO_CONSOLE],
+                               .profile = c->opt[OPT_PROFILE],
+                               .set = c->set,
+                               .nset = c->nset,
+                               .marker = c->opt[OPT_UNTIL],
+                               .gdb = c->opt[OPT_GDB],
+                               .firmware_log = c->opt[OPT_FIRMWARE_LOG],
+                               .script = c->opt[OPT_TYPE],
+                               .record = {.stats = c->opt[OPT_STATS],
+                                          .perfetto = c->opt[OPT_TRACE_PERFETTO],
+                                          .ledger = c->opt[OPT_LEDGER] ? stderr : NULL}};
+    o->system = c->args[0];
+    if (cli_number(c, OPT_CPUS, 1, &cpus, e) < 0 || cli_number(c, OPT_MEMORY, 0, &o->ram_bytes, e) < 0 ||
+        cli_number(c, OPT_LIMIT, 0, &o->max_cycles, e) < 0)
+        return -1;
+    o->cpus = cpus > SIM_MAX_CPUS ? SIM_MAX_CPUS + 1 : (unsigned)cpus; // the machine refuses that, and says why
+    o->forward = c->opt[OPT_FORWARD];
+    if (c->opt[OPT_FIDELITY] && sim_fidelity_by_name(c->opt[OPT_FIDELITY], &o->fidelity, e) < 0)
+        return -1;
+    return 0;
+}
+
 // --- the visualizer
 
 static struct sim_stop debug_drive(void *ctx, struct sim_machine *m, const struct sim_until *u, bool *quit)
@@ -238,11 +269,28 @@ static void debug_finish(void *ctx, struct sim_machine *m, enum sim_status statu
     vz_finish(ctx, m, verdict);
 }
 
-static enum sim_status debug_image(const struct cli *c, struct vz *v, struct sim_error *e)
+static bool is_system(const char *name)
 {
-    struct sim_machine *m = machine_for_image(c, e);
-    if (!m)
-        return e->status;
+    for (const char *const *s = sim_boot_systems(); *s; s++)
+        if (!strcmp(*s, name))
+            return access(name, F_OK) != 0; // a file of that name is an image
+    return false;
+}
+
+static struct sim_machine *machine_for_debug(const struct cli *c, struct sim_error *e)
+{
+    struct boot_options o;
+    if (!is_system(c->args[0]))
+        return machine_for_image(c, e);
+    if (boot_options(c, &o, e) < 0)
+        return NULL;
+    if (o.forward)
+        fprintf(stderr, "ringside: running until the guest prints \"%s\" ...\n", o.forward);
+    return sim_boot_machine(&o, e);
+}
+
+static enum sim_status debug_image(const struct cli *c, struct vz *v, struct sim_machine *m, struct sim_error *e)
+{
     struct sim_until until = {0};
     bool quit = false;
     if (cli_number(c, OPT_LIMIT, 0, &until.max_cycles, e) < 0)
@@ -262,15 +310,21 @@ static enum sim_status verb_debug(const struct cli *c)
     struct lx_options o;
     if (one_argument(c, "scenario or image", &e) < 0 || scenario_options(c, &o, &e) < 0)
         return complain(&e);
-    if (access(c->args[0], R_OK) != 0) {
+    if (access(c->args[0], R_OK) != 0 && !is_system(c->args[0])) {
         sim_fail(&e, is_scenario(c->args[0]) ? SIM_SCRIPT : SIM_IMAGE, "%s: cannot be read", c->args[0]);
         return complain(&e);
     }
     struct vz_options vo = {
         .theme = c->opt[OPT_THEME], .ascii = c->opt[OPT_ASCII], .mono = getenv("NO_COLOR") && *getenv("NO_COLOR")};
-    struct vz *v = vz_open(&vo, &e);
-    if (!v)
+    struct sim_machine *m =
+        NULL; // before the terminal changes: a system may be fetched, and has much to do until it is where it is to be looked at
+    if (!is_scenario(c->args[0]) && !(m = machine_for_debug(c, &e)))
         return complain(&e);
+    struct vz *v = vz_open(&vo, &e);
+    if (!v) {
+        sim_destroy(m);
+        return complain(&e);
+    }
     enum sim_status s;
     if (is_scenario(c->args[0])) {
         const struct lx_hooks hooks = {.ctx = v,
@@ -281,7 +335,7 @@ static enum sim_status verb_debug(const struct cli *c)
                                        .finish = debug_finish};
         s = lx_run(&o, &hooks, &e);
     } else {
-        s = debug_image(c, v, &e);
+        s = debug_image(c, v, m, &e);
     }
     vz_close(v);
     return s == SIM_OK ? s : complain(&e);
@@ -468,34 +522,13 @@ static enum sim_status verb_sweep(const struct cli *c)
 static enum sim_status verb_boot(const struct cli *c)
 {
     struct sim_error e = {0};
-    struct boot_options o = {.kernel = c->opt[OPT_KERNEL],
-                             .initrd = c->opt[OPT_INITRD],
-                             .append = c->opt[OPT_APPEND],
-                             .disk = c->opt[OPT_DISK],
-                             .virtio_console = c->opt[OPT_VIRTIO_CONSOLE],
-                             .profile = c->opt[OPT_PROFILE],
-                             .set = c->set,
-                             .nset = c->nset,
-                             .marker = c->opt[OPT_UNTIL],
-                             .gdb = c->opt[OPT_GDB],
-                             .firmware_log = c->opt[OPT_FIRMWARE_LOG],
-                             .script = c->opt[OPT_TYPE],
-                             .record = {.stats = c->opt[OPT_STATS],
-                                        .perfetto = c->opt[OPT_TRACE_PERFETTO],
-                                        .ledger = c->opt[OPT_LEDGER] ? stderr : NULL}};
+    struct boot_options o;
     if (c->nargs != 1) {
         sim_fail(&e, SIM_USAGE,
                  "boot which system? linux, debian, bios, grub, memtest, kvm, kvm-nested or xen: ringside boot linux");
         return complain(&e);
     }
-    o.system = c->args[0];
-    uint64_t cpus;
-    if (cli_number(c, OPT_CPUS, 1, &cpus, &e) < 0 || cli_number(c, OPT_MEMORY, 0, &o.ram_bytes, &e) < 0 ||
-        cli_number(c, OPT_LIMIT, 0, &o.max_cycles, &e) < 0)
-        return complain(&e);
-    o.cpus = cpus > SIM_MAX_CPUS ? SIM_MAX_CPUS + 1 : (unsigned)cpus; // the machine refuses that, and says why
-    o.forward = c->opt[OPT_FORWARD];
-    if (c->opt[OPT_FIDELITY] && sim_fidelity_by_name(c->opt[OPT_FIDELITY], &o.fidelity, &e) < 0)
+    if (boot_options(c, &o, &e) < 0)
         return complain(&e);
     enum sim_status s = sim_boot(&o, &e);
     return e.status ? complain(&e) : s;

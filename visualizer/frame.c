@@ -47,6 +47,18 @@ void vz_show(struct vz *v, enum vz_view_id id)
 // --- status
 
 // Fields have fixed columns, so that the eye finds them without looking.
+// Cycles and instructions as they fit: with commas, without, or in millions; digits that are cut off would make another number.
+static void counts(const struct vz_win *w, int x, const struct isa_cpu *c)
+{
+    char cycles[32], insns[32], text[80];
+    vz_commas(cycles, sizeof cycles, c->cycles);
+    vz_commas(insns, sizeof insns, c->insns);
+    if (snprintf(text, sizeof text, "cyc %-14s insn %s", cycles, insns) > w->w - x && c->cycles >= 1000000 &&
+        snprintf(text, sizeof text, "cyc %llu  insn %llu", (ull)c->cycles, (ull)c->insns) > w->w - x)
+        snprintf(text, sizeof text, "cyc %lluM  insn %lluM", (ull)c->cycles / 1000000, (ull)c->insns / 1000000);
+    vz_text(w, 0, x, VZ_A_STATUS, text);
+}
+
 static void status(struct vz *v, const struct vz_win *w)
 {
     vz_fill(w, 0, 0, 2, w->w, VZ_A_STATUS, ' ');
@@ -55,18 +67,16 @@ static void status(struct vz *v, const struct vz_win *w)
         return;
     }
     const struct isa_cpu *c = vz_cpu(v);
-    char cycles[32], insns[32], sym[64];
+    char sym[64];
     uint64_t eptp = v->play.on ? v->play.eptp : sim_eptp(v->m, v->cpu);
     unsigned vpid = v->play.on ? v->play.vpid : sim_vpid(v->m, v->cpu), pcid = v->play.on ? v->play.pcid : sim_pcid(v->m, v->cpu);
-    vz_commas(cycles, sizeof cycles, c->cycles);
-    vz_commas(insns, sizeof insns, c->insns);
     vz_at(w, 0, 0, c->vmx == ISA_VMX_NONROOT ? VZ_A_NONROOT : VZ_A_ROOT, " %-11s ", vz_vmx_mode_name(c));
     vz_at(w, 0, 14, VZ_A_STATUS, "ring %u", c->cpl);
     vz_at(w, 0, 22, VZ_A_STATUS, "%-14s", sim_mode_name(c));
     vz_at(w, 0, 37, VZ_A_STATUS, "IF=%d", !!(c->rflags_sys & ISA_FL_IF));
     if (c->activity != ISA_ACTIVE)
         vz_text(w, 0, 42, VZ_A_STATUS, c->activity == ISA_HLT ? "HLT" : c->activity == ISA_SHUTDOWN ? "SHUT" : "SIPI");
-    vz_at(w, 0, 47, VZ_A_STATUS, "cyc %-14s insn %s", cycles, insns);
+    counts(w, 47, c);
     vz_at(w, 1, 1, VZ_A_STATUS, "CR3=%012llx", (ull)c->cr3 & 0xffffffffffffull);
     if (eptp)
         vz_at(w, 1, 18, VZ_A_STATUS, "EPTP=%010llx", (ull)eptp);

@@ -19,7 +19,10 @@ void vz_view_exits(struct vz *v, const struct vz_win *w, struct vz_pane *p)
             c = vz_at(w, 0, c, VZ_A_TITLE, "%s %llu", vmx_exit_name(i) ? vmx_exit_name(i) : "?", (ull)v->exit_count[i]) + 2;
     if (!n)
         vz_text(&body, 0, 1, VZ_A_DIM, "No VM exit or entry so far. x runs to the next one.");
-    int top = vz_rows(p, &body, (int)n);
+    int top = vz_rows(p, &body, (int)n), digits = 12;
+    for (int r = 0; r < body.h && top + r < (int)n; r++)
+        if (vz_log_at(&v->exits, (unsigned)(top + r))->e.rip >> 48) // a kernel's
+            digits = 16;
     for (int r = 0; r < body.h && top + r < (int)n; r++) {
         const struct vz_logent *l = vz_log_at(&v->exits, (unsigned)(top + r));
         char text[220], cyc[32], gap[32] = "";
@@ -33,8 +36,8 @@ void vz_view_exits(struct vz *v, const struct vz_win *w, struct vz_pane *p)
         bool in = l->e.kind == EV_VMENTRY;
         vz_text(&body, r, 0, in ? VZ_A_GOOD : VZ_A_WARN, in ? "\u2192" : l->e.kind == EV_VMEXIT ? "\u2190" : "!");
         vz_at(&body, r, 2, VZ_A_DIM, "%11s %9s", cyc, gap);
-        vz_at(&body, r, 24, VZ_A_ADDR, "%-12llx", (ull)l->e.rip);
-        vz_text(&body, r, 37, l->e.kind == EV_VMENTRY_FAIL ? VZ_A_BAD : VZ_A_NORMAL, text);
+        vz_at(&body, r, 24, VZ_A_ADDR, "%-*llx", digits, (ull)l->e.rip);
+        vz_text(&body, r, 25 + digits, l->e.kind == EV_VMENTRY_FAIL ? VZ_A_BAD : VZ_A_NORMAL, text);
     }
     if (n)
         vz_select(&body, p->cursor - top, 2, 21);

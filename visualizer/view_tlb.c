@@ -10,7 +10,10 @@ static const char *size_name(unsigned shift)
     return shift == 12 ? "4K" : shift == 21 ? "2M" : shift == 22 ? "4M" : shift == 30 ? "1G" : "?";
 }
 
-static void row(struct vz *v, const struct vz_win *w, int r, const struct tlb_entry *e)
+// The tag's upper byte is not of the address: copies of bit 55 are.
+static uint64_t page(const struct tlb_entry *e) { return (uint64_t)((int64_t)(e->tag << 8) >> 8); }
+
+static void row(struct vz *v, const struct vz_win *w, int r, const struct tlb_entry *e, int digits)
 {
     char perms[8], tags[48], age[24];
     uint64_t now = vz_cpu(v)->cycles;
@@ -21,9 +24,9 @@ static void row(struct vz *v, const struct vz_win *w, int r, const struct tlb_en
     vz_commas(age, sizeof age, now >= e->filled_at ? now - e->filled_at : 0);
     vz_text(w, r, 0, VZ_A_BAD, e->stale ? "!" : " ");
     vz_at(w, r, 1, VZ_A_TITLE, "%-5.5s", tlb_unit_name((enum tlb_unit)e->unit));
-    vz_at(w, r, 7, a, "%-13llx %-11llx %s %s %s", (ull)e->tag & 0xffffffffffffffull, (ull)e->frame.v,
+    vz_at(w, r, 7, a, "%-*llx %-11llx %s %s %s", digits, (ull)page(e), (ull)e->frame.v,
           e->unit >= TLB_PML4E ? "- " : size_name(e->page_shift), perms, tags);
-    int c = vz_at(w, r, 61, VZ_A_DIM, "%9s", age);
+    int c = vz_at(w, r, 48 + digits, VZ_A_DIM, "%9s", age);
     if (e->stale) {
         char sym[48];
         sim_symbol(v->m, e->stale_rip, sym, sizeof sym);
@@ -37,19 +40,22 @@ void vz_view_tlb(struct vz *v, const struct vz_win *w, struct vz_pane *p)
     const struct tlb *t = sim_tlb(v->m, v->cpu);
     const struct tlb_entry *e;
     unsigned pos = 0, n = 0, stale = 0;
+    int digits = 13;
     p->nsel = TLB_NUNIT + 1;
     while (t && (e = tlb_next(t, &pos))) {
         n += !p->sel || e->unit == p->sel - 1;
         stale += e->stale;
+        if (page(e) >> 52)
+            digits = 16;
     }
     struct vz_win body = vz_sub(w, 1, 0, w->h - 1, w->w);
-    vz_text(w, 0, 1, VZ_A_TITLE, "unit  page          frame       sz perm VPID PCID EP4TA    G       age");
+    vz_at(w, 0, 1, VZ_A_TITLE, "unit  %-*s frame       sz perm VPID PCID EP4TA    G       age", digits, "page");
     int top = vz_rows(p, &body, (int)n), r = 0;
     pos = 0;
     while (t && (e = tlb_next(t, &pos)))
         if (!p->sel || e->unit == p->sel - 1) {
             if (r >= top && r - top < body.h)
-                row(v, &body, r - top, e);
+                row(v, &body, r - top, e, digits);
             r++;
         }
     if (!n)
