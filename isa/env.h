@@ -34,10 +34,11 @@ enum isa_icpt {
     ISA_ICPT_XSETBV,
     ISA_ICPT_RSM,
     ISA_ICPT_GETSEC,
-    ISA_ICPT_INVLPG,  // arg = linear address
-    ISA_ICPT_INVPCID, // arg = linear address of the descriptor
+    ISA_ICPT_INVLPG,          // arg = linear address
+    ISA_ICPT_INVPCID,         // arg = linear address of the descriptor
+    ISA_ICPT_INVPCID_ENABLED, // before all other checks of INVPCID: never exits, but #UD unless the VMM enables it
     ISA_ICPT_RDTSC,
-    ISA_ICPT_RDPID,  // never exits, but #UD unless the VMM enables it
+    ISA_ICPT_RDPID,  // of RDTSCP too, before its other checks: never exits, but #UD unless the VMM enables it
     ISA_ICPT_RDTSCP, // *val: TSC value in and out (offset applied)
     ISA_ICPT_RDPMC,
     ISA_ICPT_RDRAND,

@@ -31,8 +31,8 @@ ISA_SYSOP(rdtsc)
 ISA_SYSOP(rdtscp)
 {
     uint64_t tsc;
-    int r = read_tsc(c, i, ISA_ICPT_RDTSCP, &tsc);
-    if (r)
+    int r = isa_icpt(c, i, ISA_ICPT_RDPID, 0, NULL);
+    if (r || (r = read_tsc(c, i, ISA_ICPT_RDTSCP, &tsc)))
         return r;
     set_edx_eax(c, tsc);
     c->gpr[ISA_RCX] = (uint32_t)c->tsc_aux;
@@ -172,8 +172,8 @@ ISA_SYSOP(invlpg)
 ISA_SYSOP(invpcid)
 {
     uint64_t desc[2], la, type = c->gpr[i->reg] & (i->osz == 8 ? UINT64_MAX : UINT32_MAX);
-    int r = isa_need_cpl0(c);
-    if (r || (r = isa_icpt(c, i, ISA_ICPT_INVPCID, isa_raw_la(c, i), NULL)))
+    int r = isa_icpt(c, i, ISA_ICPT_INVPCID_ENABLED, 0, NULL);
+    if (r || (r = isa_need_cpl0(c)) || (r = isa_icpt(c, i, ISA_ICPT_INVPCID, isa_raw_la(c, i), NULL)))
         return r;
     if ((r = isa_operand_la(c, i, 16, ISA_ACC_R, &la)) || (r = isa_ld_slow(c, la, desc, 16, ISA_ACC_R)))
         return r;

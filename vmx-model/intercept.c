@@ -127,10 +127,14 @@ static int lmsw(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_insn *i, 
 
 // --- time, INVPCID
 
+// Instructions that are #UD in non-root operation unless a control enables them: that goes before any other fault of theirs.
+static int enabled(struct isa_cpu *c, const struct vmx_cpu *v, uint32_t proc2)
+{
+    return vmx_proc2(v) & proc2 ? 0 : isa_ud(c, ISA_RULE_UD_VMX_CONTROL);
+}
+
 static int rdtsc(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_insn *i, bool rdtscp, uint64_t *val)
 {
-    if (rdtscp && !(vmx_proc2(v) & VMX_PROC2_ENABLE_RDTSCP))
-        return isa_ud(c, ISA_RULE_UD_VMX_CONTROL);
     if (vmx_proc(v) & VMX_PROC_RDTSC_EXITING)
         return vmx_exit_record(v, rdtscp ? VMX_R_RDTSCP : VMX_R_RDTSC, 0, i);
     if (val)
@@ -166,8 +170,6 @@ static int pause_insn(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_ins
 
 static int invpcid(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_insn *i)
 {
-    if (!(vmx_proc2(v) & VMX_PROC2_ENABLE_INVPCID))
-        return isa_ud(c, ISA_RULE_UD_VMX_CONTROL);
     if (!(vmx_proc(v) & VMX_PROC_INVLPG_EXITING))
         return 0;
     int r = vmx_exit_record(v, VMX_R_INVPCID, vmx_displacement(c, i), i);
@@ -257,7 +259,8 @@ static int by_function(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_in
     case ISA_ICPT_PAUSE: return pause_insn(c, v, i);
     case ISA_ICPT_RDTSC: return rdtsc(c, v, i, false, val);
     case ISA_ICPT_RDTSCP: return rdtsc(c, v, i, true, val);
-    case ISA_ICPT_RDPID: return vmx_proc2(v) & VMX_PROC2_ENABLE_RDTSCP ? 0 : isa_ud(c, ISA_RULE_UD_VMX_CONTROL);
+    case ISA_ICPT_RDPID: return enabled(c, v, VMX_PROC2_ENABLE_RDTSCP);
+    case ISA_ICPT_INVPCID_ENABLED: return enabled(c, v, VMX_PROC2_ENABLE_INVPCID);
     case ISA_ICPT_INVPCID: return invpcid(c, v, i);
     case ISA_ICPT_RDMSR: return msr_access(c, v, i, (uint32_t)arg, false, val);
     case ISA_ICPT_WRMSR: return msr_access(c, v, i, (uint32_t)arg, true, val);
