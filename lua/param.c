@@ -43,14 +43,12 @@ int lx_split_sets(struct lx *lx, struct sim_error *err)
     return 0;
 }
 
-// Names for suggestions: parameters that the script read, then those of profiles.
-static const char *known(const void *ctx, unsigned n)
+// Names for suggestions: parameters that the script read, then those of profiles. NULL at the end.
+static const char *known(const struct lx *lx, unsigned n, struct profile_key *k)
 {
-    static _Thread_local struct profile_key k;
-    const struct lx *lx = ctx;
     if (n < lx->nread)
         return lx->read[n];
-    return sim_profile_key(n - lx->nread, &k) ? k.name : NULL;
+    return sim_profile_key(n - lx->nread, k) ? k->name : NULL;
 }
 
 int lx_params_all_read(const struct lx *lx, struct sim_error *err)
@@ -60,10 +58,10 @@ int lx_params_all_read(const struct lx *lx, struct sim_error *err)
         if (lx->param_read >> k & 1)
             continue;
         snprintf(name, sizeof name, "%.*s", (int)strcspn(lx->param[k], "="), lx->param[k]);
-        // lx_nearest() keeps pointers, and known() has one buffer: compare one by one
+        struct profile_key key;
         unsigned best = 99;
         const char *s;
-        for (unsigned n = 0; (s = known(lx, n)); n++) {
+        for (unsigned n = 0; (s = known(lx, n, &key)); n++) {
             unsigned d = lx_distance(name, s);
             if (d < best) {
                 best = d;

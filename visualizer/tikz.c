@@ -75,7 +75,7 @@ static const char *point(FILE *f, const char *p)
 
 static bool polygon(FILE *f, const struct tag *t, bool closed)
 {
-    static char list[16384];
+    char list[16384];
     if (!attr(t, "points", list, sizeof list))
         return false;
     options(f, t);
@@ -108,7 +108,7 @@ static bool ellipse(FILE *f, const struct tag *t)
 // Moves and Bezier curves.
 static bool path(FILE *f, const struct tag *t)
 {
-    static char d[65536];
+    char d[65536];
     if (!attr(t, "d", d, sizeof d))
         return false;
     options(f, t);
