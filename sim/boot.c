@@ -407,15 +407,25 @@ struct sim_machine *sim_boot_machine(const struct boot_options *o, struct sim_er
     if (!c.m || !o->forward)
         return c.m;
     const int sub = ev_subscribe(c.m, EV_BIT(EV_OUTPUT), on_forward, &c);
-    struct sim_stop s = {.kind = SIM_STOP_REQUEST};
-    if (c.forward)
-        s = sim_run(c.m, &(struct sim_until){.max_cycles = o->max_cycles});
+    const bool progress = isatty(STDERR_FILENO);
+    const uint64_t end = o->max_cycles ? sim_now(c.m) + o->max_cycles : UINT64_MAX;
+    struct sim_stop s = {.kind = SIM_STOP_UNTIL};
+    for (double shown = 0; c.forward && s.kind == SIM_STOP_UNTIL && sim_now(c.m) < end;) {
+        s = sim_run(c.m, &(struct sim_until){.cycles = end - sim_now(c.m) < SLICE ? end : sim_now(c.m) + SLICE});
+        if (progress && seconds() - shown > 0.5) {
+            shown = seconds();
+            fprintf(stderr, "\rringside: %llu million instructions ", (unsigned long long)(sim_insns(c.m) / 1000000));
+        }
+    }
+    if (progress)
+        fprintf(stderr, "\r%50s\r", "");
     ev_unsubscribe(c.m, sub);
     if (c.arrived || !*o->forward) {
         sim_set_fidelity(c.m, o->fidelity);
         return c.m;
     }
-    sim_fail(err, SIM_CHECK_FAILED, "boot: the guest ended without printing \"%s\": %s", o->forward, s.text);
+    sim_fail(err, SIM_CHECK_FAILED, "boot: the guest ended without printing \"%s\": %s", o->forward,
+             s.kind == SIM_STOP_UNTIL ? "the limit of model cycles was reached" : s.text);
     sim_destroy(c.m);
     return NULL;
 }

@@ -7,7 +7,18 @@
 #include "visualizer/dot.h"
 #include "visualizer/model.h"
 
-enum { TOP = 112, LABEL_W = 124, CELL_W = 188, GUTTER = 36, CELL_H = 66, ROW_GAP = 20, HEAD_H = 48, HEAD_GAP = 26, BAR_W = 34 };
+enum {
+    TOP = 112,
+    LABEL_W = 124,
+    CELL_W = 188,
+    GUTTER = 36,
+    CELL_H = 66,
+    ROW_GAP = 20,
+    HEAD_H = 48,
+    HEAD_GAP = 26,
+    BAR_W = 34,
+    WHY_H = 24
+};
 
 struct geo {
     struct dot d;
@@ -328,16 +339,19 @@ static void title_and_caption(struct geo *g, const char *name, const char *text,
     for (unsigned i = 0; i < w->refs && i < SIM_WALK_MAX; i++)
         if (w->step[i].failed)
             f = &w->step[i];
+    double x = g->ncols < 4 ? 0 : LABEL_W;
     if (g->nrows)
-        snprintf(t, sizeof t, "%u EPT references + %u guest entries = %u references", ept, guest, w->refs);
+        snprintf(t, sizeof t, "%u EPT reference%s + %u guest entr%s = %u reference%s", ept, ept == 1 ? "" : "s", guest,
+                 guest == 1 ? "y" : "ies", w->refs, w->refs == 1 ? "" : "s");
     else
         snprintf(t, sizeof t, "%u reference%s", guest, guest == 1 ? "" : "s");
-    if (f)
-        snprintf(t + strlen(t), sizeof t - strlen(t), ". %s at reference %u: %s", vz_walk_outcome(w), f->number,
-                 f->why ? f->why : "");
-    else
+    if (f) {
+        snprintf(t + strlen(t), sizeof t - strlen(t), ". %s at reference %u%s", vz_walk_outcome(w), f->number, f->why ? ":" : ".");
+        if (f->why)
+            dot_line(&g->d, x, y + WHY_H, g->width - x, 17, "LEFT", true, NULL, f->why);
+    } else {
         snprintf(t + strlen(t), sizeof t - strlen(t), "; the access to the data itself is one more.");
-    double x = g->ncols < 4 ? 0 : LABEL_W;
+    }
     dot_line(&g->d, x, y, g->width - x, 17, "LEFT", f != NULL, NULL, t);
     (void)name;
 }
@@ -352,7 +366,10 @@ static void figure(struct geo *g, FILE *f, const char *name, const char *text, u
     g->width = col_x(g->ncols) - GUTTER;
     if (g->width < 760)
         g->width = 760;
-    dot_begin(&g->d, f, name ? name : "walk", g->width, row_y(g->nrows) + CELL_H + 14 + 26);
+    bool fails = false;
+    for (unsigned i = 0; i < w->refs && i < SIM_WALK_MAX; i++)
+        fails = fails || w->step[i].failed;
+    dot_begin(&g->d, f, name ? name : "walk", g->width, row_y(g->nrows) + CELL_H + 14 + 26 + (fails ? WHY_H : 0));
     title_and_caption(g, name, text, eptp);
     cells(g);
     row_labels(g, cr3);
