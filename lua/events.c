@@ -66,6 +66,12 @@ void lx_push_tlb_entry(lua_State *L, const struct tlb_entry *e)
     if (e->stale) {
         lx_set_u64(L, "stale_cycle", e->stale_cycle);
         lx_set_u64(L, "stale_rip", e->stale_rip);
+        lx_set_u64(L, "stale_cpu", e->stale_cpu);
+        lx_set_bool(L, "stale_root", e->stale_root);
+        lx_set_u64(L, "stale_at", e->src[e->stale_which].v);
+        lx_set_u64(L, "stale_old", e->src_val[e->stale_which]);
+        lx_set_u64(L, "stale_new", e->stale_new);
+        lx_set_str(L, "stale_source", e->stale_which ? "ept" : "guest");
     }
     lx_set_u64(L, "filled_cycle", e->filled_at);
     lx_set_u64(L, "filled_rip", e->filled_rip);
@@ -265,6 +271,15 @@ static void push_device(lua_State *L, const struct ev *e)
     }
 }
 
+static void push_story(lua_State *L, struct lx_machine *lm, const struct ev *e)
+{
+    char text[512];
+    sim_stale_text(lm->m, e->cpu, e->u.stale.e, e->u.stale.la, text, sizeof text);
+    lx_set_str(L, "story", text);
+    sim_stale_remedy(e->u.stale.e, e->u.stale.la, text, sizeof text);
+    lx_set_str(L, "remedy", text);
+}
+
 void lx_push_event(lua_State *L, struct lx_machine *lm, const struct ev *e)
 {
     lua_createtable(L, 0, 16);
@@ -274,6 +289,8 @@ void lx_push_event(lua_State *L, struct lx_machine *lm, const struct ev *e)
     lx_set_u64(L, "cpu", e->cpu);
     lx_set_u64(L, "rip", e->rip);
     lx_set_u64(L, "level", e->level);
+    if (e->kind == EV_TLB_STALE && e->u.stale.e)
+        push_story(L, lm, e);
     if (!push_memory(L, e) && !push_processor(L, e) && !push_vmx(L, e))
         push_device(L, e);
 }

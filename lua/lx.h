@@ -44,6 +44,7 @@ struct lx_options {
     // neither is a parameter that the scenario must ask for.
     const char *const *set;
     unsigned nset;
+    const char *tlb;      // policy of every machine that says none itself; NULL: model
     unsigned stuck_exits; // sim_config.stuck_exits of every machine
     bool loop, no_mirror; // test switches for every machine that the script builds
     bool quiet;

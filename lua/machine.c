@@ -107,7 +107,7 @@ static void set_option(lua_State *L, int idx, const struct lx *opt, struct sim_c
 
 int lx_s_machine(lua_State *L)
 {
-    static const char *const keys[] = {"ram", "profile", "set", "seed", "cpus", "quantum", "fidelity", NULL};
+    static const char *const keys[] = {"ram", "profile", "set", "tlb", "seed", "cpus", "quantum", "fidelity", NULL};
     struct lx *lx = lx_of(L);
     struct sim_config cfg = {.no_mirror = lx->opt->no_mirror, .loop = lx->opt->loop, .stuck_exits = lx->opt->stuck_exits};
     struct sim_error err = {0};
@@ -118,6 +118,9 @@ int lx_s_machine(lua_State *L)
     set_option(L, 1, lx, &cfg);
     if (lx->profile)
         cfg.profile = lx->profile;
+    const char *tlb = lx_opt_string(L, 1, "tlb");
+    if ((tlb || (tlb = lx->opt->tlb)) && sim_tlb_policy_by_name(tlb, &cfg, &err) < 0)
+        return lx_error(L, SIM_SCRIPT, "%s", err.what);
     lx_opt_u64(L, 1, "seed", &cfg.seed);
     uint64_t cpus = 1;
     lx_opt_u64(L, 1, "cpus", &cpus);

@@ -133,6 +133,29 @@ int lx_m_tlb(lua_State *L)
     return 1;
 }
 
+struct preview {
+    lua_State *L;
+    lua_Integer n;
+};
+static void preview_entry(void *ctx, const struct tlb_entry *e)
+{
+    struct preview *p = ctx;
+    lx_push_tlb_entry(p->L, e);
+    lua_rawseti(p->L, -2, ++p->n);
+}
+
+int lx_m_tlb_preview(lua_State *L)
+{
+    struct lx_machine *lm = lx_check_machine(L, 1);
+    const char *what = luaL_checkstring(L, 2);
+    struct sim_error err = {0};
+    struct preview p = {.L = L};
+    lua_newtable(L);
+    if (sim_tlb_preview(lm->m, lm->cpu, what, preview_entry, &p, &err) < 0)
+        return lx_error(L, SIM_SCRIPT, "%s", err.what);
+    return 1;
+}
+
 // --- translations
 static const char *const access_names[] = {"r", "w", "x", NULL};
 

@@ -362,16 +362,18 @@ static struct sim_machine *make(const struct system *y, const struct boot_option
             how.initrd = initrd;
         snprintf(disk, sizeof disk, "%s/%s", dir, y->disk ? y->disk : "");
     }
-    const struct sim_config cfg = {.ram_bytes = o->ram_bytes ? o->ram_bytes : y->ram,
-                                   .cpus = o->cpus,
-                                   .fidelity = o->forward ? SIM_FUNCTIONAL : o->fidelity,
-                                   .profile = o->profile,
-                                   .set = o->set,
-                                   .nset = o->nset,
-                                   .disk = o->disk           ? o->disk
-                                           : *dir && y->disk ? disk
-                                                             : NULL,
-                                   .virtio_console = o->virtio_console};
+    struct sim_config cfg = {.ram_bytes = o->ram_bytes ? o->ram_bytes : y->ram,
+                             .cpus = o->cpus,
+                             .fidelity = o->forward ? SIM_FUNCTIONAL : o->fidelity,
+                             .profile = o->profile,
+                             .set = o->set,
+                             .nset = o->nset,
+                             .disk = o->disk           ? o->disk
+                                     : *dir && y->disk ? disk
+                                                       : NULL,
+                             .virtio_console = o->virtio_console};
+    if (o->tlb && sim_tlb_policy_by_name(o->tlb, &cfg, err) < 0)
+        return NULL;
     struct sim_machine *m = sim_create(&cfg, err);
     if (m && load(m, y, dir, &how, err) < 0) {
         sim_destroy(m);

@@ -11,9 +11,9 @@
 #include "sim/record.h"
 
 struct boot_options {
-    const char *system;                                    // one of sim_boot_systems()
-    const char *kernel, *initrd, *append, *disk, *profile; // NULL: the default of each
-    const char *const *set;                                // as in struct sim_config
+    const char *system;                                          // one of sim_boot_systems()
+    const char *kernel, *initrd, *append, *disk, *profile, *tlb; // NULL: the default of each
+    const char *const *set;                                      // as in struct sim_config
     unsigned nset;
     uint64_t ram_bytes, max_cycles; // 0: default, no limit
     unsigned cpus;                  // 0: 1

@@ -55,6 +55,11 @@ bool sim_check_entry(struct sim_machine *m, unsigned cpu, struct vmx_entry_repor
 
 // --- TLB
 const struct tlb *sim_tlb(struct sim_machine *m, unsigned cpu); // marks stale entries first
+// What an invalidation would drop now, without doing it: "INVLPG ADDRESS", "INVPCID TYPE PCID ADDRESS", "MOV CR3 VALUE",
+// "INVVPID TYPE VPID ADDRESS" or "INVEPT TYPE EPTP", executed in the current context. fn (or NULL) is called for each entry, in the order of
+// tlb_next(). Returns how many; -1 where the text is none of these.
+typedef void tlb_visit_fn(void *ctx, const struct tlb_entry *e);
+int sim_tlb_preview(struct sim_machine *m, unsigned cpu, const char *text, tlb_visit_fn *fn, void *ctx, struct sim_error *err);
 // Empty all TLBs and paging-structure caches of a processor, guest-physical mappings included: the next access walks cold. For scenarios;
 // no instruction does that much.
 void sim_tlb_flush_all(struct sim_machine *m, unsigned cpu);

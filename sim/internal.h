@@ -154,7 +154,10 @@ void mmu_mirror_clear(struct sim_machine *m);
 // The page at pa now holds decoded code: no mirror may write it. The engine calls this when a page gets its first block.
 void mmu_code_page(struct sim_machine *m, struct hpa pa);
 
-static inline bool mmu_is_soft(const struct sim_cpu *c) { return c->m->fidelity == SIM_FUNCTIONAL; }
+static inline bool mmu_is_soft(const struct sim_cpu *c)
+{
+    return c->m->fidelity == SIM_FUNCTIONAL && c->m->cfg.tlb == SIM_TLB_MODEL;
+}
 
 // tlb (sim/tlb.c)
 static inline bool mmu_guarded(const struct sim_machine *m, struct hpa pa)
@@ -166,7 +169,7 @@ static inline bool mmu_guarded(const struct sim_machine *m, struct hpa pa)
 }
 // n bytes of a page that is guarded were written: entries get stale, sleepers in MWAIT wake.
 void mmu_written(struct sim_machine *m, struct hpa pa, unsigned n);
-struct tlb *tlb_create(const struct sim_profile *p);
+struct tlb *tlb_create(const struct sim_profile *p, enum sim_tlb_policy policy, uint64_t seed);
 void tlb_destroy(struct tlb *t);
 
 // engine (sim/engine.c, sim/block.c)

@@ -41,7 +41,7 @@ static int create_cpus(struct sim_machine *m, struct sim_error *err)
     for (unsigned n = 0; n < m->cfg.cpus; n++) {
         struct sim_cpu *cpu = calloc(1, sizeof *cpu);
         struct engine_cpu *eng = calloc(1, sizeof *eng);
-        struct tlb *tlb = tlb_create(m->profile);
+        struct tlb *tlb = tlb_create(m->profile, m->cfg.tlb, m->cfg.tlb_seed + n);
         if (!cpu || !eng || !tlb) {
             free(cpu);
             free(eng);

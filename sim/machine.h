@@ -20,6 +20,15 @@
 //    FUNCTIONAL  one cycle per instruction, no TLB model: fast forward. No TLB events, no stale entries
 enum sim_fidelity { SIM_FAST, SIM_FUNCTIONAL };
 
+// What happens to translations that the processor may drop or keep as it likes. Architecturally all are right; a guest that invalidates where
+// it must gives the same outcome under each.
+//    MODEL   the profile's geometry decides; invalidations drop exactly what the manual requires
+//    KEEP    units have room for everything: only invalidations drop entries
+//    FORGET  nothing is cached; each reference to memory walks. Slow
+//    SEED    like MODEL, and walks drop entries at random, by a generator of their own (tlb_seed)
+// With any but MODEL, functional fidelity models the TLB, too.
+enum sim_tlb_policy { SIM_TLB_MODEL, SIM_TLB_KEEP, SIM_TLB_FORGET, SIM_TLB_SEED };
+
 struct sim_config {
     uint64_t ram_bytes;     // 0: 64 MiB. At most 64 GiB; sparse: untouched pages cost nothing
     unsigned cpus;          // 0: 1. Processor 0 is the bootstrap processor; the others wait for INIT and a start-up IPI
@@ -28,6 +37,8 @@ struct sim_config {
     const char *const *set; // nset values of the profile to set, "tlb.l2.entries=64" (sim/profile.h). Read at creation
     unsigned nset;
     enum sim_fidelity fidelity;
+    enum sim_tlb_policy tlb;
+    uint64_t tlb_seed;   // of SIM_TLB_SEED
     uint64_t seed;       // of RDRAND and of seeded policies
     uint64_t rtc_start;  // seconds since 1970 that the real-time clock shows at cycle 0; 0: 2024-01-01 00:00:00
     bool virtio_console; // a virtio console beside the serial ports
@@ -41,6 +52,8 @@ struct sim_config {
 
 struct sim_machine;
 
+// Set tlb and tlb_seed by "model", "keep", "forget" or "seed:N".
+int sim_tlb_policy_by_name(const char *name, struct sim_config *cfg, struct sim_error *err);
 struct sim_machine *sim_create(const struct sim_config *cfg, struct sim_error *err); // NULL on error
 void sim_destroy(struct sim_machine *m);
 // Reset processors and devices; RAM keeps its contents.

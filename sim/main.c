@@ -45,6 +45,8 @@ static struct sim_machine *machine_for_image(const struct cli *c, struct sim_err
     static const char *const starts[] = {"auto", "real", "prot32", "long64", NULL};
     struct sim_config cfg = {.profile = c->opt[OPT_PROFILE], .loop = c->opt[OPT_LOOP], .no_mirror = c->opt[OPT_NO_MIRROR]};
     cfg.stuck_exits = c->opt[OPT_STUCK] ? 0 : SIM_STUCK_EXITS;
+    if (c->opt[OPT_TLB] && sim_tlb_policy_by_name(c->opt[OPT_TLB], &cfg, e) < 0)
+        return NULL;
     cfg.set = c->set;
     cfg.nset = c->nset;
     struct sim_load how = {
@@ -187,6 +189,10 @@ static int scenario_options(const struct cli *c, struct lx_options *o, struct si
 {
     *o = (struct lx_options){
         .file = c->args[0], .guests = c->opt[OPT_GUESTS], .args = (const char *const *)c->args + 1, .set = c->set, .nset = c->nset};
+    struct sim_config policy = {0};
+    if (c->opt[OPT_TLB] && sim_tlb_policy_by_name(c->opt[OPT_TLB], &policy, e) < 0)
+        return -1;
+    o->tlb = c->opt[OPT_TLB];
     return cli_number(c, OPT_LIMIT, 0, &o->max_cycles, e);
 }
 
@@ -231,6 +237,7 @@ static int boot_options(const struct cli *c, struct boot_options *o, struct sim_
                                .disk = c->opt[OPT_DISK],
                                .virtio_console = c->opt[OPT_VIRTIO_CONSOLE],
                                .profile = c->opt[OPT_PROFILE],
+                               .tlb = c->opt[OPT_TLB],
                                .set = c->set,
                                .nset = c->nset,
                                .marker = c->opt[OPT_UNTIL],

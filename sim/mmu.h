@@ -14,6 +14,7 @@
 
 #include "isa/debug.h"
 #include "isa/paging.h"
+#include "sim/machine.h"
 #include "sim/tlb.h"
 #include "vmx-model/ept.h"
 
@@ -110,9 +111,11 @@ struct tlb_unit_state {
 struct tlb {
     struct tlb_unit_state u[TLB_NUNIT];
     struct sim_cpu *cpu; // whose mirrors the entries back; set by mmu_reset()
-    uint64_t clock;      // stamps
-    uint64_t walk;       // number of the walk under way: what it fills serves only later walks
-    unsigned fragments;  // live entries smaller than the guest page they translate
+    enum sim_tlb_policy policy;
+    uint64_t lots;      // generator of SIM_TLB_SEED
+    uint64_t clock;     // stamps
+    uint64_t walk;      // number of the walk under way: what it fills serves only later walks
+    unsigned fragments; // live entries smaller than the guest page they translate
     // Where the paging-structure entries lie that live TLB entries were made from, so that the write which makes one stale is noticed:
     // how many sources per page (bit 15: the page must not be written inline) and per 8 bytes, by address modulo the array.
     uint16_t src_page[TLB_SRC_SIZE], src_word[TLB_SRC_SIZE];
@@ -180,6 +183,12 @@ int tlb_promote(struct tlb *t, unsigned i, enum tlb_unit l1);
 uint64_t tlb_data(const struct tlb_entry *e); // struct tlb_hot.data of an entry
 // The one function that removes an entry; drops its mirrors.
 void tlb_drop(struct tlb *t, enum tlb_unit unit, unsigned i);
+void tlb_evict(struct tlb *t, enum tlb_unit unit, unsigned i); // the same, told and counted as making room
+void tlb_unit_alloc(struct tlb_unit_state *u);                 // arrays for u->size entries
+void tlb_unit_free(struct tlb_unit_state *u);
+// Policies (sim/tlb_policy.c). Make room in a unit (false: it has all it may have); throw the lots of a walk.
+bool tlb_grow(struct tlb_unit_state *u);
+void tlb_draw_lots(struct tlb *t);
 
 // May writes to the page bypass the TLB's attention? Not if a source lies there.
 static inline bool tlb_guards(const struct tlb *t, struct hpa pa) { return t->src_page[pa.v >> 12 & (TLB_SRC_SIZE - 1)] != 0; }
@@ -203,9 +212,14 @@ struct tlb_select {
 #define TLB_UNITS_ALL ((1u << TLB_NUNIT) - 1)
 #define TLB_MAP_LA    (1u << TLB_LINEAR | 1u << TLB_COMBINED)
 #define TLB_MAP_ALL   (TLB_MAP_LA | 1u << TLB_GUEST_PHYSICAL)
-unsigned tlb_invalidate(struct tlb *t, const struct tlb_select *s); // how many entries it dropped
-// Has a source of the entry changed in RAM so that the translation or its rights would now be different? *now: its value.
-bool tlb_entry_is_stale(const struct sim_machine *m, const struct tlb_entry *e, uint64_t *now);
+unsigned tlb_invalidate(struct tlb *t, const struct tlb_select *s);      // how many entries it dropped
+bool tlb_selects(const struct tlb_select *s, const struct tlb_entry *e); // (the unit aside)
+// Has a source of the entry changed in RAM so that the translation or its rights would now be different? *now: its value, *which: 0 the
+// guest's entry, 1 the EPT entry.
+bool tlb_source_changed(const struct sim_machine *m, const struct tlb_entry *e, uint64_t *now, unsigned *which);
+// Stale entries (sim/tlb_stale.c): the instruction under way has made one so; somebody listens to uses, and here is one.
+void tlb_blame(struct sim_machine *m, struct tlb_entry *e, uint64_t now, unsigned which);
+void tlb_used(struct sim_cpu *c, struct tlb_entry *e, uint64_t la);
 
 // --- translations in functional fidelity (sim/soft.c)
 void soft_create(struct sim_cpu *c);

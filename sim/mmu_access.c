@@ -46,16 +46,6 @@ static enum verdict judge(struct sim_cpu *c, const struct tlb_hot *h, const stru
     return (acc & WRITES) && !(h->data & TLB_DATA_DIRTY) ? REWALK : HIT;
 }
 
-static void tell_stale(struct sim_cpu *c, struct tlb_entry *e, uint64_t la)
-{
-    uint64_t now;
-    e->stale = tlb_entry_is_stale(c->m, e, &now);
-    if (e->stale) {
-        struct ev ev = {.kind = EV_TLB_STALE, .u.stale = {e, la, now}};
-        ev_emit(c, &ev);
-    }
-}
-
 static int fill(struct sim_cpu *c, enum tlb_unit l1, struct tlb_entry *e)
 {
     // The second level has no 1-GByte entries.
@@ -96,7 +86,7 @@ static int lookup(struct sim_cpu *c, enum tlb_unit unit, uint64_t la, unsigned a
     case HIT: break;
     }
     if (ev_wanted(c->m, EV_TLB_STALE))
-        tell_stale(c, &u->entry[i], la);
+        tlb_used(c, &u->entry[i], la);
     pa->v = (h->data & TLB_DATA_FRAME) | (la & ((1ull << tlb_class_shift[h->key0 >> 1 & 3]) - 1));
     *data = h->data;
     *index = i;

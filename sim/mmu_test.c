@@ -909,9 +909,12 @@ struct world {
     uint64_t root[2], eptp[2], ad_eptp;
 };
 
-static void world_open(struct world *w, bool no_mirror)
+static void world_open(struct world *w, bool no_mirror, uint64_t n)
 {
-    kit_open(&w->k, no_mirror);
+    // Units split by page size or not, and every policy.
+    static const char *const as[] = {"teach", "skylake-2015", "merom-2006", "prescott-2005"};
+    kit_open_as(&w->k, (struct sim_config){
+                           .no_mirror = no_mirror, .profile = as[n % 4], .tlb = (enum sim_tlb_policy)(n / 4 % 4), .tlb_seed = n});
     w->k.bias = 0;
     for (unsigned r = 0; r < 2; r++) {
         w->root[r] = kit_table(&w->k);
@@ -998,11 +1001,11 @@ static void test_mirror_is_invisible(void **state)
 {
     unsigned n = 0;
     uint64_t most = 0, alive = 0;
-    for (uint64_t s = 1; s <= 12; s++) {
+    for (uint64_t s = 0; s < 16; s++) {
         struct world a, b;
         uint64_t seed = s * 0x9e3779b97f4a7c15ull;
-        world_open(&a, false);
-        world_open(&b, true);
+        world_open(&a, false, s);
+        world_open(&b, true, s);
         sim_event_hash_enable(a.k.m);
         sim_event_hash_enable(b.k.m);
         for (unsigned i = 0; i < 6000; i++, n++) {

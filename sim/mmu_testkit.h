@@ -55,10 +55,10 @@ static inline void kit_forget(struct kit *k)
 static inline void kit_listen(struct kit *k, uint64_t mask) { k->sub = ev_subscribe(k->m, mask, kit_record, k); }
 #define KIT_TRANSLATION (EV_BIT(EV_WALK) | EV_BIT(EV_REF) | EV_BIT(EV_TLB_FILL) | EV_BIT(EV_TLB_EVICT) | EV_BIT(EV_TLB_FLUSH))
 
-static inline void kit_open(struct kit *k, bool no_mirror)
+static inline void kit_open_as(struct kit *k, struct sim_config cfg)
 {
     struct sim_error err;
-    const struct sim_config cfg = {.ram_bytes = 64 << 20, .no_mirror = no_mirror};
+    cfg.ram_bytes = 64 << 20;
     memset(k, 0, sizeof *k);
     k->m = sim_create(&cfg, &err);
     assert_non_null(k->m);
@@ -66,6 +66,7 @@ static inline void kit_open(struct kit *k, bool no_mirror)
     k->next = 0x100000;
     k->ept_next = 0x2000000;
 }
+static inline void kit_open(struct kit *k, bool no_mirror) { kit_open_as(k, (struct sim_config){.no_mirror = no_mirror}); }
 static inline void kit_close(struct kit *k) { sim_destroy(k->m); }
 
 static inline void *kit_ram(struct kit *k, uint64_t hpa)

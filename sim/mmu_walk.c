@@ -98,6 +98,8 @@ static inline void reference(struct walk *w, enum ev_dim dim, unsigned glevel, u
 static void begin(struct walk *w)
 {
     w->c->tlb->walk++;
+    if (__builtin_expect(w->c->tlb->policy == SIM_TLB_SEED, 0))
+        tlb_draw_lots(w->c->tlb);
     w->c->stat[SIM_STAT_WALKS]++;
     if (ev_wanted(w->c->m, EV_WALK)) {
         struct ev ev = {.kind = EV_WALK, .u.walk = {.la = w->la, .acc = (uint8_t)w->acc}};
@@ -188,6 +190,8 @@ static bool cached_guest_physical(struct walk *w, uint64_t gpa, unsigned need, s
     if (!dirty && (need & EPT_W) && ept_allows(TLB_DATA_EPERMS(h->data), need))
         return false; // the walk must set D first
     tlb_touch(t, TLB_NTLB, i);
+    if (ev_wanted(w->c->m, EV_TLB_STALE))
+        tlb_used(w->c, &u->entry[i], gpa);
     *l = (struct located){.hpa = (h->data & TLB_DATA_FRAME) | (gpa & ((1ull << e->page_shift) - 1)),
                           .perms = (uint8_t)TLB_DATA_GRANTS(h->data),
                           .shift = e->page_shift,
@@ -302,6 +306,8 @@ static bool from_cache(struct walk *w, struct place *p)
         if (i < 0)
             continue;
         tlb_touch(t, unit, i);
+        if (ev_wanted(w->c->m, EV_TLB_STALE))
+            tlb_used(w->c, &u->entry[i], w->la);
         *p = (struct place){.level = level - 1,
                             .gpa = u->entry[i].gpa.v,
                             .hpa = u->entry[i].frame.v,

@@ -24,7 +24,7 @@ static struct tlb_geometry geometry(struct tlb_unit_state *u, struct profile_tlb
     return g;
 }
 
-static void unit_alloc(struct tlb_unit_state *u)
+void tlb_unit_alloc(struct tlb_unit_state *u)
 {
     if (!u->size)
         return;
@@ -40,7 +40,7 @@ static void unit_create(struct tlb_unit_state *u, struct profile_tlb all)
 {
     *u = (struct tlb_unit_state){.lru = true};
     u->g[0] = u->g[1] = u->g[2] = u->g[3] = geometry(u, all);
-    unit_alloc(u);
+    tlb_unit_alloc(u);
 }
 
 // A first-level TLB: 2- and 4-MByte pages and 1-GByte pages may have arrays of their own.
@@ -54,7 +54,7 @@ static void first_level_create(struct tlb_unit_state *u, struct profile_tlb smal
     u->g[2] = u->g[3] = u->g[1];
     if (huge.entries)
         u->g[3] = geometry(u, huge);
-    unit_alloc(u);
+    tlb_unit_alloc(u);
 }
 
 static void second_level_create(struct tlb_unit_state *u, const struct sim_profile *p)
@@ -65,13 +65,16 @@ static void second_level_create(struct tlb_unit_state *u, const struct sim_profi
         u->g[1].ways = u->g[2].ways = 0;
 }
 
-struct tlb *tlb_create(const struct sim_profile *p)
+struct tlb *tlb_create(const struct sim_profile *p, enum sim_tlb_policy policy, uint64_t seed)
 {
     static const struct profile_tlb none;
     struct tlb *t = calloc(1, sizeof *t);
     assert(t);
-    first_level_create(&t->u[TLB_ITLB], p->itlb, p->itlb_2m, none);
-    first_level_create(&t->u[TLB_DTLB], p->dtlb, p->dtlb_2m, p->dtlb_1g);
+    const bool split = policy != SIM_TLB_KEEP; // what grows is one array for all sizes
+    t->policy = policy;
+    t->lots = seed;
+    first_level_create(&t->u[TLB_ITLB], p->itlb, split ? p->itlb_2m : none, none);
+    first_level_create(&t->u[TLB_DTLB], p->dtlb, split ? p->dtlb_2m : none, split ? p->dtlb_1g : none);
     second_level_create(&t->u[TLB_STLB], p);
     unit_create(&t->u[TLB_NTLB], p->ntlb);
     unit_create(&t->u[TLB_PML4E], p->pml4e);
@@ -80,16 +83,20 @@ struct tlb *tlb_create(const struct sim_profile *p)
     return t;
 }
 
+void tlb_unit_free(struct tlb_unit_state *u)
+{
+    free(u->hot);
+    free(u->entry);
+    free(u->live);
+    free(u->mirrored);
+}
+
 void tlb_destroy(struct tlb *t)
 {
     if (!t)
         return;
-    for (unsigned i = 0; i < TLB_NUNIT; i++) {
-        free(t->u[i].hot);
-        free(t->u[i].entry);
-        free(t->u[i].live);
-        free(t->u[i].mirrored);
-    }
+    for (unsigned i = 0; i < TLB_NUNIT; i++)
+        tlb_unit_free(&t->u[i]);
     free(t);
 }
 
@@ -105,16 +112,17 @@ static void emit_entry(struct tlb *t, enum ev_kind kind, const struct tlb_entry 
 
 static bool first_level(enum tlb_unit unit) { return unit == TLB_ITLB || unit == TLB_DTLB; }
 
-// First-level entries are not counted where a second level holds the same: it would cost each promotion.
-static bool counted(const struct tlb *t, enum tlb_unit unit, unsigned cls)
+// First-level entries are not counted while the second level holds the same: it would cost each promotion.
+static bool second_holds(const struct tlb *t, enum tlb_unit unit, unsigned cls)
 {
-    return unit > TLB_DTLB || !t->u[TLB_STLB].g[cls].ways;
+    return first_level(unit) && t->u[TLB_STLB].g[cls].ways;
 }
 static unsigned page_bucket(struct hpa pa) { return (unsigned)(pa.v >> 12) & (TLB_SRC_SIZE - 1); }
 static unsigned word_bucket(uint64_t pa) { return (unsigned)(pa >> 3) & (TLB_SRC_SIZE - 1); }
 
-static void count_sources(struct tlb *t, const struct tlb_entry *e)
+static void count_sources(struct tlb *t, struct tlb_entry *e)
 {
+    e->counted = true;
     for (unsigned k = 0; k < 2; k++) {
         if (!e->src_size[k])
             continue;
@@ -129,8 +137,9 @@ static void count_sources(struct tlb *t, const struct tlb_entry *e)
     }
 }
 
-static void uncount_sources(struct tlb *t, const struct tlb_entry *e)
+static void uncount_sources(struct tlb *t, struct tlb_entry *e)
 {
+    e->counted = false;
     for (unsigned k = 0; k < 2; k++)
         if (e->src_size[k]) {
             t->src_page[page_bucket(e->src[k])]--; // stays guarded until the next write
@@ -149,17 +158,16 @@ static bool made_from(const struct tlb_entry *e, struct hpa pa, unsigned n)
 static void mark_stale(struct tlb *t, struct hpa pa, unsigned n)
 {
     uint64_t now;
+    unsigned which;
     for (unsigned unit = 0; unit < TLB_NUNIT; unit++)
         for (unsigned b = 0; b < (total(&t->u[unit]) + 63) / 64; b++)
             for (uint64_t m = t->u[unit].live[b]; m; m &= m - 1) {
                 struct tlb_entry *e = &t->u[unit].entry[b * 64 + (unsigned)__builtin_ctzll(m)];
                 if (!made_from(e, pa, n))
                     continue;
-                bool stale = tlb_entry_is_stale(t->cpu->m, e, &now);
-                if (stale && !e->stale) {
-                    e->stale_cycle = engine_now(&t->cpu->isa);
-                    e->stale_rip = engine_rip(&t->cpu->isa);
-                }
+                bool stale = tlb_source_changed(t->cpu->m, e, &now, &which);
+                if (stale && !e->stale)
+                    tlb_blame(t->cpu->m, e, now, which);
                 e->stale = stale;
             }
 }
@@ -191,7 +199,7 @@ void tlb_drop(struct tlb *t, enum tlb_unit unit, unsigned i)
     u->by_size[cls]--;
     t->fragments -= (u->hot[i].data & TLB_DATA_FRAGMENT) != 0;
     u->hot[i].key0 = u->hot[i].stamp = 0;
-    if (counted(t, unit, cls))
+    if (e->counted)
         uncount_sources(t, e);
     if (!t->cpu || !first_level(unit))
         return;
@@ -230,6 +238,32 @@ static bool overlapped(const struct tlb_unit_state *u, unsigned base, unsigned w
     return false;
 }
 
+// An entry leaves the second level: where a first level still holds it, that one counts its sources from now on.
+static void keep_counted(struct tlb *t, const struct tlb_hot *h, const struct tlb_entry *e)
+{
+    for (unsigned unit = TLB_ITLB; unit <= TLB_DTLB; unit++) {
+        struct tlb_unit_state *u = &t->u[unit];
+        if (!u->by_size[h->key0 >> 1 & 3])
+            continue;
+        int i = tlb_probe(u, h->key0, h->key1 & ~TLB_K1_GLOBAL, e->tag, e->page_shift);
+        if (i >= 0 && !u->entry[i].counted)
+            count_sources(t, &u->entry[i]);
+    }
+}
+
+void tlb_evict(struct tlb *t, enum tlb_unit unit, unsigned i)
+{
+    struct tlb_unit_state *u = &t->u[unit];
+    const struct tlb_hot h = u->hot[i];
+    tlb_drop(t, unit, i);
+    if (unit == TLB_STLB)
+        keep_counted(t, &h, &u->entry[i]);
+    if (t->cpu) {
+        t->cpu->stat[SIM_STAT_TLB_EVICTS]++;
+        emit_entry(t, EV_TLB_EVICT, &u->entry[i]);
+    }
+}
+
 static int insert(struct tlb *t, enum tlb_unit unit, const struct tlb_entry *e, uint64_t key0, uint64_t key1, uint64_t data)
 {
     struct tlb_unit_state *u = &t->u[unit];
@@ -240,11 +274,9 @@ static int insert(struct tlb *t, enum tlb_unit unit, const struct tlb_entry *e, 
     struct tlb_hot *h = &u->hot[i];
     if (h->key0) {
         bool same = h->key0 == key0 && tlb_key1_equal(h->key1, key1 & ~TLB_K1_GLOBAL);
-        tlb_drop(t, unit, i);
-        if (!same && t->cpu) {
-            t->cpu->stat[SIM_STAT_TLB_EVICTS]++;
-            emit_entry(t, EV_TLB_EVICT, &u->entry[i]);
-        }
+        if (__builtin_expect(t->policy == SIM_TLB_KEEP, 0) && !same && tlb_grow(u))
+            return insert(t, unit, e, key0, key1, data);
+        same ? tlb_drop(t, unit, i) : tlb_evict(t, unit, i);
     }
     // Lookups of the page may find this entry from now on, even where another one served so far (other page size, global).
     if (t->cpu && first_level(unit) && (e->page_shift == 12 || overlapped(u, base, g->ways, key0)))
@@ -258,8 +290,9 @@ static int insert(struct tlb *t, enum tlb_unit unit, const struct tlb_entry *e, 
     u->live[i / 64] |= 1ull << i % 64;
     u->by_size[key0 >> 1 & 3]++;
     t->fragments += (data & TLB_DATA_FRAGMENT) != 0;
-    if (counted(t, unit, key0 >> 1 & 3))
-        count_sources(t, e);
+    u->entry[i].counted = false;
+    if (!second_holds(t, unit, key0 >> 1 & 3))
+        count_sources(t, &u->entry[i]);
     if (t->cpu) {
         t->cpu->stat[SIM_STAT_TLB_FILLS]++;
         emit_entry(t, EV_TLB_FILL, &u->entry[i]);
@@ -277,7 +310,7 @@ uint64_t tlb_data(const struct tlb_entry *e)
 
 int tlb_fill(struct tlb *t, const struct tlb_entry *e)
 {
-    if (!t->u[e->unit].size)
+    if (!t->u[e->unit].size || t->policy == SIM_TLB_FORGET)
         return -1;
     uint64_t key1 = e->eptrta | e->pcid | (uint64_t)e->mapping << TLB_K1_MAP_SHIFT | (e->unpaged ? TLB_K1_UNPAGED : 0) |
                     (e->global ? TLB_K1_GLOBAL : 0);
@@ -292,7 +325,7 @@ int tlb_promote(struct tlb *t, unsigned i, enum tlb_unit l1)
 
 // --- invalidation
 
-static bool selects(const struct tlb_select *s, const struct tlb_entry *e)
+bool tlb_selects(const struct tlb_select *s, const struct tlb_entry *e)
 {
     if (!(s->mappings >> e->mapping & 1))
         return false;
@@ -317,7 +350,7 @@ static unsigned invalidate_unit(struct tlb *t, enum tlb_unit unit, const struct 
     for (unsigned b = 0; b < (total(u) + 63) / 64; b++)
         for (uint64_t m = u->live[b]; m; m &= m - 1) {
             unsigned i = b * 64 + (unsigned)__builtin_ctzll(m);
-            if (selects(s, &u->entry[i])) {
+            if (tlb_selects(s, &u->entry[i])) {
                 tlb_drop(t, unit, i);
                 n++;
             }
@@ -336,7 +369,7 @@ static unsigned invalidate_page(struct tlb *t, enum tlb_unit unit, const struct 
         const unsigned base = tlb_set(&u->g[k], s->addr, tlb_class_shift[k]);
         const uint64_t key0 = tlb_key0(0, s->addr, tlb_class_shift[k]);
         for (unsigned i = base; i < base + u->g[k].ways; i++)
-            if ((u->hot[i].key0 ^ key0) << 16 == 0 && selects(s, &u->entry[i])) { // all but the VPID
+            if ((u->hot[i].key0 ^ key0) << 16 == 0 && tlb_selects(s, &u->entry[i])) { // all but the VPID
                 tlb_drop(t, unit, i);
                 n++;
             }
@@ -401,7 +434,7 @@ const char *tlb_mapping_name(enum tlb_mapping mapping)
 #define GUEST_MEANING (ISA_PTE_P | ISA_PTE_RW | ISA_PTE_US | ISA_PTE_XD | 0x000ffffffffff000ull)
 #define EPT_MEANING   (EPT_RWX | 7u << 3 | EPT_IPAT | EPT_ADDR)
 
-bool tlb_entry_is_stale(const struct sim_machine *m, const struct tlb_entry *e, uint64_t *now)
+bool tlb_source_changed(const struct sim_machine *m, const struct tlb_entry *e, uint64_t *now, unsigned *which)
 {
     for (unsigned k = 0; k < 2; k++) {
         if (!e->src_size[k])
@@ -411,6 +444,7 @@ bool tlb_entry_is_stale(const struct sim_machine *m, const struct tlb_entry *e, 
         if (p)
             memcpy(&v, p, e->src_size[k]);
         *now = v;
+        *which = k;
         uint64_t meaning = (k ? EPT_MEANING : GUEST_MEANING) | (e->src_leaf_large[k] ? ISA_PTE_PS : 0);
         if (p && (v ^ e->src_val[k]) & meaning)
             return true;
@@ -423,12 +457,17 @@ void tlb_refresh_stale(struct sim_machine *m, unsigned cpu)
     struct tlb *t = m->cpu[cpu]->tlb;
     for (unsigned unit = 0; unit < TLB_NUNIT; unit++)
         for (unsigned i = 0; i < total(&t->u[unit]); i++) {
-            uint64_t now;
+            uint64_t now = 0;
+            unsigned which = 0;
             struct tlb_entry *e = &t->u[unit].entry[i];
             if (!e->valid)
                 continue;
-            e->stale = tlb_entry_is_stale(m, e, &now);
-            if (!e->stale)
+            bool stale = tlb_source_changed(m, e, &now, &which);
+            if (!stale || !e->stale) { // else it is known who made it so
                 e->stale_cycle = e->stale_rip = 0;
+                e->stale_new = now;
+                e->stale_which = (uint8_t)which;
+            }
+            e->stale = stale;
         }
 }

@@ -36,16 +36,21 @@ struct tlb_entry {
     struct gpa gpa;   // guest-physical page base (combined mappings)
     struct hpa frame; // host-physical page base; for paging-structure-cache units: the next table
     // for people
-    uint64_t filled_at;              // cycle
-    uint64_t filled_rip;             // instruction that caused the walk
-    struct hpa src[2];               // the entries it was made from: last guest entry, last EPT entry (0: none)
-    uint64_t src_val[2];             // their values then
-    uint8_t src_size[2];             // their sizes in bytes (0: none)
-    bool src_leaf_large[2];          // they map a large page by their PS bit
-    bool stale;                      // a source has changed since
-    uint64_t stale_cycle, stale_rip; // the guest's write that made it stale (0: not by a guest's write)
-    uint64_t lru;                    // when it was filled, by the TLB's own count
-    uint64_t walk;                   // number of the walk that filled it
+    uint64_t filled_at;     // cycle
+    uint64_t filled_rip;    // instruction that caused the walk
+    struct hpa src[2];      // the entries it was made from: last guest entry, last EPT entry (0: none)
+    uint64_t src_val[2];    // their values then
+    uint8_t src_size[2];    // their sizes in bytes (0: none)
+    bool src_leaf_large[2]; // they map a large page by their PS bit
+    bool stale;             // a source has changed since
+    // The write that made it stale (cycle 0: not by an instruction): by which processor, in VMX root operation or without VMX; which of
+    // the sources it changed, and what that holds since
+    uint64_t stale_cycle, stale_rip, stale_new;
+    uint8_t stale_cpu, stale_which;
+    bool stale_root;
+    bool counted;  // in struct tlb's counts of sources
+    uint64_t lru;  // when it was filled, by the TLB's own count
+    uint64_t walk; // number of the walk that filled it
 };
 
 struct tlb;
@@ -55,6 +60,10 @@ unsigned tlb_count(const struct tlb *t, enum tlb_unit unit);
 // Compare every entry with the tables in RAM it was made from, and set stale accordingly.
 struct sim_machine;
 void tlb_refresh_stale(struct sim_machine *m, unsigned cpu);
+// In words: the entry, the write that made it stale, and the instruction that is missing between that write and a use for la by
+// processor cpu; and that instruction alone. Return the length, as snprintf does.
+unsigned sim_stale_text(struct sim_machine *m, unsigned cpu, const struct tlb_entry *e, uint64_t la, char *buf, unsigned size);
+unsigned sim_stale_remedy(const struct tlb_entry *e, uint64_t la, char *buf, unsigned size);
 const char *tlb_unit_name(enum tlb_unit unit);
 const char *tlb_mapping_name(enum tlb_mapping mapping);
 

@@ -111,7 +111,7 @@ static void zoo_open(struct kit *k)
     big.itlb = big.dtlb = big.stlb = big.ntlb = big.pml4e = big.pdpte = big.pde = (struct profile_tlb){256, 256};
     k->m->profile = &big;
     tlb_destroy(k->c->tlb);
-    k->c->tlb = tlb_create(&big);
+    k->c->tlb = tlb_create(&big, SIM_TLB_MODEL, 0);
     mmu_reset(k->c);
     kit_long(k, 0x5000);
 }

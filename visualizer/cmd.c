@@ -300,6 +300,28 @@ static void cmd_vmcs(struct vz *v, char *arg)
     SAY("%s = 0x%llx", vmcs_field_info[f].name, (ull)sim_vmcs(v->m, v->cpu)->f[f]);
 }
 
+struct dropped {
+    unsigned by_unit[TLB_NUNIT];
+};
+static void count_dropped(void *ctx, const struct tlb_entry *e) { ((struct dropped *)ctx)->by_unit[e->unit]++; }
+
+static void tlb_preview(struct vz *v, const char *what)
+{
+    struct dropped d = {0};
+    struct sim_error err = {0};
+    int n = sim_tlb_preview(v->m, v->cpu, what, count_dropped, &d, &err);
+    char text[160] = "";
+    if (n < 0) {
+        wrong(v, "%s", err.what);
+        return;
+    }
+    for (unsigned unit = 0, len = 0; unit < TLB_NUNIT && len < sizeof text; unit++)
+        if (d.by_unit[unit])
+            len += (unsigned)snprintf(text + len, sizeof text - len, "%s%u %s", len ? ", " : ": ", d.by_unit[unit],
+                                      tlb_unit_name((enum tlb_unit)unit));
+    SAY("%s would drop %d entr%s%s", what, n, n == 1 ? "y" : "ies", text);
+}
+
 static void cmd_tlb(struct vz *v, char *arg)
 {
     if (!need_machine(v))
@@ -311,6 +333,10 @@ static void cmd_tlb(struct vz *v, char *arg)
     v->pane[VZ_V_tlb].sel = 0;
     if (!*arg)
         return;
+    if (!strncmp(arg, "preview ", 8)) {
+        tlb_preview(v, arg + 8);
+        return;
+    }
     bool want_stale = !strcmp(arg, "stale");
     if (!want_stale && !addr_or_say(v, arg, &la))
         return;

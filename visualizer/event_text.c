@@ -126,8 +126,11 @@ void vz_event_text(char *buf, size_t n, struct sim_machine *m, const struct ev *
                  e->u.flush.dropped == 1 ? "y" : "ies");
         break;
     case EV_TLB_STALE:
-        snprintf(buf, n, "STALE entry used for %llx: TLB says %llx, tables say %llx", (ull)e->u.stale.la,
-                 (ull)(e->u.stale.e ? e->u.stale.e->frame.v : 0), (ull)e->u.stale.now);
+        if (e->u.stale.e) {
+            int len = snprintf(buf, n, "%llx: ", (ull)e->u.stale.la);
+            if (len > 0 && (unsigned)len < n)
+                sim_stale_text(m, e->cpu, e->u.stale.e, e->u.stale.la, buf + len, n - (unsigned)len);
+        }
         break;
     case EV_EXCEPTION: exception_text(buf, n, m, e); break;
     case EV_RING: snprintf(buf, n, "ring %u -> ring %u", e->u.ring.from, e->u.ring.to); break;

@@ -136,6 +136,8 @@ static void commands_do_what_they_say(void **state)
              {"mem = 1 2 zz", "is no byte"},
              {"mem h:fffffffff000 = 1", "Only 0 of 1"},
              {"tlb stale", "0 stale entries"},
+             {"tlb preview INVLPG 0x200000", "would drop"},
+             {"tlb preview INVLPQ 1", "write INVLPG ADDRESS"},
              {"set theme light", "Theme light"},
              {"set theme x", "Themes:"},
              {"set syntax att", "Syntax: att"},
