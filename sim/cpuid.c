@@ -1,13 +1,12 @@
 // sim/cpuid.c: the CPUID leaves, made from the profile and isa/features.def.
 //
-// MODELS     leaves 0, 1, 4, 7, 0BH, 0DH; 80000000H to 80000004H, 80000008H. Other basic leaves inside the range read as 0, leaves
+// MODELS     leaves 0, 1, 2, 4, 7, 0BH, 0DH; 80000000H to 80000004H, 80000008H. Other basic leaves inside the range read as 0, leaves
 //            above it as the highest basic leaf, as Intel processors do.
 // MANUAL     "CPUID--CPU Identification".
 #include <string.h>
 
 #include "sim/internal.h"
 
-#define LEAF_MAX     0x0du
 #define LEAF_MAX_EXT 0x80000008u
 
 static void add_features(const struct sim_profile *p, uint32_t leaf, uint32_t sub, uint32_t out[4])
@@ -27,30 +26,35 @@ static void brand(const struct sim_profile *p, uint32_t part, uint32_t out[4])
     memcpy(out, s + part * 16, 16);
 }
 
-// Leaf 4: 32 KiB L1 data, 32 KiB L1 instruction, 256 KiB L2; deterministic cache parameters, all of 64-byte lines and 8 ways.
-static void caches(unsigned ncpus, uint32_t sub, uint32_t out[4])
+// Leaf 4: deterministic cache parameters. The third level is shared by all processors.
+static void caches(const struct sim_profile *p, unsigned ncpus, uint32_t sub, uint32_t out[4])
 {
-    static const struct {
+    const struct {
         uint8_t type, level;
-        uint16_t sets;
-    } cache[] = {{1, 1, 64}, {2, 1, 64}, {3, 2, 512}};
-    if (sub >= sizeof cache / sizeof *cache)
+        struct profile_cache c;
+    } all[] = {{1, 1, p->l1d}, {2, 1, p->l1i}, {3, 2, p->l2}, {3, 3, p->l3}}, *x = NULL;
+    for (unsigned k = 0, n = 0; k < sizeof all / sizeof *all && !x; k++)
+        if (all[k].c.size && n++ == sub)
+            x = &all[k];
+    if (!x)
         return;
-    out[0] = cache[sub].type | (uint32_t)cache[sub].level << 5 | 1u << 8 | (ncpus - 1) << 26; // each core has its own
-    out[1] = 63 | 7u << 22;
-    out[2] = cache[sub].sets - 1u;
+    out[0] = x->type | (uint32_t)x->level << 5 | 1u << 8 | (ncpus - 1) << 26;
+    if (x->level == 3)
+        out[0] |= (ncpus - 1) << 14;
+    out[1] = (x->c.line - 1) | (x->c.ways - 1) << 22;
+    out[2] = x->c.size / (x->c.ways * x->c.line) - 1;
 }
 
 void sim_cpuid(struct isa_cpu *c, uint32_t leaf, uint32_t sub, uint32_t out[4])
 {
     const struct sim_cpu *cpu = sim_cpu_of(c);
     const struct sim_profile *p = cpu->m->profile;
-    if ((leaf > LEAF_MAX && leaf < 0x80000000u) || leaf > LEAF_MAX_EXT)
-        leaf = LEAF_MAX;
+    if ((leaf > p->max_leaf && leaf < 0x80000000u) || leaf > LEAF_MAX_EXT)
+        leaf = p->max_leaf;
     memset(out, 0, 4 * sizeof *out);
     switch (leaf) {
     case 0:
-        out[0] = LEAF_MAX;
+        out[0] = p->max_leaf;
         memcpy(&out[1], "Genu", 4);
         memcpy(&out[3], "ineI", 4);
         memcpy(&out[2], "ntel", 4);
@@ -61,7 +65,8 @@ void sim_cpuid(struct isa_cpu *c, uint32_t leaf, uint32_t sub, uint32_t out[4])
         if ((c->cr4 & ISA_CR4_OSXSAVE) && isa_has(p->features, ISA_FEAT_XSAVE))
             out[2] |= 1u << 27;
         break;
-    case 4: caches(cpu->m->ncpus, sub, out); break;
+    case 2: memcpy(out, p->leaf2, sizeof p->leaf2); break;
+    case 4: caches(p, cpu->m->ncpus, sub, out); break;
     case 0x0b: // one thread per core, ncpus cores
         out[2] = sub;
         out[3] = cpu->n;

@@ -99,7 +99,8 @@ struct tlb_unit_state {
     uint32_t size;            // entries; 0: the profile has no such unit
     struct tlb_geometry g[4]; // by size class; classes may share their entries
     uint16_t by_size[4];      // live entries per size class
-    bool lru;                 // uses are stamped; else replacement is by fill order
+    struct tlb_counts count;
+    bool lru; // uses are stamped; else replacement is by fill order
     struct tlb_hot *hot;
     struct tlb_entry *entry;
     uint64_t *live; // bit map over hot[]
@@ -172,6 +173,7 @@ static inline int tlb_find(const struct tlb_unit_state *u, uint16_t vpid, uint64
 // A use of an entry (not of L1 entries: their replacement must not depend on hits).
 static inline void tlb_touch(struct tlb *t, enum tlb_unit unit, int i)
 {
+    t->u[unit].count.hits++;
     if (t->u[unit].lru)
         t->u[unit].hot[i].stamp = ++t->clock;
 }
@@ -208,6 +210,7 @@ struct tlb_select {
     uint64_t eptrta, addr;
 };
 #define TLB_UNITS_TLB (1u << TLB_ITLB | 1u << TLB_DTLB | 1u << TLB_STLB)
+#define TLB_UNITS_EPT (1u << TLB_NTLB | 1u << TLB_EPT_PML4E | 1u << TLB_EPT_PDPTE | 1u << TLB_EPT_PDE) // guest-physical mappings
 #define TLB_UNITS_PSC (1u << TLB_PML4E | 1u << TLB_PDPTE | 1u << TLB_PDE)
 #define TLB_UNITS_ALL ((1u << TLB_NUNIT) - 1)
 #define TLB_MAP_LA    (1u << TLB_LINEAR | 1u << TLB_COMBINED)

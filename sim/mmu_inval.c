@@ -201,7 +201,7 @@ int mmu_page_fault(struct sim_cpu *c, uint64_t la, unsigned acc, enum isa_rule r
 static void drop_guest_physical(struct sim_cpu *c, const char *cause, struct gpa gpa, uint64_t la, bool la_valid)
 {
     struct tlb_select s = {
-        .units = 1u << TLB_NTLB, .mappings = 1u << TLB_GUEST_PHYSICAL, .one_eptrta = true, .eptrta = c->mmu.eptrta};
+        .units = TLB_UNITS_EPT, .mappings = 1u << TLB_GUEST_PHYSICAL, .one_eptrta = true, .eptrta = c->mmu.eptrta};
     unsigned n = drop(c, of_page(s, gpa.v));
     if (la_valid) {
         s = of_page(of_pcid(c, TLB_UNITS_TLB | TLB_UNITS_PSC, c->mmu.pcid), la);

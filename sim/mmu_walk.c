@@ -211,14 +211,64 @@ static int violation(struct walk *w, uint64_t gpa, bool final, unsigned acc, uns
                              entry);
 }
 
+static const enum tlb_unit ept_cache_of_level[] = {[2] = TLB_EPT_PDE, [3] = TLB_EPT_PDPTE, [4] = TLB_EPT_PML4E};
+
+// Start below the deepest cached entry of an upper level, else at the root. Returns the level to read first.
+static unsigned ept_start(struct walk *w, uint64_t gpa, uint64_t *table, unsigned *perms)
+{
+    struct tlb *t = w->c->tlb;
+    const struct ept *ept = &w->s->ept;
+    *table = ept->root;
+    *perms = EPT_ALL;
+    for (unsigned level = 2; level <= ept->levels && level <= 4; level++) {
+        const enum tlb_unit unit = ept_cache_of_level[level];
+        const struct tlb_unit_state *u = &t->u[unit];
+        if (!u->by_size[tlb_class(ept_shift(level))])
+            continue;
+        const unsigned shift = ept_shift(level);
+        int i = tlb_probe(u, tlb_key0(0, gpa, shift), w->s->gkey1, gpa, shift);
+        if (i < 0 || u->entry[i].walk == t->walk)
+            continue;
+        tlb_touch(t, unit, i);
+        if (ev_wanted(w->c->m, EV_TLB_STALE))
+            tlb_used(w->c, &u->entry[i], gpa);
+        *table = u->entry[i].frame.v;
+        *perms = TLB_DATA_GRANTS(u->hot[i].data);
+        return level - 1;
+    }
+    return ept->levels;
+}
+
+// The entry e at `at`, of that level, refers to a table.
+static void ept_fill_cache(struct walk *w, uint64_t gpa, unsigned level, uint64_t at, uint64_t e, unsigned perms)
+{
+    if (level > 4 || level < 2 || !w->c->tlb->u[ept_cache_of_level[level]].size || mmu_is_soft(w->c))
+        return;
+    const unsigned shift = ept_shift(level);
+    struct tlb_entry x = {.mapping = TLB_GUEST_PHYSICAL,
+                          .unit = ept_cache_of_level[level],
+                          .page_shift = (uint8_t)shift,
+                          .perms = perms_of_ept(perms),
+                          .gperms = TLB_PERM_W | TLB_PERM_U | TLB_PERM_X | TLB_PERM_R,
+                          .eperms = perms_of_ept(perms),
+                          .eptrta = w->s->eptrta,
+                          .tag = gpa >> shift << shift,
+                          .frame = {ept_frame(level, e, false)},
+                          .src = {{0}, {at}},
+                          .src_val = {0, e},
+                          .src_size = {0, 8}};
+    stamp(w, &x);
+    tlb_fill(w->c->tlb, &x);
+}
+
 // Walk the EPT for one guest-physical address. glevel: the guest level whose entry is wanted, 0 for the final address.
 static int ept_walk(struct walk *w, uint64_t gpa, unsigned acc, unsigned glevel, struct located *l)
 {
     const struct ept *ept = &w->s->ept;
-    unsigned need = need_of(w, acc), perms = EPT_ALL;
-    uint64_t table = ept->root;
+    unsigned need = need_of(w, acc), perms;
+    uint64_t table;
     int r;
-    for (unsigned level = ept->levels;; level--) {
+    for (unsigned level = ept_start(w, gpa, &table, &perms);; level--) {
         uint64_t at = table + 8 * ept_index(level, gpa), e = load(w->c, at, 8), set = 0;
         enum ept_status st = ept_check(ept, level, e);
         bool leaf = ept_leaf(level, e);
@@ -256,6 +306,7 @@ static int ept_walk(struct walk *w, uint64_t gpa, unsigned acc, unsigned glevel,
             return 0;
         }
         table = ept_frame(level, e, false);
+        ept_fill_cache(w, gpa, level, at, e, perms);
     }
 }
 

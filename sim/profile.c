@@ -142,6 +142,7 @@ static void teach(struct sim_profile *p)
                               .ipi = 500,
                               .maxphyaddr = 39,
                               .family_model_stepping = 0x306c3,
+                              .max_leaf = 0x0d,
                               .vmx = VMX_CAPS_TEACH};
     for (unsigned k = 0; k < ISA_COST_NUM; k++)
         p->cost[k] = isa_cost_info[k].teach;

@@ -22,7 +22,7 @@ struct sim_profile {
     const char *name, *text;
     uint64_t hz;
     uint32_t cost[ISA_COST_NUM];
-    struct profile_tlb itlb, itlb_2m, dtlb, dtlb_2m, dtlb_1g, stlb, ntlb, pml4e, pdpte, pde;
+    struct profile_tlb itlb, itlb_2m, dtlb, dtlb_2m, dtlb_1g, stlb, ntlb, pml4e, pdpte, pde, ept_pml4e, ept_pdpte, ept_pde;
     uint8_t stlb_2m; // the second level takes 2- and 4-MByte pages, too
     struct profile_cache l1i, l1d, l2, l3;
     uint32_t dram_ns;                              // what an access to memory takes that no cache served
@@ -30,6 +30,7 @@ struct sim_profile {
     uint64_t features[4];                          // bit set of enum isa_feature: what the decoder accepts and CPUID reports
     uint8_t maxphyaddr;
     uint32_t family_model_stepping; // CPUID.1:EAX
+    uint32_t max_leaf, leaf2[4];    // CPUID.0:EAX, CPUID.2
     struct vmx_caps vmx;
 };
 

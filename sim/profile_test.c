@@ -167,12 +167,36 @@ static void levels_by_page_size(void **state)
     sim_destroy(m);
 }
 
+// What CPUID says of the caches and TLBs of a part.
+static void cpuid_follows_the_profile(void **state)
+{
+    struct sim_error e = {0};
+    struct sim_machine *m = sim_create(&(struct sim_config){.profile = "nehalem-2008"}, &e);
+    uint32_t out[4];
+    assert_non_null(m);
+    sim_cpuid(&m->cpu[0]->isa, 2, 0, out);
+    assert_int_equal(out[0], 0x55035a01);
+    assert_int_equal(out[3], 0x09ca212c);
+    sim_cpuid(&m->cpu[0]->isa, 4, 3, out); // 8 MB, 16 ways, 64-byte lines
+    assert_int_equal(out[0] & 0xff, 3 << 5 | 3);
+    assert_int_equal(((out[1] >> 22) + 1) * ((out[1] & 0xfff) + 1) * (out[2] + 1), 8 << 20);
+    sim_cpuid(&m->cpu[0]->isa, 4, 4, out);
+    assert_int_equal(out[0], 0);
+    sim_cpuid(&m->cpu[0]->isa, 0, 0, out);
+    assert_int_equal(out[0], 11);
+    sim_cpuid(&m->cpu[0]->isa, 1, 0, out);
+    assert_int_equal(out[0], 0x106a5);
+    assert_int_equal(out[2] >> 17 & 1, 0); // no PCIDs
+    sim_destroy(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_profile_is_sound), cmocka_unit_test(each_key_is_its_own), cmocka_unit_test(mistakes_are_explained),
-        cmocka_unit_test(a_geometry_must_fit),    cmocka_unit_test(machines_are_apart),  cmocka_unit_test(published_values),
-        cmocka_unit_test(levels_by_page_size),
+        cmocka_unit_test(cpuid_follows_the_profile), cmocka_unit_test(every_profile_is_sound),
+        cmocka_unit_test(each_key_is_its_own),       cmocka_unit_test(mistakes_are_explained),
+        cmocka_unit_test(a_geometry_must_fit),       cmocka_unit_test(machines_are_apart),
+        cmocka_unit_test(published_values),          cmocka_unit_test(levels_by_page_size),
     };
     return cmocka_run_group_tests_name("profile", tests, NULL, NULL);
 }

@@ -84,7 +84,7 @@ static void test_stats(void **state)
     assert_non_null(doc);
     assert_string_equal(text_of(doc, "schema"), "ringside-stats");
     struct json_object *list = member(json_object_array_get_idx(member(doc, "machines"), 0), "stats");
-    uint64_t exits = 0, refs = 0, fills = 0, dropped = 0, found = 0;
+    uint64_t exits = 0, refs = 0, fills = 0, dropped = 0, invalidated = 0, found = 0;
     for (size_t k = 0; k < json_object_array_length(list); k++) {
         struct json_object *s = json_object_array_get_idx(list, k);
         const char *name = text_of(s, "name");
@@ -96,6 +96,7 @@ static void test_stats(void **state)
         refs += !strncmp(name, "cpu0.ref.", 9) ? v : 0;
         fills += strstr(name, ".fills") ? v : 0;
         dropped += strstr(name, ".dropped") ? v : 0;
+        invalidated += strstr(name, ".invalidated") ? v : 0;
         for (unsigned s2 = 0; sim_stat_name(s2); s2++)
             if (!strncmp(name, "cpu0.", 5) && !strcmp(name + 5, sim_stat_name(s2))) {
                 assert_int_equal(v, stat(m, sim_stat_name(s2)));
@@ -108,6 +109,7 @@ static void test_stats(void **state)
     assert_int_equal(refs, stat(m, "walk_refs"));
     assert_int_equal(fills, stat(m, "tlb_fills"));
     assert_int_equal(dropped, stat(m, "tlb_flushed"));
+    assert_int_equal(invalidated, dropped);
     assert_int_equal(found, 0u + SIM_NSTAT - 2 + 2); // all but the simulator's own two, and cycles and insns
     print_message("# %zu counters\n", json_object_array_length(list));
     json_object_put(doc);

@@ -145,6 +145,9 @@ static void list_tlb(const struct stats_recorder *s, const struct list *l)
         tell(l, tlb_count(t, u), "entries that it holds at the end", "tlb.%s.live", unit);
         tell(l, s->c[l->cpu].fills[u], "entries that entered it", "tlb.%s.fills", unit);
         tell(l, s->c[l->cpu].evicts[u], "entries that left it to make room", "tlb.%s.evicts", unit);
+        tell(l, tlb_counts(t, u).dropped, "entries that invalidations dropped", "tlb.%s.invalidated", unit);
+        if (u > TLB_DTLB)
+            tell(l, tlb_counts(t, u).hits, "look-ups that it answered", "tlb.%s.hits", unit);
     }
 }
 

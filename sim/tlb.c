@@ -80,6 +80,9 @@ struct tlb *tlb_create(const struct sim_profile *p, enum sim_tlb_policy policy, 
     unit_create(&t->u[TLB_PML4E], p->pml4e);
     unit_create(&t->u[TLB_PDPTE], p->pdpte);
     unit_create(&t->u[TLB_PDE], p->pde);
+    unit_create(&t->u[TLB_EPT_PML4E], p->ept_pml4e);
+    unit_create(&t->u[TLB_EPT_PDPTE], p->ept_pdpte);
+    unit_create(&t->u[TLB_EPT_PDE], p->ept_pde);
     return t;
 }
 
@@ -256,6 +259,7 @@ void tlb_evict(struct tlb *t, enum tlb_unit unit, unsigned i)
     struct tlb_unit_state *u = &t->u[unit];
     const struct tlb_hot h = u->hot[i];
     tlb_drop(t, unit, i);
+    u->count.evicts++;
     if (unit == TLB_STLB)
         keep_counted(t, &h, &u->entry[i]);
     if (t->cpu) {
@@ -282,6 +286,7 @@ static int insert(struct tlb *t, enum tlb_unit unit, const struct tlb_entry *e, 
     if (t->cpu && first_level(unit) && (e->page_shift == 12 || overlapped(u, base, g->ways, key0)))
         mmu_mirror_drop(t->cpu, unit, e->tag, e->page_shift);
     *h = (struct tlb_hot){key0, key1, data, ++t->clock};
+    u->count.fills++;
     u->entry[i] = *e;
     u->entry[i].valid = true;
     u->entry[i].unit = (uint8_t)unit;
@@ -386,7 +391,9 @@ unsigned tlb_invalidate(struct tlb *t, const struct tlb_select *s)
         if (!(s->units >> unit & 1) || !t->u[unit].size)
             continue;
         bool narrow = s->one_page && !t->fragments && unit <= TLB_NTLB;
-        n += narrow ? invalidate_page(t, unit, s) : invalidate_unit(t, unit, s);
+        const unsigned here = narrow ? invalidate_page(t, unit, s) : invalidate_unit(t, unit, s);
+        t->u[unit].count.dropped += here;
+        n += here;
     }
     if (t->cpu)
         t->cpu->stat[SIM_STAT_TLB_FLUSHED] += n;
@@ -418,9 +425,13 @@ unsigned tlb_count(const struct tlb *t, enum tlb_unit unit)
     return n;
 }
 
+struct tlb_counts tlb_counts(const struct tlb *t, enum tlb_unit unit) { return t->u[unit].count; }
+
 const char *tlb_unit_name(enum tlb_unit unit)
 {
-    static const char *const name[] = {"iTLB", "dTLB", "STLB", "nTLB", "PML4E cache", "PDPTE cache", "PDE cache"};
+    static const char *const name[] = {
+        "iTLB",         "dTLB", "STLB", "nTLB", "PML4E cache", "PDPTE cache", "PDE cache", "EPT PML4E cache", "EPT PDPTE cache",
+        "EPT PDE cache"};
     return name[unit];
 }
 

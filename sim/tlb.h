@@ -10,7 +10,20 @@
 #include "isa/cpu.h"
 
 enum tlb_mapping { TLB_LINEAR, TLB_GUEST_PHYSICAL, TLB_COMBINED };
-enum tlb_unit { TLB_ITLB, TLB_DTLB, TLB_STLB, TLB_NTLB /* guest-physical mappings */, TLB_PML4E, TLB_PDPTE, TLB_PDE, TLB_NUNIT };
+enum tlb_unit {
+    TLB_ITLB,
+    TLB_DTLB,
+    TLB_STLB,
+    TLB_NTLB /* guest-physical mappings */,
+    TLB_PML4E,
+    TLB_PDPTE,
+    TLB_PDE,
+    TLB_EPT_PML4E /* of guest-physical mappings */,
+    TLB_EPT_PDPTE,
+    TLB_EPT_PDE,
+    TLB_NUNIT
+};
+static inline bool tlb_is_cache(enum tlb_unit unit) { return unit >= TLB_PML4E; } // of paging structures
 
 #define TLB_PERM_W      1u // all levels allow writes
 #define TLB_PERM_U      2u // all levels allow user
@@ -57,6 +70,11 @@ struct tlb;
 // Iterate over all valid entries in a fixed order (unit, set, way). *pos starts at 0; returns NULL at the end.
 const struct tlb_entry *tlb_next(const struct tlb *t, unsigned *pos);
 unsigned tlb_count(const struct tlb *t, enum tlb_unit unit);
+// What a unit has met since the machine was made. hits: look-ups that it answered; 0 for first-level units, whose hits the inline TLB hides.
+struct tlb_counts {
+    uint64_t hits, fills, evicts, dropped;
+};
+struct tlb_counts tlb_counts(const struct tlb *t, enum tlb_unit unit);
 // Compare every entry with the tables in RAM it was made from, and set stale accordingly.
 struct sim_machine;
 void tlb_refresh_stale(struct sim_machine *m, unsigned cpu);

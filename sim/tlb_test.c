@@ -24,7 +24,8 @@ static struct sim_profile big; // room for all of them
 static void put(struct kit *k, struct specimen s)
 {
     static const uint8_t shift[] = {
-        [TLB_ITLB] = 12, [TLB_DTLB] = 12, [TLB_STLB] = 12, [TLB_NTLB] = 12, [TLB_PML4E] = 39, [TLB_PDPTE] = 30, [TLB_PDE] = 21};
+        [TLB_ITLB] = 12,  [TLB_DTLB] = 12, [TLB_STLB] = 12,      [TLB_NTLB] = 12,      [TLB_PML4E] = 39,
+        [TLB_PDPTE] = 30, [TLB_PDE] = 21,  [TLB_EPT_PML4E] = 39, [TLB_EPT_PDPTE] = 30, [TLB_EPT_PDE] = 21};
     struct tlb_entry e = {.global = s.global,
                           .mapping = s.map,
                           .unit = s.unit,
@@ -57,12 +58,14 @@ static void populate(struct kit *k)
     for (unsigned page = 0; page < 2; page++) {
         const uint64_t a = page ? PAGE_B : PAGE_A;
         for (unsigned ept = 1; ept < 3; ept++)
-            put(k, (struct specimen){TLB_NTLB, TLB_GUEST_PHYSICAL, 0, 0, ept == 1 ? EPT_1 : EPT_2, false, a});
+            for (unsigned unit = 0; unit < TLB_NUNIT; unit++)
+                if (TLB_UNITS_EPT >> unit & 1)
+                    put(k, (struct specimen){unit, TLB_GUEST_PHYSICAL, 0, 0, ept == 1 ? EPT_1 : EPT_2, false, a});
         for (unsigned unit = TLB_ITLB; unit < TLB_NUNIT; unit++)
             for (uint16_t vpid = 0; vpid < 3; vpid++)
                 for (uint16_t pcid = 0; pcid < 3; pcid++)
                     for (unsigned ept = 0; ept < 3; ept++) {
-                        if (unit == TLB_NTLB)
+                        if (TLB_UNITS_EPT >> unit & 1)
                             continue;
                         uint64_t root = ept == 0 ? 0 : ept == 1 ? EPT_1 : EPT_2;
                         // A global entry serves all PCIDs, so PCID 2 holds the globals; caches have none.
@@ -81,7 +84,7 @@ struct ctx {
 };
 typedef bool rule_fn(const struct specimen *s, const struct ctx *x);
 
-static bool is_psc(const struct specimen *s) { return s->unit >= TLB_PML4E; }
+static bool is_psc(const struct specimen *s) { return TLB_UNITS_PSC >> s->unit & 1; }
 static bool is_la(const struct specimen *s) { return s->map != TLB_GUEST_PHYSICAL; }
 
 static unsigned matrix_rows, matrix_cases; // invalidations made, and entries looked at after them
@@ -108,7 +111,8 @@ static void zoo_open(struct kit *k)
 {
     kit_open(k, false);
     big = *k->m->profile;
-    big.itlb = big.dtlb = big.stlb = big.ntlb = big.pml4e = big.pdpte = big.pde = (struct profile_tlb){256, 256};
+    big.itlb = big.dtlb = big.stlb = big.ntlb = big.pml4e = big.pdpte = big.pde = big.ept_pml4e = big.ept_pdpte = big.ept_pde =
+        (struct profile_tlb){256, 256};
     k->m->profile = &big;
     tlb_destroy(k->c->tlb);
     k->c->tlb = tlb_create(&big, SIM_TLB_MODEL, 0);

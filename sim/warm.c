@@ -5,6 +5,8 @@
 
 static const enum tlb_unit cache_of_level[] = {[2] = TLB_PDE, [3] = TLB_PDPTE, [4] = TLB_PML4E};
 
+static const enum tlb_unit ept_cache_of_level[] = {[2] = TLB_EPT_PDE, [3] = TLB_EPT_PDPTE, [4] = TLB_EPT_PML4E};
+
 static uint8_t structure_cache(const struct sim_cpu *c, uint64_t la)
 {
     const struct mmu_state *s = &c->mmu;
@@ -13,6 +15,17 @@ static uint8_t structure_cache(const struct sim_cpu *c, uint64_t la)
         const struct tlb_unit_state *u = &c->tlb->u[cache_of_level[level]];
         unsigned shift = isa_pg_shift(s->pg.mode, level);
         if (u->size && tlb_probe(u, tlb_key0(s->vpid, la, shift), s->key1, la, shift) >= 0)
+            return (uint8_t)level;
+    }
+    return 0;
+}
+
+static uint8_t ept_structure_cache(const struct sim_cpu *c, uint64_t gpa)
+{
+    const struct mmu_state *s = &c->mmu;
+    for (unsigned level = 2; level <= s->ept.levels && level <= 4; level++) {
+        const struct tlb_unit_state *u = &c->tlb->u[ept_cache_of_level[level]];
+        if (u->size && tlb_probe(u, tlb_key0(0, gpa, ept_shift(level)), s->gkey1, gpa, ept_shift(level)) >= 0)
             return (uint8_t)level;
     }
     return 0;
@@ -32,9 +45,11 @@ void sim_warm(struct sim_machine *m, unsigned cpu, const struct sim_walk *w, str
     if (w->guest_levels)
         out->psc = structure_cache(c, w->la);
     const struct tlb_unit_state *n = &c->tlb->u[TLB_NTLB];
-    for (unsigned k = 0; k < w->refs && n->size && s->ept_on; k++) {
+    for (unsigned k = 0; k < w->refs && s->ept_on; k++) {
         const struct sim_walk_step *x = &w->step[k];
-        int i = x->ept ? tlb_find(n, 0, s->gkey1, x->gpa.v) : -1;
+        if (x->ept && !out->epsc[x->glevel])
+            out->epsc[x->glevel] = ept_structure_cache(c, x->gpa.v);
+        int i = x->ept && n->size ? tlb_find(n, 0, s->gkey1, x->gpa.v) : -1;
         // A write through an entry without D walks, to set D. With accessed and dirty flags for EPT, the walk writes to guest entries.
         bool write = x->glevel ? s->ept.ad : w->acc & (ISA_ACC_W | ISA_ACC_RMW);
         if (i >= 0 && (n->entry[i].dirty || !write || !(n->entry[i].eperms & TLB_PERM_W)))
@@ -50,6 +65,8 @@ const char *sim_warm_why(const struct sim_warm *h, unsigned glevel, unsigned ele
         return tlb_unit_name(cache_of_level[h->psc]);
     if (elevel && (h->ntlb >> glevel & 1))
         return tlb_unit_name(TLB_NTLB);
+    if (h->epsc[glevel] && elevel >= h->epsc[glevel])
+        return tlb_unit_name(ept_cache_of_level[h->epsc[glevel]]);
     return NULL;
 }
 

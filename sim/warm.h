@@ -6,8 +6,10 @@
 #include "sim/walk.h"
 
 struct sim_warm {
-    int tlb;      // enum tlb_unit that holds the translation: no walk at all; -1: none
-    uint8_t psc;  // guest level whose entry a paging-structure cache holds, 4..2: the walk begins below it; 0: none
+    int tlb;     // enum tlb_unit that holds the translation: no walk at all; -1: none
+    uint8_t psc; // guest level whose entry a paging-structure cache holds, 4..2: the walk begins below it; 0: none
+    uint8_t epsc
+        [6]; // by guest level (0: the final address): EPT level whose entry for that address a paging-structure cache holds; 0: none
     uint8_t ntlb; // bit n: the guest-physical address needed for guest level n (0: the final one) is in the nTLB
 };
 // What a walk like w, of sim_translate(), would be saved if it was made now by the live MMU. (Unless the walk itself drives an entry out

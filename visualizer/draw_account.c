@@ -68,7 +68,7 @@ static const char *size_name(unsigned shift)
 
 static void entry_row(FILE *f, const struct vz_fig *fig, const struct tlb_entry *e, unsigned shown)
 {
-    bool cache = e->unit >= TLB_PML4E;
+    bool cache = tlb_is_cache(e->unit);
     char from[24], to[24], rights[24], tags[64], age[40], rip[24];
     snprintf(from, sizeof from, "%llx", (ull)e->tag);
     snprintf(to, sizeof to, "%llx", (ull)e->frame.v);

@@ -25,7 +25,7 @@ static void row(struct vz *v, const struct vz_win *w, int r, const struct tlb_en
     vz_text(w, r, 0, VZ_A_BAD, e->stale ? "!" : " ");
     vz_at(w, r, 1, VZ_A_TITLE, "%-5.5s", tlb_unit_name((enum tlb_unit)e->unit));
     vz_at(w, r, 7, a, "%-*llx %-11llx %s %s %s", digits, (ull)page(e), (ull)e->frame.v,
-          e->unit >= TLB_PML4E ? "- " : size_name(e->page_shift), perms, tags);
+          tlb_is_cache(e->unit) ? "- " : size_name(e->page_shift), perms, tags);
     int c = vz_at(w, r, 48 + digits, VZ_A_DIM, "%9s", age);
     if (e->stale) {
         char sym[48];
