@@ -47,6 +47,87 @@ static void ept_caches_save_references(void **state)
     kit_close(&k);
 }
 
+// --- replacement, against the definitions written once more
+
+struct oracle {
+    unsigned ways, group; // group: of the last use (MRU3PLRU4)
+    bool right[64];       // of each node: the victim is on the right
+};
+
+static void use(struct oracle *o, unsigned first, unsigned ways, unsigned way, unsigned node)
+{
+    for (unsigned lo = 0, hi = ways; hi - lo > 1;) {
+        unsigned mid = (lo + hi) / 2;
+        o->right[first + node] = way < mid;
+        node = 2 * node + (way >= mid);
+        way >= mid ? (lo = mid) : (hi = mid);
+    }
+}
+static unsigned victim(const struct oracle *o, unsigned first, unsigned ways)
+{
+    unsigned lo = 0, hi = ways, node = 1;
+    while (hi - lo > 1) {
+        unsigned mid = (lo + hi) / 2;
+        bool r = o->right[first + node];
+        r ? (lo = mid) : (hi = mid);
+        node = 2 * node + r;
+    }
+    return lo;
+}
+
+static uint64_t lottery(uint64_t *s) { return (*s = *s * 6364136223846793005ull + 1442695040888963407ull) >> 33; }
+
+static void trees_choose_as_defined(void **state)
+{
+    static const struct {
+        enum profile_policy policy;
+        unsigned ways;
+    } cases[] = {{PROFILE_PLRU, 2}, {PROFILE_PLRU, 4}, {PROFILE_PLRU, 8}, {PROFILE_MRU3PLRU4, 12}};
+    unsigned n = 0;
+    for (unsigned c = 0; c < sizeof cases / sizeof *cases; c++) {
+        struct tlb_unit_state u = {.g = {{.sets = 4, .ways = cases[c].ways}}, .policy = (uint8_t)cases[c].policy};
+        struct oracle o[4] = {{.ways = cases[c].ways}};
+        const bool groups = cases[c].policy == PROFILE_MRU3PLRU4;
+        uint64_t seed = c;
+        u.tree = replace_create(u.g[0].sets);
+        for (unsigned k = 0; k < 20000; k++, n++) {
+            unsigned set = (unsigned)lottery(&seed) % 4, way = (unsigned)lottery(&seed) % u.g[0].ways;
+            replace_touch(&u, set * u.g[0].ways + way);
+            if (groups) {
+                o[set].group = way / 4;
+                use(&o[set], way / 4 * 4, 4, way % 4, 1);
+            } else
+                use(&o[set], 0, u.g[0].ways, way, 1);
+            unsigned g = groups ? (o[set].group + 1) % 3 : 0;
+            unsigned want = groups ? g * 4 + victim(&o[set], g * 4, 4) : victim(&o[set], 0, u.g[0].ways);
+            assert_int_equal(replace_victim(&u, set), want);
+            assert_int_not_equal(want, way);
+        }
+        free(u.tree);
+    }
+    printf("# choices of trees: %u\n", n);
+}
+
+// Skylake's second level: pages whose numbers differ by 128 * 129 in a power-of-two stride fall into one set without the hash.
+static void the_hash_spreads_sets(void **state)
+{
+    struct tlb_geometry plain = {.sets = 128, .ways = 1}, hashed = {.sets = 128, .ways = 1, .hash = 7};
+    uint64_t seen[2] = {0, 0}, sets[2][2] = {{0}};
+    for (uint64_t k = 0; k < 64; k++) {
+        unsigned p = tlb_set(&plain, (k * 128) << 12, 12), h = tlb_set(&hashed, (k * 128) << 12, 12);
+        assert_int_equal(h, k % 128);
+        sets[0][p / 64] |= 1ull << p % 64;
+        sets[1][h / 64] |= 1ull << h % 64;
+    }
+    for (unsigned k = 0; k < 2; k++)
+        seen[k] = (uint64_t)__builtin_popcountll(sets[k][0]) + (uint64_t)__builtin_popcountll(sets[k][1]);
+    assert_int_equal(seen[0], 1);
+    assert_int_equal(seen[1], 64);
+    // 7 bits XORed with the next 7: the bits above do not count.
+    assert_int_equal(tlb_set(&hashed, (5 << 7 | 3) << 12, 12), 6);
+    assert_int_equal(tlb_set(&hashed, (1 << 14 | 5 << 7 | 3) << 12, 12), 6);
+}
+
 // The reach of a hierarchy: twice through n pages, the second round walks as soon as n exceeds what the second level holds.
 static void reach_ends_at_the_second_level(void **state)
 {
@@ -112,6 +193,8 @@ int main(void)
         cmocka_unit_test(ept_caches_save_references),
         cmocka_unit_test(reach_ends_at_the_second_level),
         cmocka_unit_test(units_count),
+        cmocka_unit_test(trees_choose_as_defined),
+        cmocka_unit_test(the_hash_spreads_sets),
     };
     return cmocka_run_group_tests_name("hierarchy", tests, NULL, NULL);
 }

@@ -15,6 +15,7 @@
 #include "isa/debug.h"
 #include "isa/paging.h"
 #include "sim/machine.h"
+#include "sim/profile.h"
 #include "sim/tlb.h"
 #include "vmx-model/ept.h"
 
@@ -93,6 +94,7 @@ struct tlb_hot {
     uint64_t stamp; // order of filling (L1), or of last use (other units)
 };
 struct tlb_geometry {
+    uint32_t hash;             // so many further bits of the page number are XORed into the set
     uint32_t base, sets, ways; // entries base .. base + sets * ways - 1; sets is a power of two; 0 ways: nowhere to put such pages
 };
 struct tlb_unit_state {
@@ -100,7 +102,8 @@ struct tlb_unit_state {
     struct tlb_geometry g[4]; // by size class; classes may share their entries
     uint16_t by_size[4];      // live entries per size class
     struct tlb_counts count;
-    bool lru; // uses are stamped; else replacement is by fill order
+    uint8_t policy; // enum profile_policy
+    uint8_t *tree;  // of the policies with trees (sim/replace.c), else NULL
     struct tlb_hot *hot;
     struct tlb_entry *entry;
     uint64_t *live; // bit map over hot[]
@@ -142,7 +145,8 @@ static inline uint64_t tlb_key0(uint16_t vpid, uint64_t la, unsigned shift)
 }
 static inline unsigned tlb_set(const struct tlb_geometry *g, uint64_t la, unsigned shift)
 {
-    return g->base + ((unsigned)(la >> shift) & (g->sets - 1u)) * g->ways;
+    const uint64_t page = la >> shift;
+    return g->base + ((unsigned)(page ^ (page >> g->hash & ((1u << g->hash) - 1))) & (g->sets - 1u)) * g->ways;
 }
 static inline bool tlb_key1_equal(uint64_t have, uint64_t want)
 {
@@ -170,12 +174,18 @@ static inline int tlb_find(const struct tlb_unit_state *u, uint16_t vpid, uint64
         return i;
     return u->by_size[3] ? tlb_probe(u, tlb_key0(vpid, la, 30), key1, la, 30) : i;
 }
+// Policies with trees (sim/replace.c): the state of so many sets, all zero, to be freed; entry i was used; the way of a full set to give up.
+uint8_t *replace_create(unsigned sets);
+void replace_touch(struct tlb_unit_state *u, unsigned i);
+unsigned replace_victim(const struct tlb_unit_state *u, unsigned set);
 // A use of an entry (not of L1 entries: their replacement must not depend on hits).
 static inline void tlb_touch(struct tlb *t, enum tlb_unit unit, int i)
 {
     t->u[unit].count.hits++;
-    if (t->u[unit].lru)
+    if (t->u[unit].policy == PROFILE_LRU)
         t->u[unit].hot[i].stamp = ++t->clock;
+    else if (t->u[unit].tree)
+        replace_touch(&t->u[unit], (unsigned)i);
 }
 // Put an entry into its unit, replacing the entry with the same key, an empty way, or the oldest. Returns its index; -1 where the unit
 // is absent.

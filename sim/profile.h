@@ -18,12 +18,19 @@ struct profile_tlb {
 struct profile_cache {
     uint32_t size, ways, line, latency;
 }; // bytes (0: absent), bytes, cycles from the request to the value
+// How a set of the second-level TLB chooses what to give up. First-level TLBs go by fill order, all other units least recently used.
+//    LRU         the way not used for longest
+//    FIFO        the way filled longest ago
+//    PLRU        a binary tree over 1, 2, 4 or 8 ways points away from what was used
+//    MRU3PLRU4   12 ways: three groups of four; the group behind that of the last use, and its tree
+enum profile_policy { PROFILE_LRU, PROFILE_FIFO, PROFILE_PLRU, PROFILE_MRU3PLRU4 };
 struct sim_profile {
     const char *name, *text;
     uint64_t hz;
     uint32_t cost[ISA_COST_NUM];
     struct profile_tlb itlb, itlb_2m, dtlb, dtlb_2m, dtlb_1g, stlb, ntlb, pml4e, pdpte, pde, ept_pml4e, ept_pdpte, ept_pde;
-    uint8_t stlb_2m; // the second level takes 2- and 4-MByte pages, too
+    uint8_t stlb_policy, stlb_hash; // so many further bits of the page number are XORed into the set
+    uint8_t stlb_2m;                // the second level takes 2- and 4-MByte pages, too
     struct profile_cache l1i, l1d, l2, l3;
     uint32_t dram_ns;                              // what an access to memory takes that no cache served
     uint32_t line_load, line_store, line_rmw, ipi; // cycles: what another processor has modified; an interrupt to another processor

@@ -114,6 +114,20 @@ static int unknown(const char *name, struct sim_error *err)
     return -1;
 }
 
+// A word of "lru|fifo", as its index.
+static bool word(const char *words, const char *s, uint64_t *v)
+{
+    size_t n = strlen(s);
+    *v = 0;
+    for (const char *w = words; strchr(words, '|'); w += strcspn(w, "|") + 1, ++*v) {
+        if (strcspn(w, "|") == n && !strncmp(w, s, n))
+            return true;
+        if (!w[strcspn(w, "|")])
+            return false;
+    }
+    return false;
+}
+
 static bool number(const char *s, uint64_t *v)
 {
     char *end;
@@ -141,7 +155,7 @@ int sim_profile_set(struct sim_profile *p, const char *assignment, struct sim_er
     if (!k.size && !k.highest && strcmp(eq + 1, "0") != 0)
         return sim_fail(err, SIM_USAGE, "set: %s=%.40s: this feature is not modelled whole, so no profile can offer it", name,
                         eq + 1);
-    if (!number(eq + 1, &v) || v < k.lowest || v > k.highest)
+    if (!(word(k.unit, eq + 1, &v) || number(eq + 1, &v)) || v < k.lowest || v > k.highest)
         return sim_fail(err, SIM_USAGE, "set: %s=%.40s: give %llu to %llu %s (%s)", k.name, eq + 1, (unsigned long long)k.lowest,
                         (unsigned long long)k.highest, k.unit, k.text);
     sim_profile_put(p, &k, v);
@@ -160,6 +174,16 @@ static int check_tlb(const char *name, struct profile_tlb t, struct sim_error *e
     return sim_fail(err, SIM_USAGE,
                     "set: %s: %u entries in %u ways: entries divided by ways must be a power of two, the number of sets", name,
                     t.entries, ways);
+}
+
+static int check_policy(const struct sim_profile *p, struct sim_error *err)
+{
+    unsigned ways = p->stlb.ways ? p->stlb.ways : p->stlb.entries;
+    if (p->stlb_policy == PROFILE_PLRU && (!is_power(ways) || ways > 8))
+        return sim_fail(err, SIM_USAGE, "set: tlb.l2.policy=plru: a tree needs 1, 2, 4 or 8 ways, not %u", ways);
+    if (p->stlb_policy == PROFILE_MRU3PLRU4 && ways != 12)
+        return sim_fail(err, SIM_USAGE, "set: tlb.l2.policy=mru3plru4 is for 12 ways, not %u", ways);
+    return 0;
 }
 
 static int check_cache(const char *name, struct profile_cache c, struct sim_error *err)
@@ -185,5 +209,5 @@ int sim_profile_check(const struct sim_profile *p, struct sim_error *err)
         return -1;
 #include "sim/profile_keys.def"
 #undef K
-    return 0;
+    return check_policy(p, err);
 }

@@ -38,7 +38,7 @@ void tlb_unit_alloc(struct tlb_unit_state *u)
 // One array for all page sizes.
 static void unit_create(struct tlb_unit_state *u, struct profile_tlb all)
 {
-    *u = (struct tlb_unit_state){.lru = true};
+    *u = (struct tlb_unit_state){.policy = PROFILE_LRU};
     u->g[0] = u->g[1] = u->g[2] = u->g[3] = geometry(u, all);
     tlb_unit_alloc(u);
 }
@@ -47,7 +47,7 @@ static void unit_create(struct tlb_unit_state *u, struct profile_tlb all)
 static void first_level_create(struct tlb_unit_state *u, struct profile_tlb small, struct profile_tlb large,
                                struct profile_tlb huge)
 {
-    *u = (struct tlb_unit_state){.lru = false};
+    *u = (struct tlb_unit_state){.policy = PROFILE_FIFO};
     u->g[0] = u->g[1] = geometry(u, small);
     if (large.entries)
         u->g[1] = geometry(u, large);
@@ -57,9 +57,15 @@ static void first_level_create(struct tlb_unit_state *u, struct profile_tlb smal
     tlb_unit_alloc(u);
 }
 
-static void second_level_create(struct tlb_unit_state *u, const struct sim_profile *p)
+// Without a choice to make, there is no policy.
+static void second_level_create(struct tlb_unit_state *u, const struct sim_profile *p, bool bounded)
 {
     unit_create(u, p->stlb);
+    u->policy = bounded ? p->stlb_policy : PROFILE_LRU;
+    for (unsigned k = 0; k < 4; k++)
+        u->g[k].hash = p->stlb_hash;
+    if (u->policy == PROFILE_PLRU || u->policy == PROFILE_MRU3PLRU4)
+        u->tree = replace_create(u->g[0].sets);
     u->g[3].ways = 0;
     if (!p->stlb_2m)
         u->g[1].ways = u->g[2].ways = 0;
@@ -75,7 +81,7 @@ struct tlb *tlb_create(const struct sim_profile *p, enum sim_tlb_policy policy, 
     t->lots = seed;
     first_level_create(&t->u[TLB_ITLB], p->itlb, split ? p->itlb_2m : none, none);
     first_level_create(&t->u[TLB_DTLB], p->dtlb, split ? p->dtlb_2m : none, split ? p->dtlb_1g : none);
-    second_level_create(&t->u[TLB_STLB], p);
+    second_level_create(&t->u[TLB_STLB], p, split);
     unit_create(&t->u[TLB_NTLB], p->ntlb);
     unit_create(&t->u[TLB_PML4E], p->pml4e);
     unit_create(&t->u[TLB_PDPTE], p->pdpte);
@@ -92,6 +98,7 @@ void tlb_unit_free(struct tlb_unit_state *u)
     free(u->entry);
     free(u->live);
     free(u->mirrored);
+    free(u->tree);
 }
 
 void tlb_destroy(struct tlb *t)
@@ -226,7 +233,7 @@ static unsigned choose(const struct tlb_unit_state *u, unsigned base, unsigned w
         best = older ? w : best;
         oldest = older ? h[w].stamp : oldest;
     }
-    return base + best;
+    return base + (u->tree && oldest ? replace_victim(u, (base - u->g[0].base) / ways) : best);
 }
 
 // May another live entry of the unit translate part of the page too: with another page size, or by the same key0?
@@ -287,6 +294,8 @@ static int insert(struct tlb *t, enum tlb_unit unit, const struct tlb_entry *e, 
         mmu_mirror_drop(t->cpu, unit, e->tag, e->page_shift);
     *h = (struct tlb_hot){key0, key1, data, ++t->clock};
     u->count.fills++;
+    if (u->tree)
+        replace_touch(u, i);
     u->entry[i] = *e;
     u->entry[i].valid = true;
     u->entry[i].unit = (uint8_t)unit;
