@@ -71,4 +71,10 @@ uint32_t isa_static_cost(const struct isa_insn *i, const uint32_t *cost);
 void isa_prepare(struct isa_insn *i, isa_handler *const *const *table, unsigned off, unsigned idx, uint32_t cost_before,
                  const uint32_t *cost);
 
+// The handler of a decoded instruction in a table of isa/exec.h.
+static inline isa_handler *isa_handler_in(isa_handler *const *const *table, const struct isa_insn *i)
+{
+    return table[i->op][i->cc * 8 + __builtin_ctz(i->osz) * 2 + i->is_mem];
+}
+
 #endif

@@ -29,7 +29,7 @@ void isa_prepare(struct isa_insn *i, isa_handler *const *const *table, unsigned 
     i->idx = (uint16_t)idx;
     i->cost_before = cost_before;
     i->cost = isa_static_cost(i, cost);
-    i->run = table[i->op][i->cc * 8 + __builtin_ctz(i->osz) * 2 + i->is_mem];
+    i->run = isa_handler_in(table, i);
     i->simple = i->asz == 8 && !i->segchk;
     if (i->is_mem && i->base == ISA_REG_RIP)
         i->disp += off + i->len;

@@ -287,7 +287,7 @@ static uint64_t limit_room(const struct isa_cpu *c)
     return c->rip > c->seg[ISA_CS].limit ? 0 : c->seg[ISA_CS].limit - c->rip + 1;
 }
 
-static void commit(struct sim_cpu *cpu, struct block *b, const struct block_bytes *where)
+static void commit(struct sim_cpu *cpu, struct block *b)
 {
     struct block_cache *bc = cpu->m->block_cache;
     assert(b->cost + !b->insn[b->n - 1].cost >=
@@ -296,7 +296,6 @@ static void commit(struct sim_cpu *cpu, struct block *b, const struct block_byte
     struct block **bucket = &bc->bucket[block_slot(b->pa, b->rip, b->key)];
     b->next = *bucket;
     *bucket = b;
-    b->pa2 = where->pa2;
     page_add(cpu->m, b, 0);
     if (b->cross && (b->pa2 & ~0xfffull) != (b->pa & ~0xfffull))
         page_add(cpu->m, b, 1);
@@ -341,13 +340,17 @@ enum block_outcome block_build(struct sim_cpu *cpu, const struct block_bytes *wh
         add_insn(cpu, b, loop);
         ends = i->op == ISA_OP_INVALID || (isa_opinfo[i->op].props & ISA_F_END);
     }
-    fuse(b, loop);
-    add_sentinel(b, ends, loop);
     b->pa = where->pa;
+    b->pa2 = where->pa2;
+    if (m->caches)
+        detailed_prepare(m, b, loop);
+    else
+        fuse(b, loop);
+    add_sentinel(b, ends, loop);
     b->rip = c->rip;
     b->key = c->mode_key | (single ? BLOCK_SINGLE : 0);
     b->last = c->mode == ISA_LONG64 ? 0 : (uint32_t)(c->rip + b->bytes - 1);
-    commit(cpu, b, where);
+    commit(cpu, b);
     *out = b;
     return BLOCK_OK;
 }

@@ -67,21 +67,33 @@ static bool unit_init(struct unit *u, const struct profile_cache *g)
     return u->way && u->tree;
 }
 
-struct caches *caches_create(const struct cache_config *cfg, struct sim_error *err)
+static uint32_t line_of(const struct cache_config *cfg)
 {
     uint32_t line = 64;
     for (unsigned k = CACHE_NUNIT; k--;)
         if (cfg->unit[k].size)
             line = cfg->unit[k].line;
-    for (unsigned k = 0; k < CACHE_NUNIT; k++)
-        if (unit_check(cfg, k, line, err))
-            return NULL;
+    return line;
+}
+
+int cache_config_check(const struct cache_config *cfg, struct sim_error *err)
+{
+    int r = 0;
+    for (unsigned k = 0; k < CACHE_NUNIT && !r; k++)
+        r = unit_check(cfg, k, line_of(cfg), err);
+    return r;
+}
+
+struct caches *caches_create(const struct cache_config *cfg, struct sim_error *err)
+{
+    if (cache_config_check(cfg, err) < 0)
+        return NULL;
     assert(cfg->cpus && cfg->cpus <= MAX_CPUS);
     struct caches *h = calloc(1, sizeof *h);
     bool ok = h != NULL;
     if (h) {
         h->cfg = *cfg;
-        h->shift = log2_of(line);
+        h->shift = log2_of(line_of(cfg));
         for (unsigned n = 0; n < cfg->cpus; n++)
             for (unsigned k = 0; k < CACHE_L3; k++)
                 ok = unit_init(&h->cpu[n].u[k], &cfg->unit[k]) && ok;
@@ -131,6 +143,8 @@ void caches_clear(struct caches *h)
 }
 
 // --- one unit
+
+uint64_t cache_line(const struct caches *h, uint64_t pa) { return pa >> h->shift << h->shift; }
 
 static inline uint32_t set_of(const struct caches *h, const struct unit *u, uint64_t line)
 {
@@ -420,7 +434,7 @@ struct cache_result cache_access(struct caches *h, unsigned cpu, uint64_t pa, en
 {
     struct private *p = &h->cpu[cpu];
     struct unit *u = &p->u[kind == CACHE_FETCH ? CACHE_L1I : CACHE_L1D];
-    const uint64_t line = pa >> h->shift << h->shift;
+    const uint64_t line = cache_line(h, pa);
     uint64_t *w = find(h, u, line);
     if (!w)
         return miss(h, cpu, line, kind);
@@ -436,7 +450,7 @@ struct cache_result cache_access(struct caches *h, unsigned cpu, uint64_t pa, en
 
 void cache_flush_line(struct caches *h, uint64_t pa)
 {
-    const uint64_t line = pa >> h->shift << h->shift;
+    const uint64_t line = cache_line(h, pa);
     for (unsigned n = 0; n < h->cfg.cpus; n++)
         lose(h, &h->cpu[n], line);
     set_state(h, &h->l3, line, CACHE_I);
@@ -470,7 +484,7 @@ struct cache_geometry cache_geometry(const struct caches *h, enum cache_unit k)
 
 enum cache_state cache_state(const struct caches *h, unsigned cpu, enum cache_unit u, uint64_t pa)
 {
-    return state_in(h, unit_of(h, cpu, u), pa >> h->shift << h->shift);
+    return state_in(h, unit_of(h, cpu, u), cache_line(h, pa));
 }
 
 bool cache_way(const struct caches *h, unsigned cpu, enum cache_unit k, uint32_t set, uint32_t way, uint64_t *pa,

@@ -39,10 +39,12 @@ struct cache_result {
 };
 
 struct caches;
+int cache_config_check(const struct cache_config *cfg, struct sim_error *err);
 struct caches *caches_create(const struct cache_config *cfg, struct sim_error *err); // NULL: a geometry that cannot be
 void caches_destroy(struct caches *h);
 void caches_clear(struct caches *h); // all lines I, all counters 0
 
+uint64_t cache_line(const struct caches *h, uint64_t pa); // the line of an address
 // One access inside one line.
 struct cache_result cache_access(struct caches *h, unsigned cpu, uint64_t pa, enum cache_kind kind);
 // CLFLUSH: the line leaves all caches. WBINVD, INVD: everything that a processor has leaves, with L3.

@@ -149,32 +149,25 @@ static void env_on_ring(struct isa_cpu *c, unsigned from, unsigned to)
     ev_emit(cpu, &ev);
 }
 
-const struct isa_env sim_env = {
-    .read = mmu_read,
-    .write = mmu_write,
-    .probe = mmu_probe,
-    .host_run = mmu_host_run,
-    .read_phys = mmu_read_phys,
-    .write_phys = mmu_write_phys,
-    .in = env_in,
-    .out = env_out,
-    .rdmsr = env_rdmsr,
-    .wrmsr = env_wrmsr,
-    .cpuid = sim_cpuid,
-    .tsc = env_tsc,
-    .random = env_random,
-    .inval = mmu_inval,
-    .context = env_context,
-    .intercept = glue_intercept,
-    .intercept_event = glue_intercept_event,
-    .intercept_triple = glue_intercept_triple,
-    .vmx = env_vmx,
-    .charge = env_charge,
-    .monitor = env_monitor,
-    .mwait = env_mwait,
-    .on_event = env_on_event,
-    .on_cr = env_on_cr,
-    .on_msr = env_on_msr,
-    .on_seg = env_on_seg,
-    .on_ring = env_on_ring,
-};
+// The same ports in all fidelities, but for memory.
+#define PORTS                                                                                                                      \
+    .in = env_in, .out = env_out, .rdmsr = env_rdmsr, .wrmsr = env_wrmsr, .cpuid = sim_cpuid, .tsc = env_tsc,                      \
+    .random = env_random, .inval = mmu_inval, .context = env_context, .intercept = glue_intercept,                                 \
+    .intercept_event = glue_intercept_event, .intercept_triple = glue_intercept_triple, .vmx = env_vmx, .charge = env_charge,      \
+    .monitor = env_monitor, .mwait = env_mwait, .on_event = env_on_event, .on_cr = env_on_cr, .on_msr = env_on_msr,                \
+    .on_seg = env_on_seg, .on_ring = env_on_ring,
+
+const struct isa_env sim_env = {.read = mmu_read,
+                                .write = mmu_write,
+                                .probe = mmu_probe,
+                                .host_run = mmu_host_run,
+                                .read_phys = mmu_read_phys,
+                                .write_phys = mmu_write_phys,
+                                PORTS};
+const struct isa_env sim_env_detailed = {.read = mmu_read_detailed,
+                                         .write = mmu_write_detailed,
+                                         .probe = mmu_probe,
+                                         .host_run = mmu_host_run_detailed,
+                                         .read_phys = mmu_read_phys_detailed,
+                                         .write_phys = mmu_write_phys_detailed,
+                                         PORTS};

@@ -1,5 +1,6 @@
 // Whatever runs a program, it is the same program: random guests give the same state, TLBs, cycles, instructions and events under
-// {tail, loop} x {inline TLB on, off} x {observed, not}, in one run or in pieces.
+// {tail, loop} x {inline TLB on, off} x {observed, not}, in one run or in pieces; in detailed fidelity also the same caches.
+// Guests that cannot tell the time, and invalidate what they change, compute the same in all fidelities.
 //
 // A guest is a loop over slots of 64 bytes with random contents: arithmetic on registers and memory, string instructions, stack,
 // branches, page-table changes with and without invalidation, self-modification, traps, system calls to and from ring 3, device
@@ -51,8 +52,9 @@ static bool chance(struct rnd *r, uint32_t n) { return below(r, n) == 0; }
 struct asm_ {
     uint8_t b[NSLOTS * SLOT];
     unsigned n;
-    unsigned end; // of the slot
-    bool wide;    // for 64-bit mode, else for 32-bit protected mode
+    unsigned end;  // of the slot
+    bool wide;     // for 64-bit mode, else for 32-bit protected mode
+    bool timeless; // nothing that depends on time or on what a TLB still holds
     struct rnd r;
 };
 static unsigned room(const struct asm_ *a) { return a->end - a->n; }
@@ -212,9 +214,11 @@ static uint64_t random_pte(struct rnd *r)
 static void page_tables(struct asm_ *a)
 {
     unsigned page = below(&a->r, WIN_PAGES);
-    if (room(a) < 32)
+    if (room(a) < 34)
         return;
     unsigned size = a->wide ? 8 : 4;
+    if (a->timeless)
+        CODE_BYTES(a, "\xcd\x31"); // to ring 0: what follows must not lack its INVLPG
     if (a->wide)
         byte(a, 0x48);
     byte(a, 0xb8); // mov rax, entry
@@ -223,7 +227,7 @@ static void page_tables(struct asm_ *a)
         byte(a, 0x48);
     byte(a, 0xa3); // mov [entry of the page], rax
     le(a, a->wide ? PT + page * 8 : PT + 0x800 + page * 4, size);
-    if (chance(&a->r, 2)) {
+    if (a->timeless || chance(&a->r, 2)) {
         CODE_BYTES(a, "\x0f\x01\x3c\x25"); // invlpg [page]
         le(a, WINDOW + page * 4096, 4);
     } else if (chance(&a->r, 4)) {
@@ -290,7 +294,10 @@ static void user_mode(struct asm_ *a)
 
 static void system_mix(struct asm_ *a)
 {
-    switch (below(&a->r, 15)) {
+    unsigned what = below(&a->r, 15);
+    if (a->timeless && (what == 0 || what == 5 || what == 14)) // RDTSC, HLT, the device
+        what = 1;
+    switch (what) {
     case 13: // rep insb or outsb
         mov_imm(a, 1, below(&a->r, 30));
         mov_imm(a, 2, 0xe9);
@@ -345,7 +352,7 @@ static void slot(struct asm_ *a)
     case 13: user_mode(a); break;
     case 14: system_mix(a); break;
     default:
-        if (chance(&a->r, 3))
+        if (!a->timeless && chance(&a->r, 3))
             for (unsigned n = 1 + below(&a->r, 14); n--;)
                 byte(a, rnd(&a->r));
         else
@@ -357,10 +364,11 @@ static void slot(struct asm_ *a)
         byte(a, 0x90);
 }
 
-static void program(struct asm_ *a, uint64_t seed, bool wide)
+static void program(struct asm_ *a, uint64_t seed, bool wide, bool timeless)
 {
     memset(a, 0, sizeof *a);
     a->wide = wide;
+    a->timeless = timeless;
     a->r.s = seed * 0x9e3779b97f4a7c15ull + 1;
     for (unsigned k = 0; k < 4; k++)
         rnd(&a->r);
@@ -484,9 +492,9 @@ static void set_tables32(struct sim_machine *m, struct rnd *r)
     }
 }
 
-static struct sim_machine *boot(const struct asm_ *a, uint64_t seed, unsigned mode)
+static struct sim_machine *boot(const struct asm_ *a, uint64_t seed, unsigned mode, enum sim_fidelity fidelity)
 {
-    struct sim_config cfg = {.ram_bytes = 4 << 20, .loop = mode & 1, .no_mirror = mode & 2};
+    struct sim_config cfg = {.ram_bytes = 4 << 20, .loop = mode & 1, .no_mirror = mode & 2, .fidelity = fidelity};
     struct sim_error err;
     struct sim_machine *m = sim_create(&cfg, &err);
     assert_non_null(m);
@@ -500,7 +508,8 @@ static struct sim_machine *boot(const struct asm_ *a, uint64_t seed, unsigned mo
     dev_set_intc(m, &t->d, &intc, 0);
     dev_map_mmio(&t->d, 0, (struct hpa){MMIO}, 0x1000);
     t->period = 100 + below(&r, 3000);
-    dev_set_deadline(&t->d, t->period);
+    if (!a->timeless)
+        dev_set_deadline(&t->d, t->period);
     uint32_t turns = 6;
     poke(m, COUNTER, &turns, 4);
     struct isa_cpu *c = sim_cpu(m, 0);
@@ -520,7 +529,7 @@ static struct sim_machine *boot(const struct asm_ *a, uint64_t seed, unsigned mo
 }
 
 // The same program in VMX non-root operation. The hypervisor skips to the next slot at every VM exit.
-static void enter_guest(struct sim_machine *m, uint64_t seed)
+static void enter_guest(struct sim_machine *m, uint64_t seed, bool timeless)
 {
     static const uint8_t host[] = {
         0xb8, 0x1e, 0x68, 0x00, 0x00, // mov eax, GUEST_RIP
@@ -559,9 +568,11 @@ static void enter_guest(struct sim_machine *m, uint64_t seed)
                           .host_rip = HOST,
                           .host_rsp = HOST + 0x1000,
                           .eptp = EPT | 0x1e | (chance(&r, 2) ? 0x40 : 0)};
-    bool timer = chance(&r, 3);
+    bool timer = chance(&r, 3) && !timeless;
     s.pin = (chance(&r, 2) ? 1 : 0) | (timer ? 1u << 6 : 0); // external interrupts exit
     s.proc = (rnd(&r) & (1u << 7 | 1u << 9 | 1u << 12 | 1u << 15 | 1u << 24)) | (chance(&r, 6) ? 1u << 27 : 0); // HLT ... I/O; MTF
+    if (timeless)
+        s.proc &= ~(1u << 9 | 1u << 27); // no exit between a change of a page table and its INVLPG
     s.proc2 = (chance(&r, 6) ? 0 : 2) | (chance(&r, 2) ? 0x20 : 0) | 8 | 0x1000; // EPT, VPID, RDTSCP, INVPCID
     s.vpid = s.proc2 & 0x20 ? 3 : 0;
     struct sim_error err;
@@ -573,21 +584,21 @@ static void enter_guest(struct sim_machine *m, uint64_t seed)
 
 struct result {
     int kind;
-    uint64_t cycles, insns, state, events, tlb, exits;
+    uint64_t cycles, insns, state, events, tlb, exits, caches;
 };
 
 static void ignore(void *ctx, struct sim_machine *m, const struct ev *e) { ++*(uint64_t *)ctx; }
 
-enum { LOOP = 1, NO_MIRROR = 2, OBSERVED = 4, PIECES = 8, NMODES = 16, GUEST = 16, NARROW = 32 };
+enum { LOOP = 1, NO_MIRROR = 2, OBSERVED = 4, PIECES = 8, NMODES = 16, GUEST = 16, NARROW = 32, DETAILED = 64 };
 
 static struct result run(const struct asm_ *a, uint64_t seed, unsigned mode)
 {
-    struct sim_machine *m = boot(a, seed, mode & 3);
+    struct sim_machine *m = boot(a, seed, mode & 3, mode & DETAILED ? SIM_DETAILED : SIM_FAST);
     struct sim_stop s;
     uint64_t seen = 0;
     sim_event_hash_enable(m);
     if (mode & GUEST)
-        enter_guest(m, seed);
+        enter_guest(m, seed, a->timeless);
     if (mode & OBSERVED)
         ev_subscribe(m, EV_BIT(EV_INSN) | EV_BIT(EV_MEM), ignore, &seen);
     struct isa_cpu *c = sim_cpu(m, 0);
@@ -609,7 +620,8 @@ static struct result run(const struct asm_ *a, uint64_t seed, unsigned mode)
                        sim_state_hash(m),
                        sim_event_hash(m),
                        sim_tlb_hash(m),
-                       0};
+                       0,
+                       m->caches ? caches_hash(m->caches) : 0};
     sim_stat(m, 0, "vmexits", &x.exits);
     if (mode & OBSERVED)
         assert_true(seen >= c->insns);
@@ -621,10 +633,10 @@ static void compare(uint64_t seed, unsigned mode, const struct result *want, con
 {
     if (memcmp(want, got, sizeof *want) == 0)
         return;
-    fail_msg("seed %llu, mode %u: stop %d/%d cycles %llu/%llu insns %llu/%llu state %d events %d tlb %d", (unsigned long long)seed,
-             mode, want->kind, got->kind, (unsigned long long)want->cycles, (unsigned long long)got->cycles,
-             (unsigned long long)want->insns, (unsigned long long)got->insns, want->state == got->state,
-             want->events == got->events, want->tlb == got->tlb);
+    fail_msg("seed %llu, mode %u: stop %d/%d cycles %llu/%llu insns %llu/%llu state %d events %d tlb %d caches %d",
+             (unsigned long long)seed, mode, want->kind, got->kind, (unsigned long long)want->cycles,
+             (unsigned long long)got->cycles, (unsigned long long)want->insns, (unsigned long long)got->insns,
+             want->state == got->state, want->events == got->events, want->tlb == got->tlb, want->caches == got->caches);
 }
 
 #ifdef RINGSIDE_NO_TAIL // sanitized builds: one dispatcher, and slow
@@ -650,7 +662,7 @@ static void random_programs(const char *what, unsigned flags)
     unsigned stops[8] = {0};
     struct asm_ *a = malloc(sizeof *a);
     for (uint64_t seed = first; seed < first + n; seed++) {
-        program(a, seed, !(flags & NARROW));
+        program(a, seed, !(flags & NARROW), false);
         struct result want = {0};
         for (unsigned mode = 0; mode < NMODES; mode++) {
             if (redundant(mode))
@@ -675,9 +687,71 @@ static void test_random_programs(void **state) { random_programs("native program
 static void test_random_programs32(void **state) { random_programs("32-bit programs", NARROW); }
 static void test_random_guests(void **state) { random_programs("VMX guests", GUEST); }
 
+static void test_random_detailed(void **state) { random_programs("native programs, detailed", DETAILED); }
+static void test_random_detailed32(void **state) { random_programs("32-bit programs, detailed", DETAILED | NARROW); }
+static void test_random_detailed_guests(void **state) { random_programs("VMX guests, detailed", DETAILED | GUEST); }
+
+// --- across fidelities
+
+// What a program computed: all that a guest sees, but for the time.
+static uint64_t outcome(struct sim_machine *m)
+{
+    struct isa_cpu *c = sim_cpu(m, 0);
+    struct vmx_cpu *v = &m->cpu[0]->vmx;
+    const uint64_t cycles = c->cycles;
+    c->cycles = 0;
+    uint64_t h = 0;
+    for (unsigned k = 0; k < VMCS_NFIELD; k++)
+        h = hash_u64(h, v->vmcs.f[k]);
+    h = hash_u64(h, sim_state_hash(m));
+    c->cycles = cycles;
+    return h;
+}
+
+static struct result run_as(const struct asm_ *a, uint64_t seed, unsigned flags, enum sim_fidelity f)
+{
+    struct sim_machine *m = boot(a, seed, 0, f);
+    if (flags & GUEST)
+        enter_guest(m, seed, true);
+    const struct sim_stop s = sim_run(m, &(struct sim_until){.max_insns = 40000});
+    struct result x = {.kind = s.kind, .insns = sim_cpu(m, 0)->insns, .state = outcome(m)};
+    sim_stat(m, 0, "vmexits", &x.exits);
+    sim_destroy(m);
+    return x;
+}
+
+static void across_fidelities(const char *what, unsigned flags)
+{
+    const char *env = getenv("EQUALITY_SEEDS"), *from = getenv("EQUALITY_FROM");
+    uint64_t n = env ? strtoull(env, NULL, 0) : SEEDS * 4, first = from ? strtoull(from, NULL, 0) : 0, insns = 0, exits = 0;
+    struct asm_ *a = malloc(sizeof *a);
+    for (uint64_t seed = first; seed < first + n; seed++) {
+        program(a, seed, !(flags & NARROW), true);
+        const struct result want = run_as(a, seed, flags, SIM_FAST);
+        for (enum sim_fidelity f = SIM_FUNCTIONAL; f <= SIM_DETAILED; f++) {
+            const struct result got = run_as(a, seed, flags, f);
+            compare(seed, flags | f << 8, &want, &got);
+        }
+        insns += want.insns;
+        exits += want.exits;
+    }
+    free(a);
+    printf("# equality across fidelities of %s: %llu programs, %llu instructions and %llu VM exits in each\n", what,
+           (unsigned long long)n, (unsigned long long)insns, (unsigned long long)exits);
+}
+
+static void test_fidelities(void **state) { across_fidelities("native programs", 0); }
+static void test_fidelities32(void **state) { across_fidelities("32-bit programs", NARROW); }
+static void test_fidelities_guests(void **state) { across_fidelities("VMX guests", GUEST); }
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random_programs), cmocka_unit_test(test_random_programs32),
-                                       cmocka_unit_test(test_random_guests)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_random_programs),   cmocka_unit_test(test_random_programs32),
+        cmocka_unit_test(test_random_guests),     cmocka_unit_test(test_random_detailed),
+        cmocka_unit_test(test_random_detailed32), cmocka_unit_test(test_random_detailed_guests),
+        cmocka_unit_test(test_fidelities),        cmocka_unit_test(test_fidelities32),
+        cmocka_unit_test(test_fidelities_guests),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

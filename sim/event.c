@@ -29,6 +29,8 @@ void ev_update_mask(struct sim_machine *m)
     uint64_t mask = m->ev_until | (m->hash_events ? EV_ALL & ~EV_UNHASHED : 0);
     for (unsigned k = 0; k < m->nsubs; k++)
         mask |= m->subs[k].mask;
+    if (m->fidelity == SIM_DETAILED)
+        mask |= EV_BIT(EV_REF); // the caches serve each of them: mmu_walk.c
     uint64_t changed = mask ^ m->ev_mask;
     m->ev_mask = mask;
     if (changed & EV_UNHASHED) { // inline TLBs hide accesses: they start afresh

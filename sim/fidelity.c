@@ -1,11 +1,11 @@
 // sim/fidelity.c: how much of the micro-architecture is modelled, and switching that between runs.
 //
-// A switch drops what is cached: translations, decoded blocks with their costs. A guest cannot tell, but for the time that passes.
+// A switch drops what is cached: translations, lines, decoded blocks with their costs. A guest cannot tell, but for the time that passes.
 #include <string.h>
 
 #include "sim/block.h"
 
-static const char *const names[] = {[SIM_FAST] = "fast", [SIM_FUNCTIONAL] = "functional", NULL};
+static const char *const names[] = {[SIM_FAST] = "fast", [SIM_FUNCTIONAL] = "functional", [SIM_DETAILED] = "detailed", NULL};
 
 const char *const *sim_fidelity_names(void) { return names; }
 
@@ -16,9 +16,10 @@ int sim_fidelity_by_name(const char *name, enum sim_fidelity *f, struct sim_erro
             *f = (enum sim_fidelity)k;
             return 0;
         }
-    return sim_fail(err, SIM_USAGE,
-                    "fidelity '%s': there are %s (cycles counted, TLBs modelled) and %s (one cycle per instruction)", name,
-                    names[SIM_FAST], names[SIM_FUNCTIONAL]);
+    return sim_fail(
+        err, SIM_USAGE,
+        "fidelity '%s': there are %s (cycles counted, TLBs modelled), %s (one cycle per instruction) and %s (caches, too)", name,
+        names[SIM_FAST], names[SIM_FUNCTIONAL], names[SIM_DETAILED]);
 }
 
 enum sim_fidelity sim_fidelity(const struct sim_machine *m) { return m->fidelity; }
@@ -30,12 +31,18 @@ static void choose_costs(struct sim_machine *m)
         m->cost[k] = m->fidelity == SIM_FUNCTIONAL ? 1 : m->profile->cost[k];
         m->charge[k] = m->fidelity == SIM_FUNCTIONAL ? 0 : m->profile->cost[k];
     }
+    if (m->fidelity == SIM_DETAILED)
+        detailed_costs(m);
 }
 
 void sim_set_fidelity(struct sim_machine *m, enum sim_fidelity f)
 {
     m->fidelity = f;
+    m->no_fetch_mirror = m->cfg.no_mirror;
+    m->no_data_mirror = m->cfg.no_mirror || f == SIM_DETAILED;
+    detailed_select(m);
     choose_costs(m);
+    ev_update_mask(m);
     block_flush(m);
     for (unsigned n = 0; n < m->ncpus; n++)
         mmu_forget(m->cpu[n]);

@@ -1,5 +1,6 @@
-// Functional fidelity is the same machine: after the same number of instructions registers and memory are what they are in fast fidelity,
-// also when the fidelity changes on the way; and its translations go when the guest invalidates them.
+// Each fidelity is the same machine: after the same number of instructions registers and memory are what they are in fast fidelity, also
+// when the fidelity changes on the way; functional translations go when the guest invalidates them; and in detailed fidelity a guest
+// meets each cache by its latency.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -48,26 +49,31 @@ static bool run(struct sim_machine *m, uint64_t insns)
     return s.kind == SIM_STOP_UNTIL;
 }
 
-// c starts in fast fidelity and changes at each stop.
+// c starts in fast fidelity and goes round at each stop.
 static void compare(const char *guest, uint64_t insns, unsigned times)
 {
-    struct sim_machine *a = create(guest, SIM_FAST), *b = create(guest, SIM_FUNCTIONAL), *c = create(guest, SIM_FAST);
+    struct sim_machine *a = create(guest, SIM_FAST), *b = create(guest, SIM_FUNCTIONAL), *c = create(guest, SIM_FAST),
+                       *d = create(guest, SIM_DETAILED);
     uint64_t at = 0;
     bool on = true;
     for (unsigned k = 0; k < times && on; k++) {
         on = run(a, insns);
         assert_int_equal(run(b, insns), on);
         assert_int_equal(run(c, insns), on);
+        assert_int_equal(run(d, insns), on);
         at += insns;
         same(a, b, guest, at);
         same(a, c, guest, at);
-        sim_set_fidelity(c, k % 2 ? SIM_FAST : SIM_FUNCTIONAL);
+        same(a, d, guest, at);
+        caches_check(d->caches);
+        sim_set_fidelity(c, (enum sim_fidelity)((k + 1) % 3));
     }
     if (!sim_cpu(b, 0)->vmx) // no guest of it sleeps: a cycle for each instruction, and for those that faulted
         assert_true(sim_cpu(b, 0)->cycles - sim_insns(b) < 1000);
     sim_destroy(a);
     sim_destroy(b);
     sim_destroy(c);
+    sim_destroy(d);
 }
 
 static void test_programs(void **state)
@@ -90,7 +96,7 @@ static void test_invalidation(void **state)
         0x0f, 0x01, 0x3c, 0x25, 0x00, 0x00, 0x40, 0x00,             // invlpg [400000h]
         0x8a, 0x1c, 0x25, 0x00, 0x00, 0x40, 0x00,                   // mov bl, [400000h]
         0xf4};
-    for (unsigned f = SIM_FAST; f <= SIM_FUNCTIONAL; f++) {
+    for (unsigned f = SIM_FAST; f <= SIM_DETAILED; f++) {
         struct sim_error err = {0};
         struct sim_machine *m = sim_create(&(struct sim_config){.ram_bytes = 16 << 20, .fidelity = (enum sim_fidelity)f}, &err);
         const struct sim_load how = {.image = SIM_IMAGE_FLAT, .addr = 0x100000, .start = SIM_START_LONG64};
@@ -107,6 +113,62 @@ static void test_invalidation(void **state)
     }
 }
 
+// A chain of pointers, a line apart, round and round: cycles per load.
+static uint64_t chase(uint64_t bytes, enum sim_fidelity f)
+{
+    enum { CODE = 0x100000, CHAIN = 0x1000000 };
+    uint8_t code[40 * 3 + 2];
+    struct sim_error err = {0};
+    struct sim_machine *m = sim_create(&(struct sim_config){.ram_bytes = 64 << 20, .fidelity = f}, &err);
+    assert_non_null(m);
+    for (unsigned k = 0; k < 40; k++)
+        memcpy(code + 3 * k, "\x48\x8b\x00", 3); // mov rax, [rax]
+    memcpy(code + 120, "\xeb\x84", 2);           // jmp to the first
+    const struct sim_load how = {.image = SIM_IMAGE_FLAT, .addr = CODE, .start = SIM_START_LONG64};
+    assert_int_equal(sim_load_bytes(m, "code", code, sizeof code, &how, NULL, &err), 0);
+    for (uint64_t at = 0; at < bytes; at += 64) {
+        const uint64_t next = CHAIN + (at + 64) % bytes;
+        sim_poke(m, 0, SIM_HOST_PHYSICAL, CHAIN + at, &next, 8);
+    }
+    sim_cpu(m, 0)->gpr[ISA_RAX] = CHAIN;
+    const uint64_t insns = bytes / 64 * 41 / 40;
+    assert_true(run(m, 2 * insns)); // until it is where it belongs
+    const uint64_t before = sim_now(m);
+    assert_true(run(m, insns));
+    const uint64_t cycles = ((sim_now(m) - before) * 64 + bytes / 2) / bytes;
+    uint64_t hits = 0, misses = 0, memory = 0;
+    assert_true(sim_stat(m, 0, "l1d.hit", &hits) && sim_stat(m, 0, "l1d.miss", &misses) && sim_stat(m, 0, "memory", &memory));
+    assert_int_equal(f == SIM_DETAILED, hits + misses >= 3 * bytes / 64 - 3);
+    assert_int_equal(f == SIM_DETAILED, memory >= bytes / 64);
+    sim_destroy(m);
+    return cycles;
+}
+
+// Some lines stay by luck of replacement where they do not belong.
+static void near(uint64_t got, uint64_t want)
+{
+    if (got > want || got * 20 < want * 19)
+        fail_msg("%llu cycles per load instead of %llu", (unsigned long long)got, (unsigned long long)want);
+}
+
+static void test_latencies(void **state)
+{
+    near(chase(16 << 10, SIM_DETAILED), 2);   // teach: L1D 32K in 2 cycles,
+    near(chase(128 << 10, SIM_DETAILED), 10); // L2 256K in 10,
+    near(chase(1 << 20, SIM_DETAILED), 40);   // L3 2M in 40,
+    near(chase(8 << 20, SIM_DETAILED), 100);  // memory 100 ns at 1 GHz
+    near(chase(8 << 20, SIM_FAST), 2);
+}
+
+// A geometry that no cache can have is refused when the machine is made, whatever its fidelity.
+static void test_geometry(void **state)
+{
+    static const char *const set[] = {"cache.l2.line=128"};
+    struct sim_error err = {0};
+    assert_null(sim_create(&(struct sim_config){.set = set, .nset = 1}, &err));
+    assert_non_null(strstr(err.what, "equally long"));
+}
+
 static void test_names(void **state)
 {
     enum sim_fidelity f;
@@ -121,7 +183,8 @@ static void test_names(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_programs), cmocka_unit_test(test_hypervisor),
-                                       cmocka_unit_test(test_invalidation), cmocka_unit_test(test_names)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_programs),     cmocka_unit_test(test_hypervisor),
+                                       cmocka_unit_test(test_invalidation), cmocka_unit_test(test_latencies),
+                                       cmocka_unit_test(test_geometry),     cmocka_unit_test(test_names)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

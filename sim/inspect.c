@@ -136,6 +136,7 @@ bool sim_stat(struct sim_machine *m, unsigned cpu, const char *name, uint64_t *v
 {
     if (cpu >= m->ncpus)
         return false;
+    detailed_counts(m);
     for (unsigned k = 0; k < NSTATS; k++)
         if (strcmp(stat_info[k].name, name) == 0) {
             const struct isa_cpu *c = &m->cpu[cpu]->isa;

@@ -2,6 +2,7 @@
 #ifndef SIM_INTERNAL_H
 #define SIM_INTERNAL_H
 
+#include "sim/cache.h"
 #include "sim/device.h"
 #include "sim/event.h"
 #include "sim/inspect.h"
@@ -39,6 +40,7 @@ struct sim_cpu {
     } monitor;
     struct tlb *tlb;
     struct mmu_state mmu;
+    uint64_t fetch_line; // detailed fidelity: the line that instructions were fetched from last; UINT64_MAX: none
     uint64_t stat[SIM_NSTAT];
     // engine (sim/engine.c)
     struct engine_cpu *eng;
@@ -63,6 +65,8 @@ struct sim_machine {
     const struct sim_profile *profile; // own_profile
     struct sim_profile own_profile;
     enum sim_fidelity fidelity;
+    bool no_data_mirror, no_fetch_mirror;              // inline TLBs stay empty
+    struct caches *caches;                             // in detailed fidelity, else NULL
     uint32_t cost[ISA_COST_NUM], charge[ISA_COST_NUM]; // of instructions, and of what they cause (sim/fidelity.c)
     struct sim_ram ram;
     struct sim_cpu *cpu[SIM_MAX_CPUS];
@@ -171,6 +175,24 @@ static inline bool mmu_guarded(const struct sim_machine *m, struct hpa pa)
 void mmu_written(struct sim_machine *m, struct hpa pa, unsigned n);
 struct tlb *tlb_create(const struct sim_profile *p, enum sim_tlb_policy policy, uint64_t seed);
 void tlb_destroy(struct tlb *t);
+
+// Detailed fidelity (sim/detailed.c): what the caches are told, and what it costs.
+extern const struct isa_env sim_env_detailed; // sim_env, whose memory accesses come here (sim/env.c)
+int mmu_read_detailed(struct isa_cpu *c, uint64_t la, void *buf, unsigned n, unsigned acc);
+int mmu_write_detailed(struct isa_cpu *c, uint64_t la, const void *buf, unsigned n, unsigned acc);
+void *mmu_host_run_detailed(struct isa_cpu *c, uint64_t la, uint64_t max, uint64_t *len, unsigned acc);
+int mmu_read_phys_detailed(struct isa_cpu *c, struct gpa pa, void *buf, unsigned n);
+int mmu_write_phys_detailed(struct isa_cpu *c, struct gpa pa, const void *buf, unsigned n);
+int detailed_check(const struct sim_profile *p, struct sim_error *err); // can caches be built of the profile?
+void detailed_select(struct sim_machine *m);                            // make or drop the caches, as the fidelity has it
+void detailed_costs(struct sim_machine *m);
+void detailed_destroy(struct sim_machine *m);
+void detailed_reset(struct sim_machine *m);
+void detailed_counts(struct sim_machine *m); // bring the counters of sim_stat() up to date
+void detailed_data(struct sim_cpu *c, struct hpa pa, unsigned n, unsigned acc);
+void detailed_reference(struct sim_cpu *c, struct hpa pa, bool set_ad); // of a page walk
+struct block;
+void detailed_prepare(const struct sim_machine *m, struct block *b, bool loop); // b is whole, but for its sentinel
 
 // engine (sim/engine.c, sim/block.c)
 //

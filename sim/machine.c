@@ -33,7 +33,7 @@ static int check_config(struct sim_config *cfg, struct sim_profile *profile, str
     for (unsigned k = 0; k < cfg->nset; k++)
         if (sim_profile_set(profile, cfg->set[k], err) < 0)
             return -1;
-    return sim_profile_check(profile, err);
+    return sim_profile_check(profile, err) < 0 ? -1 : detailed_check(profile, err);
 }
 
 static int create_cpus(struct sim_machine *m, struct sim_error *err)
@@ -96,6 +96,7 @@ void sim_destroy(struct sim_machine *m)
     if (!m)
         return;
     bus_destroy(m);
+    detailed_destroy(m);
     block_cache_destroy(m);
     for (unsigned n = 0; n < m->ncpus; n++) {
         mmu_destroy(m->cpu[n]);
@@ -134,6 +135,7 @@ void sim_reset(struct sim_machine *m)
         }
         mmu_reset(cpu);
     }
+    detailed_reset(m);
     bus_reset(m);
 }
 

@@ -18,7 +18,8 @@
 // How much of the micro-architecture is modelled. The architectural outcome is the same, but for what a guest learns from the time.
 //    FAST        cycles: a cost per instruction and per event (profile), TLBs, paging-structure caches and page walks
 //    FUNCTIONAL  one cycle per instruction, no TLB model: fast forward. No TLB events, no stale entries
-enum sim_fidelity { SIM_FAST, SIM_FUNCTIONAL };
+//    DETAILED    as FAST, and every fetch, data access and page-walk reference goes through caches (sim/cache.h, sim/detailed.c)
+enum sim_fidelity { SIM_FAST, SIM_FUNCTIONAL, SIM_DETAILED };
 
 // What happens to translations that the processor may drop or keep as it likes. Architecturally all are right; a guest that invalidates where
 // it must gives the same outcome under each.

@@ -7,17 +7,13 @@
 static uint64_t tag_of(const struct sim_cpu *c, uint64_t la) { return (la & ~0xfffull) | c->isa.mctx; }
 static unsigned tag_ctx(uint64_t tag) { return (unsigned)(tag >> 4) & 0xff; }
 
-static bool allowed(const struct sim_cpu *c)
-{
-    const struct sim_machine *m = c->m;
-    return !m->cfg.no_mirror && !ev_wanted(m, EV_TLB_STALE) && !engine_observed(m);
-}
+static bool allowed(const struct sim_machine *m, bool off) { return !off && !ev_wanted(m, EV_TLB_STALE) && !engine_observed(m); }
 
 void mmu_mirror_fill(struct sim_cpu *c, uint64_t la, struct hpa pa, uint64_t data, uint64_t *slots)
 {
     struct isa_cpu *isa = &c->isa;
     const struct mmu_state *s = &c->mmu;
-    if (!allowed(c) || mmu_is_watched(s, la))
+    if (!allowed(c->m, c->m->no_data_mirror) || mmu_is_watched(s, la))
         return;
     struct hpa page = {pa.v & ~0xfffull};
     uint8_t *host = ram_at(&c->m->ram, page);
@@ -41,7 +37,7 @@ void mmu_mirror_fill(struct sim_cpu *c, uint64_t la, struct hpa pa, uint64_t dat
 
 void mmu_mirror_fill_fetch(struct sim_cpu *c, uint64_t la, struct hpa pa, uint64_t *slots)
 {
-    if (!allowed(c))
+    if (!allowed(c->m, c->m->no_fetch_mirror))
         return;
     const unsigned slot = mmu_fx_slot(la, c->isa.mctx);
     c->mmu.fx[slot] = (struct mmu_fetch_mirror){tag_of(c, la), pa.v & ~0xfffull};
@@ -293,6 +289,6 @@ unsigned mmu_mirror_check(struct sim_cpu *c)
         uint64_t in = (1ull << tlb_class_shift[h->key0 >> 1 & 3]) - 1;
         assert(e->page == ((h->data & TLB_DATA_FRAME) | (e->tag & ~0xfffull & in)));
     }
-    assert(!n || allowed(c));
+    assert(!n || allowed(c->m, c->m->no_fetch_mirror));
     return n;
 }

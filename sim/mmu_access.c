@@ -35,6 +35,9 @@ static enum verdict judge(struct sim_cpu *c, const struct tlb_hot *h, const stru
             return REFUSED;
         }
     }
+    // A write through a translation whose D is still clear walks again to set it: before EPT may forbid it, as a walk has it.
+    if ((acc & WRITES) && !(h->data & TLB_DATA_DIRTY))
+        return REWALK;
     if (__builtin_expect(!ept_allows(eperms, need), 0)) {
         if (s->ept.mbec)
             return REWALK; // the entry knows one of the two execute permissions only, and the exit reports both
@@ -42,8 +45,7 @@ static enum verdict judge(struct sim_cpu *c, const struct tlb_hot *h, const stru
                                eperms | mmu_advanced(TLB_DATA_GPERMS(h->data)), e->src_val[1]);
         return REFUSED;
     }
-    // A write through a translation whose D is still clear walks again to set it.
-    return (acc & WRITES) && !(h->data & TLB_DATA_DIRTY) ? REWALK : HIT;
+    return HIT;
 }
 
 static int fill(struct sim_cpu *c, enum tlb_unit l1, struct tlb_entry *e)
@@ -292,7 +294,18 @@ static void meet_breakpoints(struct sim_cpu *c, uint64_t la, unsigned n, bool wr
         engine_kick(c->m); // the trap comes after this instruction
 }
 
-int mmu_read(struct isa_cpu *isa, uint64_t la, void *buf, unsigned n, unsigned acc)
+// detailed: tell the caches. A constant in each caller.
+static inline __attribute__((always_inline)) void reach(struct sim_cpu *c, const struct span *s, unsigned acc, bool detailed)
+{
+    if (!detailed)
+        return;
+    detailed_data(c, s->pa[0], s->n[0], acc);
+    if (s->n[1])
+        detailed_data(c, s->pa[1], s->n[1], acc);
+}
+
+static inline __attribute__((always_inline)) int read_linear(struct isa_cpu *isa, uint64_t la, void *buf, unsigned n, unsigned acc,
+                                                             bool detailed)
 {
     struct sim_cpu *c = sim_cpu_of(isa);
     struct span s;
@@ -303,6 +316,7 @@ int mmu_read(struct isa_cpu *isa, uint64_t la, void *buf, unsigned n, unsigned a
         meet_breakpoints(c, la, n, false);
     if (spans_apic(c, &s))
         return apic_access(c, &s, buf, acc & ~ISA_ACC_W);
+    reach(c, &s, acc & ~ISA_ACC_W, detailed);
     phys_read(c, s.pa[0], buf, s.n[0]);
     if (s.n[1])
         phys_read(c, s.pa[1], (uint8_t *)buf + s.n[0], s.n[1]);
@@ -310,7 +324,8 @@ int mmu_read(struct isa_cpu *isa, uint64_t la, void *buf, unsigned n, unsigned a
     return 0;
 }
 
-int mmu_write(struct isa_cpu *isa, uint64_t la, const void *buf, unsigned n, unsigned acc)
+static inline __attribute__((always_inline)) int write_linear(struct isa_cpu *isa, uint64_t la, const void *buf, unsigned n,
+                                                              unsigned acc, bool detailed)
 {
     struct sim_cpu *c = sim_cpu_of(isa);
     struct span s;
@@ -324,11 +339,26 @@ int mmu_write(struct isa_cpu *isa, uint64_t la, const void *buf, unsigned n, uns
         memcpy(&val, buf, n < sizeof val ? n : sizeof val);
         return apic_access(c, &s, &val, acc | ISA_ACC_W);
     }
+    reach(c, &s, acc | ISA_ACC_W, detailed);
     phys_write(c, s.pa[0], buf, s.n[0]);
     if (s.n[1])
         phys_write(c, s.pa[1], (const uint8_t *)buf + s.n[0], s.n[1]);
     tell_mem(c, la, s.pa[0], buf, n, acc | ISA_ACC_W);
     return 0;
+}
+
+int mmu_read(struct isa_cpu *c, uint64_t la, void *buf, unsigned n, unsigned acc) { return read_linear(c, la, buf, n, acc, false); }
+int mmu_write(struct isa_cpu *c, uint64_t la, const void *buf, unsigned n, unsigned acc)
+{
+    return write_linear(c, la, buf, n, acc, false);
+}
+int mmu_read_detailed(struct isa_cpu *c, uint64_t la, void *buf, unsigned n, unsigned acc)
+{
+    return read_linear(c, la, buf, n, acc, true);
+}
+int mmu_write_detailed(struct isa_cpu *c, uint64_t la, const void *buf, unsigned n, unsigned acc)
+{
+    return write_linear(c, la, buf, n, acc, true);
 }
 
 int mmu_probe(struct isa_cpu *isa, uint64_t la, unsigned n, unsigned acc)
@@ -376,6 +406,9 @@ void *mmu_host_run(struct isa_cpu *isa, uint64_t la, uint64_t max, uint64_t *len
     return p;
 }
 
+// Each element is an access of its own to the caches.
+void *mmu_host_run_detailed(struct isa_cpu *c, uint64_t la, uint64_t max, uint64_t *len, unsigned acc) { return NULL; }
+
 int mmu_fetch_slow(struct isa_cpu *isa, uint64_t la, struct hpa *pa)
 {
     struct sim_cpu *c = sim_cpu_of(isa);
@@ -408,26 +441,36 @@ static int phys(struct isa_cpu *isa, struct gpa gpa, unsigned n, unsigned acc, s
     return spans_apic(c, s) ? vmx_apic_access_physical(isa, &c->vmx, (unsigned)(s->pa[0].v & 0xfff)) : 0;
 }
 
-int mmu_read_phys(struct isa_cpu *isa, struct gpa gpa, void *buf, unsigned n)
+static int read_physical(struct isa_cpu *isa, struct gpa gpa, void *buf, unsigned n, bool detailed)
 {
     struct span s;
     int r = phys(isa, gpa, n, ISA_ACC_R, &s);
     if (r)
         return r;
+    reach(sim_cpu_of(isa), &s, ISA_ACC_R, detailed);
     phys_read(sim_cpu_of(isa), s.pa[0], buf, s.n[0]);
     if (s.n[1])
         phys_read(sim_cpu_of(isa), s.pa[1], (uint8_t *)buf + s.n[0], s.n[1]);
     return 0;
 }
 
-int mmu_write_phys(struct isa_cpu *isa, struct gpa gpa, const void *buf, unsigned n)
+static int write_physical(struct isa_cpu *isa, struct gpa gpa, const void *buf, unsigned n, bool detailed)
 {
     struct span s;
     int r = phys(isa, gpa, n, ISA_ACC_W, &s);
     if (r)
         return r;
+    reach(sim_cpu_of(isa), &s, ISA_ACC_W, detailed);
     phys_write(sim_cpu_of(isa), s.pa[0], buf, s.n[0]);
     if (s.n[1])
         phys_write(sim_cpu_of(isa), s.pa[1], (const uint8_t *)buf + s.n[0], s.n[1]);
     return 0;
+}
+
+int mmu_read_phys(struct isa_cpu *c, struct gpa pa, void *buf, unsigned n) { return read_physical(c, pa, buf, n, false); }
+int mmu_write_phys(struct isa_cpu *c, struct gpa pa, const void *buf, unsigned n) { return write_physical(c, pa, buf, n, false); }
+int mmu_read_phys_detailed(struct isa_cpu *c, struct gpa pa, void *buf, unsigned n) { return read_physical(c, pa, buf, n, true); }
+int mmu_write_phys_detailed(struct isa_cpu *c, struct gpa pa, const void *buf, unsigned n)
+{
+    return write_physical(c, pa, buf, n, true);
 }

@@ -1,0 +1,183 @@
+// sim/detailed.c: detailed fidelity: the caches are told of every reference to memory, and their latencies are charged.
+//
+// FETCH      the processor keeps the line that it fetched from last; an instruction that lies in it costs nothing more, one that does not
+//            brings its line in. Hits in L1I are hidden by pipelining, so what is charged is what a line takes beyond that.
+// DATA       the static cost of an instruction covers a hit in L1D (cost.load is its latency here); what the line takes beyond that is
+//            charged where it is touched, once per line. Stores wait like loads: there is no store buffer.
+// WALKS      a reference to a paging-structure entry takes what its line takes, and costs nothing else.
+// LEFT OUT   device memory is not cached. Devices reach RAM past the caches.
+#include "sim/block.h"
+#include "sim/engine.h"
+
+#include <assert.h>
+
+#include "isa/decode.h"
+
+static struct cache_config config_of(const struct sim_profile *p, unsigned cpus)
+{
+    return (struct cache_config){
+        .cpus = cpus,
+        .unit = {[CACHE_L1I] = p->l1i, [CACHE_L1D] = p->l1d, [CACHE_L2] = p->l2, [CACHE_L3] = p->l3},
+        .memory = (uint32_t)(p->dram_ns * (p->hz / 1000000) / 1000),
+        .load = p->line_load,
+        .store = p->line_store,
+        .rmw = p->line_rmw,
+    };
+}
+
+int detailed_check(const struct sim_profile *p, struct sim_error *err)
+{
+    const struct cache_config cfg = config_of(p, 1);
+    return cache_config_check(&cfg, err);
+}
+
+void detailed_select(struct sim_machine *m)
+{
+    const bool on = m->fidelity == SIM_DETAILED;
+    detailed_destroy(m);
+    if (on) {
+        const struct cache_config cfg = config_of(m->profile, m->ncpus);
+        struct sim_error err = {0};
+        m->caches = caches_create(&cfg, &err);
+        assert(m->caches && "detailed_check() was asked at creation");
+    }
+    for (unsigned n = 0; n < m->ncpus; n++) {
+        m->cpu[n]->isa.env = on ? &sim_env_detailed : &sim_env;
+        m->cpu[n]->fetch_line = UINT64_MAX;
+    }
+}
+
+void detailed_destroy(struct sim_machine *m)
+{
+    caches_destroy(m->caches);
+    m->caches = NULL;
+}
+
+void detailed_reset(struct sim_machine *m)
+{
+    if (m->caches)
+        caches_clear(m->caches);
+    for (unsigned n = 0; n < m->ncpus; n++)
+        m->cpu[n]->fetch_line = UINT64_MAX;
+}
+
+void detailed_costs(struct sim_machine *m)
+{
+    const struct profile_cache *l1 = &m->profile->l1d;
+    m->charge[ISA_COST_WALKREF] = 0;
+    if (l1->size && l1->latency)
+        m->cost[ISA_COST_LOAD] = m->charge[ISA_COST_LOAD] = l1->latency;
+}
+
+void detailed_counts(struct sim_machine *m)
+{
+    for (unsigned n = 0; m->caches && n < m->ncpus; n++) {
+        uint64_t *stat = m->cpu[n]->stat;
+        const struct cache_traffic t = cache_traffic(m->caches, n);
+#define UNIT(u)                                                                                                                    \
+    do {                                                                                                                           \
+        const struct cache_counts k = cache_counts(m->caches, n, CACHE_##u);                                                       \
+        stat[SIM_STAT_##u##_HIT] = k.hits;                                                                                         \
+        stat[SIM_STAT_##u##_MISS] = k.misses;                                                                                      \
+        stat[SIM_STAT_##u##_EVICT] = k.evictions;                                                                                  \
+        stat[SIM_STAT_##u##_WRITEBACK] = k.writebacks;                                                                             \
+    } while (0)
+        UNIT(L1I);
+        UNIT(L1D);
+        UNIT(L2);
+        UNIT(L3);
+#undef UNIT
+        stat[SIM_STAT_MEMORY] = t.memory;
+        stat[SIM_STAT_LINE_TRANSFER] = t.transfers;
+        stat[SIM_STAT_LINE_INVALIDATE] = t.invalidations;
+        stat[SIM_STAT_LINE_UPGRADE] = t.upgrades;
+        stat[SIM_STAT_LINE_RECALL] = t.recalls;
+    }
+}
+
+static void charge_beyond(struct sim_cpu *c, uint32_t cycles, uint32_t hidden)
+{
+    if (cycles > hidden)
+        engine_charge(&c->isa, cycles - hidden);
+}
+
+// --- data
+
+static enum cache_kind kind_of(const struct isa_insn *i, unsigned acc)
+{
+    if (!(acc & (ISA_ACC_W | ISA_ACC_RMW)))
+        return CACHE_LOAD;
+    const bool locked = i && (i->lock || ((i->op == ISA_OP_XCHG_Eb_Gb || i->op == ISA_OP_XCHG_Ev_Gv) && i->is_mem));
+    return locked && (acc & ISA_ACC_RMW) ? CACHE_RMW : CACHE_STORE;
+}
+
+static bool flushes(const struct isa_insn *i) { return i && (i->op == ISA_OP_CLFLUSH || i->op == ISA_OP_CLFLUSHOPT); }
+
+void detailed_data(struct sim_cpu *c, struct hpa pa, unsigned n, unsigned acc)
+{
+    struct caches *h = c->m->caches;
+    const struct isa_insn *i = c->isa.at;
+    if (bus_mmio_at(c->m, pa) || !ram_at(&c->m->ram, pa))
+        return;
+    if (__builtin_expect(flushes(i), 0)) {
+        cache_flush_line(h, pa.v);
+        return;
+    }
+    const enum cache_kind kind = kind_of(i, acc);
+    const uint64_t last = cache_line(h, pa.v + n - 1), size = cache_geometry(h, CACHE_L1D).line;
+    for (uint64_t line = cache_line(h, pa.v); line <= last; line += size)
+        charge_beyond(c, cache_access(h, c->n, line, kind).cycles, c->m->profile->l1d.latency);
+}
+
+void detailed_reference(struct sim_cpu *c, struct hpa pa, bool set_ad)
+{
+    engine_charge(&c->isa, cache_access(c->m->caches, c->n, pa.v, set_ad ? CACHE_RMW : CACHE_LOAD).cycles);
+}
+
+// --- instruction fetch
+
+static void fetch_line(struct sim_cpu *c, uint64_t pa)
+{
+    const uint64_t line = cache_line(c->m->caches, pa);
+    if (line == c->fetch_line)
+        return;
+    c->fetch_line = line;
+    charge_beyond(c, cache_access(c->m->caches, c->n, line, CACHE_FETCH).cycles, c->m->profile->l1i.latency);
+}
+
+static void fetch(struct isa_cpu *c, const struct isa_insn *i)
+{
+    struct sim_cpu *cpu = sim_cpu_of(c);
+    const struct block *b = block_of(i);
+    const unsigned in_page = 0x1000 - (unsigned)(b->pa & 0xfff);
+    c->at = i;
+    fetch_line(cpu, b->pa + i->off);
+    fetch_line(cpu, b->cross ? b->pa2 + b->bytes - in_page - 1 : b->pa + i->off + i->len - 1);
+}
+
+// Stand before the handlers of instructions that may have to bring a line in.
+static int fetch_loop(struct isa_cpu *c, const struct isa_insn *i)
+{
+    fetch(c, i);
+    return isa_handler_in(isa_run_loop, i)(c, i);
+}
+#ifndef RINGSIDE_NO_TAIL
+static int fetch_tail(struct isa_cpu *c, const struct isa_insn *i)
+{
+    fetch(c, i);
+    return isa_handler_in(isa_run_tail, i)(c, i);
+}
+#else
+#define fetch_tail fetch_loop
+#endif
+
+void detailed_prepare(const struct sim_machine *m, struct block *b, bool loop)
+{
+    for (unsigned k = 0; k < b->n; k++) {
+        struct isa_insn *i = &b->insn[k];
+        const uint64_t at = b->pa + i->off;
+        // The first of a block comes from anywhere; others follow one that ended in the line that is here.
+        if (k == 0 || cache_line(m->caches, at - 1) != cache_line(m->caches, at + i->len - 1))
+            i->run = loop ? fetch_loop : fetch_tail;
+    }
+}
