@@ -34,6 +34,8 @@ ISA_BODY(xlat)
         la = isa_seg_la_v(c, i->seg, ea, 1, ISA_ACC_R);
         ISA_TRY(la.r);
     }
+    if (fast && !isa_hit(c->rd, c, la.v, 1))
+        return ISA_GO_SLOW; // which says first which instruction it is
     uint8_t v;
     ISA_TRY(isa_ld8(c, la.v, &v));
     isa_w8(c, 0, v);
