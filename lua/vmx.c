@@ -156,6 +156,53 @@ int lx_m_tlb_preview(lua_State *L)
     return 1;
 }
 
+// --- caches
+static void set_int(lua_State *L, const char *key, uint64_t v)
+{
+    lua_pushinteger(L, (lua_Integer)v);
+    lua_setfield(L, -2, key);
+}
+
+static void push_lines(lua_State *L, const struct caches *h, unsigned cpu, enum cache_unit u)
+{
+    const struct cache_geometry g = cache_geometry(h, u);
+    lua_newtable(L);
+    for (uint32_t set = 0; set < g.sets; set++)
+        for (uint32_t way = 0; way < g.ways; way++) {
+            uint64_t pa;
+            enum cache_state s;
+            if (!cache_way(h, cpu, u, set, way, &pa, &s))
+                continue;
+            const char letter = cache_state_letter(s);
+            lua_pushlstring(L, &letter, 1);
+            lua_rawseti(L, -2, (lua_Integer)pa);
+        }
+}
+
+int lx_m_cache(lua_State *L)
+{
+    static const char *const units[] = {"l1i", "l1d", "l2", "l3", NULL};
+    struct lx_machine *lm = lx_check_machine(L, 1);
+    const enum cache_unit u = (enum cache_unit)lx_word(L, "unit", luaL_checkstring(L, 2), units);
+    const struct caches *h = sim_caches(lm->m);
+    if (!h || !cache_geometry(h, u).sets)
+        return 0;
+    const struct cache_geometry g = cache_geometry(h, u);
+    const struct cache_counts n = cache_counts(h, lm->cpu, u);
+    lua_newtable(L);
+    set_int(L, "sets", g.sets);
+    set_int(L, "ways", g.ways);
+    set_int(L, "line", g.line);
+    set_int(L, "latency", g.latency);
+    set_int(L, "hits", n.hits);
+    set_int(L, "misses", n.misses);
+    set_int(L, "evictions", n.evictions);
+    set_int(L, "writebacks", n.writebacks);
+    push_lines(L, h, lm->cpu, u);
+    lua_setfield(L, -2, "lines");
+    return 1;
+}
+
 // --- translations
 static const char *const access_names[] = {"r", "w", "x", NULL};
 

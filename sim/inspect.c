@@ -118,6 +118,8 @@ const struct tlb *sim_tlb(struct sim_machine *m, unsigned cpu)
     return m->cpu[cpu]->tlb;
 }
 
+const struct caches *sim_caches(const struct sim_machine *m) { return m->caches; }
+
 // --- counters: the clock, then sim/stats.def
 
 static const struct {

@@ -3,6 +3,7 @@
 #ifndef SIM_INSPECT_H
 #define SIM_INSPECT_H
 
+#include "sim/cache.h"
 #include "sim/machine.h"
 #include "sim/tlb.h"
 #include "sim/walk.h"
@@ -63,6 +64,9 @@ int sim_tlb_preview(struct sim_machine *m, unsigned cpu, const char *text, tlb_v
 // Empty all TLBs and paging-structure caches of a processor, guest-physical mappings included: the next access walks cold. For scenarios;
 // no instruction does that much.
 void sim_tlb_flush_all(struct sim_machine *m, unsigned cpu);
+
+// --- caches: NULL but in detailed fidelity
+const struct caches *sim_caches(const struct sim_machine *m);
 
 // --- disassembly of one instruction at a linear address, Intel syntax (or AT&T). Returns its length, 0 if unreadable.
 unsigned sim_disasm(struct sim_machine *m, unsigned cpu, uint64_t la, bool att, char *text, unsigned size, uint8_t bytes[16]);

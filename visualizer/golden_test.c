@@ -78,6 +78,8 @@ static void shoot(const char *name, int w, int h, bool ascii, const char *keys, 
     struct sim_until u = {0};
     bool quit;
     struct sim_machine *m = kit_machine();
+    if (!strncmp(name, "caches", 6))
+        sim_set_fidelity(m, SIM_DETAILED);
     struct vz *v = s.v = kit_open(&s.kit, w, h, ascii);
     v->io.paint = shot_paint;
     vz_narrate(v, "The guest adds, stores, faults, and fails to enter a virtual machine. Each step can be seen.");
@@ -106,6 +108,7 @@ static void screens_80x24(void **state)
     shoot("tss-80x24.txt", 80, 24, false, "6", NULL);
     shoot("vmcs-80x24.txt", 80, 24, false, TO_LAUNCH ":vmcs GUEST_CR3\r", NULL);
     shoot("tlb-80x24.txt", 80, 24, false, TO_LAUNCH "8", NULL);
+    shoot("caches-80x24.txt", 80, 24, false, TO_LAUNCH "C" K_RIGHT, NULL);
     shoot("walk-80x24.txt", 80, 24, false, ":walk data w\r" K_RIGHT, NULL);
     shoot("walk-fault-80x24.txt", 80, 24, false, ":walk 123456789000\r", NULL);
     shoot("mem-80x24.txt", 80, 24, false, ":mem data\rnnnns", NULL);
@@ -246,11 +249,24 @@ static void dot_tables(void **state)
     sim_destroy(m);
 }
 
+static void dot_caches(void **state)
+{
+    struct sim_machine *m = kit_machine();
+    struct sim_mark mark = {.name = "here", .m = m};
+    struct vz_fig fig = {.mark = &mark, .m = m};
+    draw_to("caches-none.dot", draw_caches, &fig, NULL);
+    sim_set_fidelity(m, SIM_DETAILED);
+    assert_int_equal(sim_run(m, &(struct sim_until){.has_rip = true, .rip = KIT_LAUNCH, .max_insns = 100000}).kind, SIM_STOP_UNTIL);
+    draw_to("caches.dot", draw_caches, &fig, NULL);
+    sim_destroy(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(screens_80x24),    cmocka_unit_test(screens_120x40), cmocka_unit_test(screens_ascii),
         cmocka_unit_test(screen_too_small), cmocka_unit_test(dot_walks),      cmocka_unit_test(dot_tables),
+        cmocka_unit_test(dot_caches),
     };
     return cmocka_run_group_tests_name("golden", tests, NULL, NULL);
 }
