@@ -252,7 +252,8 @@ struct isa_cpu {
     struct isa_seg seg[ISA_NSREG];
     struct isa_dtr gdtr, idtr;
     // --- control and debug registers
-    uint64_t cr0, cr2, cr3, cr4, cr8, xcr0;
+    uint64_t cr0, cr2, cr3, cr4, cr8, xcr0, xss;
+    uint32_t pkru;  // protection keys: bits 2k (no access) and 2k + 1 (no write) of key k
     uint64_t dr[8]; // 4 and 5 unused
     uint64_t efer;
     uint64_t pdpte[4];    // PAE PDPTE registers

@@ -16,6 +16,15 @@ unsigned isa_maxphyaddr(struct isa_cpu *c)
     return bits >= 32 && bits <= 52 ? bits : 36;
 }
 
+bool isa_canonical_base(struct isa_cpu *c, uint64_t la)
+{
+    uint32_t r[4];
+    if (isa_canonical(c, la))
+        return true;
+    c->env->cpuid(c, 0x80000008, 0, r);
+    return (r[0] >> 8 & 0xff) >= 57 && (uint64_t)((int64_t)(la << 7) >> 7) == la;
+}
+
 // Which CPUID bit must be offered for a CR4 flag. leaf 0: always allowed.
 static const struct {
     uint32_t flag, leaf;
@@ -25,7 +34,7 @@ static const struct {
     {ISA_CR4_MCE, 1, 3, 7},      {ISA_CR4_PGE, 1, 3, 13}, {ISA_CR4_PCE, 0, 0, 0},         {ISA_CR4_OSFXSR, 1, 3, 24},
     {ISA_CR4_OSFXSR, 1, 3, 26},  {ISA_CR4_UMIP, 7, 2, 2}, {ISA_CR4_OSXMMEXCPT, 1, 3, 26}, {ISA_CR4_LA57, 7, 2, 16},
     {ISA_CR4_VMXE, 1, 2, 5},     {ISA_CR4_SMXE, 1, 2, 6}, {ISA_CR4_FSGSBASE, 7, 1, 0},    {ISA_CR4_PCIDE, 1, 2, 17},
-    {ISA_CR4_OSXSAVE, 1, 2, 26}, {ISA_CR4_SMEP, 7, 1, 7}, {ISA_CR4_SMAP, 7, 1, 20},
+    {ISA_CR4_OSXSAVE, 1, 2, 26}, {ISA_CR4_SMEP, 7, 1, 7}, {ISA_CR4_SMAP, 7, 1, 20},       {ISA_CR4_PKE, 7, 2, 3},
 };
 
 uint64_t isa_cr4_allowed(struct isa_cpu *c)
@@ -230,6 +239,15 @@ int isa_set_xcr0(struct isa_cpu *c, uint64_t v)
         return isa_gp0(c, ISA_RULE_GP_XCR0);
     c->xcr0 = v;
     return 0;
+}
+
+void isa_set_pkru(struct isa_cpu *c, uint32_t v)
+{
+    if (v == c->pkru)
+        return;
+    c->pkru = v;
+    if (c->env->context)
+        c->env->context(c);
 }
 
 // --- debug registers

@@ -16,6 +16,7 @@ int isa_set_cr4(struct isa_cpu *c, uint64_t v);
 int isa_set_cr8(struct isa_cpu *c, uint64_t v);
 int isa_set_efer(struct isa_cpu *c, uint64_t v);
 int isa_set_xcr0(struct isa_cpu *c, uint64_t v);
+void isa_set_pkru(struct isa_cpu *c, uint32_t v); // PKRU decides what translations allow: the machine is told (env->context)
 
 // PAE paging is in use (CR0.PG, CR4.PAE, not IA-32e): CR3 points at four PDPTEs that the processor keeps in registers.
 static inline bool isa_pae_paging(const struct isa_cpu *c)
@@ -24,6 +25,10 @@ static inline bool isa_pae_paging(const struct isa_cpu *c)
 }
 // Read and check the PDPTEs at cr3: #GP(0) if a present one has reserved bits set. Fills out[4] only.
 int isa_read_pdptes(struct isa_cpu *c, uint64_t cr3, uint64_t out[4]);
+
+// Canonical for the widest linear addresses that the processor has, whatever the paging mode: what registers that hold an address may be
+// loaded with (MSRs, segment and table bases), and what instructions that invalidate translations may name.
+bool isa_canonical_base(struct isa_cpu *c, uint64_t la);
 
 // CR4 bits that this processor's CPUID allows; physical-address width; reserved bits above it.
 uint64_t isa_cr4_allowed(struct isa_cpu *c);

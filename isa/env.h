@@ -32,6 +32,8 @@ enum isa_icpt {
     ISA_ICPT_INVD,
     ISA_ICPT_WBINVD,
     ISA_ICPT_XSETBV,
+    ISA_ICPT_XSAVES,  // arg = components asked for that IA32_XSS enables
+    ISA_ICPT_XRSTORS, // the same
     ISA_ICPT_RSM,
     ISA_ICPT_GETSEC,
     ISA_ICPT_INVLPG,          // arg = linear address

@@ -37,6 +37,8 @@ NEXT(smsw);
 NEXT(rdmsr);
 END(wrmsr);
 NEXT(xgetbv);
+NEXT(rdpkru);
+NEXT(wrpkru);
 END(xsetbv);
 NEXT(rdtsc);
 NEXT(rdtscp);

@@ -17,3 +17,5 @@ XOP(xsave);
 XOP(xrstor);
 XOP(xsaveopt);
 XOP(xsavec);
+XOP(xsaves);
+XOP(xrstors);

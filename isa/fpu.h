@@ -97,5 +97,9 @@ ISA_FPOP(xsave);
 ISA_FPOP(xsaveopt);
 ISA_FPOP(xsavec);
 ISA_FPOP(xrstor);
+ISA_FPOP(xsaves);
+ISA_FPOP(xrstors);
+// The components that are not in their initial state, as XGETBV with ECX = 1 sees them.
+uint64_t isa_xinuse(const struct isa_cpu *c);
 
 #endif

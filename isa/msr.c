@@ -12,13 +12,14 @@ struct row {
     uint8_t kind;
     uint64_t mask;
     uint32_t leaf; // 0: always there
-    uint8_t reg, bit;
+    uint8_t sub, reg, bit;
 };
-#define NEED(l, r, b) l, r, b
-#define ALWAYS        0, 0, 0
+#define NEED(l, r, b) l, 0, r, b
+#define ALWAYS        0, 0, 0, 0
+#define XSAVES        0xd, 1, 0, 3
 static const struct row rows[] = {
-#define M_(addr, name, field, kind, mask, leaf, reg, bit, text)                                                                    \
-    {addr, offsetof(struct isa_cpu, field), ISA_MSR_##kind, mask, leaf, reg, bit},
+#define M_(addr, name, field, kind, mask, leaf, sub, reg, bit, text)                                                               \
+    {addr, offsetof(struct isa_cpu, field), ISA_MSR_##kind, mask, leaf, sub, reg, bit},
 #define M(...) M_(__VA_ARGS__)
 #include "isa/msr.def"
 #undef M
@@ -41,7 +42,7 @@ static const struct row *find(struct isa_cpu *c, uint32_t msr)
             continue;
         uint32_t r[4] = {0};
         if (rows[k].leaf)
-            c->env->cpuid(c, rows[k].leaf, 0, r);
+            c->env->cpuid(c, rows[k].leaf, rows[k].sub, r);
         return !rows[k].leaf || (r[rows[k].reg] >> rows[k].bit & 1) ? &rows[k] : NULL;
     }
     return NULL;
@@ -163,7 +164,7 @@ static bool write_row(struct isa_cpu *c, const struct row *m, uint64_t v, enum i
     case ISA_MSR_FN: return write_fn(c, m->addr, v, rule);
     case ISA_MSR_CANON:
         *rule = ISA_RULE_GP_MSR_CANONICAL;
-        if (!isa_canonical(c, v))
+        if (!isa_canonical_base(c, v))
             return false;
         break;
     case ISA_MSR_RW:

@@ -17,9 +17,10 @@ void isa_pg_init(struct isa_pg *p, const struct isa_cpu *c, unsigned maxphyaddr,
     };
     if (!(c->cr0 & ISA_CR0_PG))
         return;
-    if (c->efer & ISA_EFER_LMA)
+    if (c->efer & ISA_EFER_LMA) {
         p->mode = c->cr4 & ISA_CR4_LA57 ? ISA_PG_5L : ISA_PG_4L;
-    else
+        p->pkru = c->cr4 & ISA_CR4_PKE ? c->pkru : 0;
+    } else
         p->mode = c->cr4 & ISA_CR4_PAE ? ISA_PG_PAE : ISA_PG_32;
 }
 
@@ -73,13 +74,15 @@ uint64_t isa_pg_reserved(const struct isa_pg *p, unsigned level, uint64_t e)
 
 uint64_t isa_pg_pdpte_reserved(unsigned maxphyaddr) { return bits(63, maxphyaddr) | bits(8, 5) | bits(2, 1); }
 
-uint32_t isa_pg_error(const struct isa_pg *p, enum isa_rule rule, bool user, unsigned acc)
+uint32_t isa_pg_error(const struct isa_pg *p, enum isa_rule rule, unsigned rights, bool user, unsigned acc)
 {
     uint32_t err = 0;
     if (rule != ISA_RULE_PF_NOT_PRESENT)
         err |= ISA_PF_P;
     if (rule == ISA_RULE_PF_RSVD)
         err |= ISA_PF_RSVD;
+    else if (rule != ISA_RULE_PF_NOT_PRESENT && isa_pg_key_denies(p, rights, user, acc))
+        err |= ISA_PF_PK;
     if (acc & (ISA_ACC_W | ISA_ACC_RMW))
         err |= ISA_PF_W;
     if (user)

@@ -7,6 +7,7 @@
 //            XD  ign.    reserved   address        ign.   G  PS/PAT  D  A  PCD  PWT  U/S  R/W  P        (PAE, 4-level, 5-level)
 //                                   31..12         ign.   G  PS/PAT  D  A  PCD  PWT  U/S  R/W  P        (32-bit)
 //
+//            In IA-32e mode bits 62..59 of an entry that maps a page are its protection key.
 //            M is MAXPHYADDR. Level numbers: 5 PML5E, 4 PML4E, 3 PDPTE, 2 PDE, 1 PTE. With PAE paging the level-3 entries are the
 //            PDPTE registers (isa_cpu.pdpte), so a walk starts at level 2.
 // PURE       no memory access, no state: the walk itself is the machine's (sim/mmu_walk.c, sim/walk.c).
@@ -19,21 +20,24 @@
 
 enum isa_pg_mode { ISA_PG_NONE, ISA_PG_32, ISA_PG_PAE, ISA_PG_4L, ISA_PG_5L };
 
-#define ISA_PTE_P   (1ull << 0)
-#define ISA_PTE_RW  (1ull << 1)
-#define ISA_PTE_US  (1ull << 2)
-#define ISA_PTE_PWT (1ull << 3)
-#define ISA_PTE_PCD (1ull << 4)
-#define ISA_PTE_A   (1ull << 5)
-#define ISA_PTE_D   (1ull << 6)
-#define ISA_PTE_PS  (1ull << 7)
-#define ISA_PTE_G   (1ull << 8)
-#define ISA_PTE_XD  (1ull << 63)
+#define ISA_PTE_P        (1ull << 0)
+#define ISA_PTE_RW       (1ull << 1)
+#define ISA_PTE_US       (1ull << 2)
+#define ISA_PTE_PWT      (1ull << 3)
+#define ISA_PTE_PCD      (1ull << 4)
+#define ISA_PTE_A        (1ull << 5)
+#define ISA_PTE_D        (1ull << 6)
+#define ISA_PTE_PS       (1ull << 7)
+#define ISA_PTE_G        (1ull << 8)
+#define ISA_PTE_KEY      (15ull << 59) // of entries that map pages, in IA-32e mode
+#define ISA_PTE_XD       (1ull << 63)
 
-// Rights that all levels grant (AND of R/W and U/S, and of not XD).
-#define ISA_PG_W    1u
-#define ISA_PG_U    2u
-#define ISA_PG_X    4u
+// Rights that all levels grant (AND of R/W and U/S, and of not XD), and the protection key of the page.
+#define ISA_PG_W         1u
+#define ISA_PG_U         2u
+#define ISA_PG_X         4u
+#define ISA_PG_KEY_SHIFT 8
+#define ISA_PG_KEY       (15u << ISA_PG_KEY_SHIFT)
 
 // The paging configuration of a processor: what the registers and the profile say.
 struct isa_pg {
@@ -41,6 +45,7 @@ struct isa_pg {
     uint8_t maxphyaddr;
     bool nxe, pse, pse36, page1g; // EFER.NXE, CR4.PSE, features
     bool wp, smep, smap, pge;     // CR0.WP, CR4.SMEP, SMAP, PGE
+    uint32_t pkru;                // what keys forbid: PKRU with CR4.PKE in IA-32e mode, else 0
 };
 void isa_pg_init(struct isa_pg *p, const struct isa_cpu *c, unsigned maxphyaddr, bool pse36, bool page1g);
 
@@ -77,6 +82,12 @@ static inline uint64_t isa_pg_frame(const struct isa_pg *p, unsigned level, uint
 // Rights of one entry; AND them over the levels. With PAE paging the PDPTE registers grant everything.
 static inline unsigned isa_pg_rights(uint64_t e) { return (unsigned)(e >> 1 & 3) | (unsigned)(~e >> 63) << 2; }
 
+// The protection key in an entry that maps a page, where rights have it.
+static inline unsigned isa_pg_key(const struct isa_pg *p, uint64_t e)
+{
+    return p->mode >= ISA_PG_4L ? ((unsigned)(e >> 59) & 15) << ISA_PG_KEY_SHIFT : 0;
+}
+
 // The reserved bits that a present entry of this level must have clear.
 uint64_t isa_pg_reserved(const struct isa_pg *p, unsigned level, uint64_t e);
 // The same for a PDPTE register of PAE paging.
@@ -86,6 +97,14 @@ uint64_t isa_pg_pdpte_reserved(unsigned maxphyaddr);
 static inline bool isa_pg_user(const struct isa_cpu *c, unsigned acc)
 {
     return !(acc & ISA_ACC_SYS) && ((acc & ISA_ACC_USER) || c->cpl == 3);
+}
+// Does the protection key of a user-mode page forbid the access? (Manual, "Protection Keys".)
+static inline bool isa_pg_key_denies(const struct isa_pg *p, unsigned rights, bool user, unsigned acc)
+{
+    unsigned no = p->pkru >> 2 * ((rights & ISA_PG_KEY) >> ISA_PG_KEY_SHIFT) & 3; // bit 0: any access, bit 1: writes
+    if (!no || !(rights & ISA_PG_U) || (acc & ISA_ACC_X))
+        return false;
+    return (no & 1) || ((acc & (ISA_ACC_W | ISA_ACC_RMW)) && (user || p->wp));
 }
 // May an access of kind acc (ISA_ACC_*) with these rights proceed? ac: RFLAGS.AC. Returns the broken rule, or ISA_RULE_NONE.
 // Accesses for read-modify-write need what a write needs.
@@ -108,10 +127,13 @@ static inline enum isa_rule isa_pg_check(const struct isa_pg *p, unsigned rights
     }
     if ((acc & ISA_ACC_X) && !(rights & ISA_PG_X))
         return ISA_RULE_PF_XD;
+    if (p->pkru && isa_pg_key_denies(p, rights, user, acc))
+        return ISA_RULE_PF_PKEY;
     return ISA_RULE_NONE;
 }
-// Error code of the page fault. rule says why; P is clear only for PF_NOT_PRESENT.
-uint32_t isa_pg_error(const struct isa_pg *p, enum isa_rule rule, bool user, unsigned acc);
+// Error code of the page fault. rule says why; P is clear only for PF_NOT_PRESENT. rights: of the translation, where there is one (its
+// protection key sets PK, even if another rule is broken too).
+uint32_t isa_pg_error(const struct isa_pg *p, enum isa_rule rule, unsigned rights, bool user, unsigned acc);
 
 // --- memory types (manual, "Memory Cache Control"): the encodings of MTRRs and PAT.
 enum isa_memtype { ISA_MT_UC = 0, ISA_MT_WC = 1, ISA_MT_WT = 4, ISA_MT_WP = 5, ISA_MT_WB = 6, ISA_MT_UC_MINUS = 7 };

@@ -81,10 +81,56 @@ static void test_rights_matrix(void **state)
                     continue;
                 uint32_t err =
                     ISA_PF_P | (*k == 'w' ? ISA_PF_W : 0) | (who == 0 ? ISA_PF_U : 0) | (*k == 'x' && (nxe || smep) ? ISA_PF_I : 0);
-                assert_int_equal(isa_pg_error(&p, r, user, acc), err);
+                assert_int_equal(isa_pg_error(&p, r, isa_pg_rights(entry), user, acc), err);
             }
     assert_true(refused > 100 && refused < n);
     printf("# access-rights cases: %u, refused %u\n", n, refused);
+}
+
+// What the manual says of protection keys ("Protection Keys"; error code: "Page-Fault Exceptions", PK flag).
+static void test_protection_keys(void **state)
+{
+    unsigned n = 0, refused = 0;
+    for (unsigned m = 0; m < 1u << 6; m++)
+        for (unsigned who = 0; who < 3; who++)
+            for (const char *k = "rwxm"; *k; k++) { // m: read-modify-write
+                bool upage = m & 1, rw = m & 2, wp = m & 4, ad = m & 8, wd = m & 16, other = m & 32;
+                struct isa_pg p = pg(other ? ISA_PG_5L : ISA_PG_4L);
+                unsigned key = other ? 11 : 15;
+                p.wp = wp;
+                p.pkru =
+                    (ad ? 1u << 2 * key : 0) | (wd ? 2u << 2 * key : 0) | (other ? 3 : 3u << 8); // of key 0 or 4: does not matter
+                uint64_t entry = 1 | (rw ? ISA_PTE_RW : 0) | (upage ? ISA_PTE_US : 0) | (uint64_t)key << 59;
+                if (who == 2 && *k == 'x')
+                    continue;
+                unsigned acc = *k == 'r' ? ISA_ACC_R : *k == 'x' ? ISA_ACC_X : *k == 'm' ? ISA_ACC_RMW : ISA_ACC_W;
+                acc |= who == 2 ? ISA_ACC_SYS : 0;
+                bool user = who == 0, writes = *k == 'w' || *k == 'm';
+                bool denied = upage && *k != 'x' && (ad || (wd && writes && (user || wp)));
+                bool plain = !(user && !upage) && !(writes && !rw && (user || wp));
+                unsigned rights = isa_pg_rights(entry) | isa_pg_key(&p, entry);
+                enum isa_rule r = isa_pg_check(&p, rights, user, acc, false);
+                assert_int_equal(r == ISA_RULE_NONE, plain && !denied);
+                assert_int_equal(r == ISA_RULE_PF_PKEY, plain && denied);
+                if (r != ISA_RULE_NONE) {
+                    refused++;
+                    uint32_t err = isa_pg_error(&p, r, rights, user, acc);
+                    assert_int_equal(err & (ISA_PF_P | ISA_PF_PK), ISA_PF_P | (denied ? ISA_PF_PK : 0));
+                }
+                assert_int_equal(isa_pg_error(&p, ISA_RULE_PF_NOT_PRESENT, rights, user, acc) & ISA_PF_PK, 0);
+                assert_int_equal(isa_pg_error(&p, ISA_RULE_PF_RSVD, rights, user, acc) & ISA_PF_PK, 0);
+                n++;
+            }
+    assert_true(refused > 100 && refused < n);
+    printf("# protection-key cases: %u, refused %u\n", n, refused);
+    struct isa_pg pae = pg(ISA_PG_PAE); // no keys outside IA-32e mode
+    assert_int_equal(isa_pg_key(&pae, 15ull << 59), 0);
+    struct isa_cpu c = {.cr0 = ISA_CR0_PG, .cr4 = ISA_CR4_PAE | ISA_CR4_PKE, .pkru = 0x55, .efer = ISA_EFER_LMA};
+    isa_pg_init(&pae, &c, 36, true, true);
+    assert_int_equal(pae.pkru, 0x55);
+    c.efer = 0;
+    isa_pg_init(&pae, &c, 36, true, true);
+    assert_int_equal(pae.pkru, 0);
 }
 
 static void test_who_is_user(void **state)
@@ -218,16 +264,16 @@ static void test_init(void **state)
 static void test_error_code(void **state)
 {
     struct isa_pg p = pg(ISA_PG_4L);
-    assert_int_equal(isa_pg_error(&p, ISA_RULE_PF_NOT_PRESENT, false, ISA_ACC_R), 0);
-    assert_int_equal(isa_pg_error(&p, ISA_RULE_PF_NOT_PRESENT, true, ISA_ACC_W), ISA_PF_W | ISA_PF_U);
-    assert_int_equal(isa_pg_error(&p, ISA_RULE_PF_RSVD, false, ISA_ACC_R), ISA_PF_P | ISA_PF_RSVD);
-    assert_int_equal(isa_pg_error(&p, ISA_RULE_PF_NOT_PRESENT, false, ISA_ACC_X), ISA_PF_I);
+    assert_int_equal(isa_pg_error(&p, ISA_RULE_PF_NOT_PRESENT, 0, false, ISA_ACC_R), 0);
+    assert_int_equal(isa_pg_error(&p, ISA_RULE_PF_NOT_PRESENT, 0, true, ISA_ACC_W), ISA_PF_W | ISA_PF_U);
+    assert_int_equal(isa_pg_error(&p, ISA_RULE_PF_RSVD, 0, false, ISA_ACC_R), ISA_PF_P | ISA_PF_RSVD);
+    assert_int_equal(isa_pg_error(&p, ISA_RULE_PF_NOT_PRESENT, 0, false, ISA_ACC_X), ISA_PF_I);
     p.nxe = false;
-    assert_int_equal(isa_pg_error(&p, ISA_RULE_PF_NOT_PRESENT, false, ISA_ACC_X), 0);
+    assert_int_equal(isa_pg_error(&p, ISA_RULE_PF_NOT_PRESENT, 0, false, ISA_ACC_X), 0);
     p.smep = true;
-    assert_int_equal(isa_pg_error(&p, ISA_RULE_PF_NOT_PRESENT, false, ISA_ACC_X), ISA_PF_I);
+    assert_int_equal(isa_pg_error(&p, ISA_RULE_PF_NOT_PRESENT, 0, false, ISA_ACC_X), ISA_PF_I);
     p = pg(ISA_PG_32); // NXE does nothing with 32-bit paging
-    assert_int_equal(isa_pg_error(&p, ISA_RULE_PF_NOT_PRESENT, false, ISA_ACC_X), 0);
+    assert_int_equal(isa_pg_error(&p, ISA_RULE_PF_NOT_PRESENT, 0, false, ISA_ACC_X), 0);
 }
 
 static void test_memory_types(void **state)
@@ -249,10 +295,10 @@ static void test_memory_types(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rights_matrix), cmocka_unit_test(test_who_is_user),  cmocka_unit_test(test_rules_named),
-        cmocka_unit_test(test_reserved_long), cmocka_unit_test(test_reserved_pae), cmocka_unit_test(test_reserved_32),
-        cmocka_unit_test(test_geometry),      cmocka_unit_test(test_init),         cmocka_unit_test(test_error_code),
-        cmocka_unit_test(test_memory_types),
+        cmocka_unit_test(test_rights_matrix), cmocka_unit_test(test_who_is_user),   cmocka_unit_test(test_protection_keys),
+        cmocka_unit_test(test_rules_named),   cmocka_unit_test(test_reserved_long), cmocka_unit_test(test_reserved_pae),
+        cmocka_unit_test(test_reserved_32),   cmocka_unit_test(test_geometry),      cmocka_unit_test(test_init),
+        cmocka_unit_test(test_error_code),    cmocka_unit_test(test_memory_types),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
 // isa/seg.c: descriptors, the checks of segment loads, and segmentation of memory operands.
+#include "isa/cr.h"
 #include "isa/seg.h"
 
 #include "isa/mem.h"
@@ -228,7 +229,7 @@ int isa_load_ldtr(struct isa_cpu *c, uint16_t sel)
         return isa_raise(c, ISA_X_GP, sel & 0xfffc, ISA_RULE_GP_LDTR_TYPE);
     if (!(d.seg.ar & ISA_AR_P))
         return isa_raise(c, ISA_X_NP, sel & 0xfffc, ISA_RULE_NP_LDT);
-    if (isa_long(c) && !isa_canonical(c, d.seg.base))
+    if (isa_long(c) && !isa_canonical_base(c, d.seg.base))
         return isa_raise(c, ISA_X_GP, 0, ISA_RULE_GP_BASE_CANONICAL);
     c->seg[ISA_LDTR] = d.seg;
     c->env->on_seg(c, ISA_LDTR, sel);
@@ -251,7 +252,7 @@ int isa_load_tr(struct isa_cpu *c, uint16_t sel)
         return isa_raise(c, ISA_X_GP, err, ISA_RULE_GP_TR_TYPE);
     if (!(d.seg.ar & ISA_AR_P))
         return isa_raise(c, ISA_X_NP, err, ISA_RULE_NP_TSS);
-    if (isa_long(c) && !isa_canonical(c, d.seg.base))
+    if (isa_long(c) && !isa_canonical_base(c, d.seg.base))
         return isa_raise(c, ISA_X_GP, 0, ISA_RULE_GP_BASE_CANONICAL);
     uint8_t busy = (uint8_t)(d.lo >> 40) | 2;
     if ((r = isa_sys_write(c, d.la + 5, &busy, 1)))

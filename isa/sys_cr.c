@@ -1,8 +1,10 @@
 // isa/sys_cr.c: MOV CR, MOV DR, CLTS, LMSW, SMSW, RDMSR, WRMSR, XGETBV, XSETBV.
 #include "isa/cr.h"
+#include "isa/fpu.h"
 #include "isa/mem.h"
 #include "isa/msr.h"
 #include "isa/sysop.h"
+#include "isa/tables.h"
 
 static uint64_t operand_mask(const struct isa_cpu *c) { return c->mode == ISA_LONG64 ? UINT64_MAX : UINT32_MAX; }
 
@@ -172,9 +174,11 @@ ISA_SYSOP(xgetbv)
 {
     if (!(c->cr4 & ISA_CR4_OSXSAVE))
         return isa_ud(c, ISA_RULE_UD_OSXSAVE);
-    if (isa_r32(c, ISA_RCX) != 0)
+    uint32_t n = isa_r32(c, ISA_RCX), r[4];
+    c->env->cpuid(c, 0xd, 1, r);
+    if (n > 1 || (n == 1 && !(r[0] >> isa_feature_info[ISA_FEAT_XGETBV1].bit & 1)))
         return isa_gp0(c, ISA_RULE_GP_XCR0);
-    set_edx_eax(c, c->xcr0);
+    set_edx_eax(c, n ? c->xcr0 & isa_xinuse(c) : c->xcr0);
     return 0;
 }
 
@@ -188,4 +192,26 @@ ISA_SYSOP(xsetbv)
     if (isa_r32(c, ISA_RCX) != 0)
         return isa_gp0(c, ISA_RULE_GP_XCR0);
     return isa_set_xcr0(c, edx_eax(c));
+}
+
+// --- protection keys
+
+ISA_SYSOP(rdpkru)
+{
+    if (!(c->cr4 & ISA_CR4_PKE))
+        return isa_ud(c, ISA_RULE_UD_PKE);
+    if (isa_r32(c, ISA_RCX))
+        return isa_gp0(c, ISA_RULE_GP_PKRU);
+    set_edx_eax(c, c->pkru);
+    return 0;
+}
+
+ISA_SYSOP(wrpkru)
+{
+    if (!(c->cr4 & ISA_CR4_PKE))
+        return isa_ud(c, ISA_RULE_UD_PKE);
+    if (isa_r32(c, ISA_RCX) || isa_r32(c, ISA_RDX))
+        return isa_gp0(c, ISA_RULE_GP_PKRU);
+    isa_set_pkru(c, isa_r32(c, ISA_RAX));
+    return 0;
 }

@@ -1,4 +1,5 @@
 // isa/sys_misc.c: time stamps, CPUID, random numbers, HLT, caches and TLBs, FS and GS bases, and the rest.
+#include "isa/cr.h"
 #include "isa/fpu.h"
 #include "isa/mem.h"
 #include "isa/sysop.h"
@@ -164,7 +165,7 @@ ISA_SYSOP(invlpg)
     int r = isa_need_cpl0(c);
     if (r || (r = isa_icpt(c, i, ISA_ICPT_INVLPG, la, NULL)))
         return r;
-    if (c->mode != ISA_LONG64 || isa_canonical(c, la))
+    if (c->mode != ISA_LONG64 || isa_canonical_base(c, la))
         c->env->inval(c, ISA_INVAL_INVLPG, la, 0, 0);
     return 0;
 }
@@ -179,7 +180,7 @@ ISA_SYSOP(invpcid)
         return r;
     if (type > 3 || (desc[0] >> 12))
         return isa_gp0(c, ISA_RULE_GP_INVPCID_TYPE);
-    if (type == 0 && !isa_canonical(c, desc[1]))
+    if (type == 0 && !isa_canonical_base(c, desc[1]))
         return isa_gp0(c, ISA_RULE_GP_CANONICAL);
     if (type < 2 && desc[0] && !(c->cr4 & ISA_CR4_PCIDE))
         return isa_gp0(c, ISA_RULE_GP_INVPCID_PCIDE);
@@ -202,7 +203,7 @@ static int wrbase(struct isa_cpu *c, const struct isa_insn *i, unsigned s)
     uint64_t v = i->osz == 8 ? c->gpr[i->rm] : isa_r32(c, i->rm);
     if (!(c->cr4 & ISA_CR4_FSGSBASE))
         return isa_ud(c, ISA_RULE_UD_FSGSBASE);
-    if (!isa_canonical(c, v))
+    if (!isa_canonical_base(c, v))
         return isa_gp0(c, ISA_RULE_GP_BASE_CANONICAL);
     c->seg[s].base = v;
     return 0;

@@ -1,4 +1,5 @@
 // isa/sys_seg.c: segment registers, descriptor-table registers, and queries about descriptors.
+#include "isa/cr.h"
 #include "isa/mem.h"
 #include "isa/seg.h"
 #include "isa/stack.h"
@@ -114,7 +115,7 @@ static int load_dtr(struct isa_cpu *c, const struct isa_insn *i, struct isa_dtr 
         return r;
     memcpy(&new.limit, b, 2);
     memcpy(&new.base, b + 2, 8);
-    if (c->mode == ISA_LONG64 && !isa_canonical(c, new.base))
+    if (c->mode == ISA_LONG64 && !isa_canonical_base(c, new.base))
         return isa_gp0(c, ISA_RULE_GP_BASE_CANONICAL);
     if (i->osz == 2)
         new.base &= 0xffffff;

@@ -42,6 +42,36 @@ static void osxsave(struct st *t)
     t->c.gpr[ISA_RDX] = 0;
     ax(t, 1);
 }
+static void xgetbv1(struct st *t)
+{
+    osxsave(t);
+    t->c.gpr[ISA_RCX] = 1;
+}
+static void xgetbv2(struct st *t)
+{
+    osxsave(t);
+    t->c.gpr[ISA_RCX] = 2;
+}
+static void xarea(struct st *t) // a compacted area of nothing
+{
+    osxsave(t);
+    st_put(t, ST_DATA + 520, 1ull << 63, 8);
+}
+static void pke(struct st *t)
+{
+    t->c.cr4 |= ISA_CR4_PKE;
+    t->c.gpr[ISA_RCX] = t->c.gpr[ISA_RDX] = 0;
+}
+static void pke_rcx(struct st *t)
+{
+    pke(t);
+    t->c.gpr[ISA_RCX] = 1;
+}
+static void pke_rdx(struct st *t)
+{
+    pke(t);
+    t->c.gpr[ISA_RDX] = 1;
+}
 static void sce(struct st *t)
 {
     t->c.efer |= ISA_EFER_SCE;
@@ -162,7 +192,21 @@ static const struct row rows[] = {
     {"smsw [bx]", "\x0f\x01\x27", "\x0f\x01\x23", ALL_OK, NULL},
     {"xgetbv", "\x0f\x01\xd0", "", ALL_OK, osxsave},
     {"xgetbv, OSXSAVE = 0", "\x0f\x01\xd0", "", ALL_UD, NULL},
+    {"xgetbv, ECX = 1", "\x0f\x01\xd0", "", ALL_OK, xgetbv1},
+    {"xgetbv, ECX = 2", "\x0f\x01\xd0", "", ALL_GP, xgetbv2},
     {"xsetbv", "\x0f\x01\xd1", "", CPL0, osxsave},
+    {"xsaves", "\x0f\xc7\x2f", "\x0f\xc7\x2b", CPL0, osxsave},
+    {"xsaves, OSXSAVE = 0", "\x0f\xc7\x2f", "\x0f\xc7\x2b", ALL_UD, NULL},
+    {"xrstors", "\x0f\xc7\x1f", "\x0f\xc7\x1b", CPL0, xarea},
+    {"xrstors, standard format", "\x0f\xc7\x1f", "\x0f\xc7\x1b", ALL_GP, osxsave},
+    {"rdpkru", "\x0f\x01\xee", "", ALL_OK, pke},
+    {"rdpkru, PKE = 0", "\x0f\x01\xee", "", ALL_UD, NULL},
+    {"rdpkru, ECX = 1", "\x0f\x01\xee", "", ALL_GP, pke_rcx},
+    {"wrpkru", "\x0f\x01\xef", "", ALL_OK, pke},
+    {"wrpkru, PKE = 0", "\x0f\x01\xef", "", ALL_UD, NULL},
+    {"wrpkru, ECX = 1", "\x0f\x01\xef", "", ALL_GP, pke_rcx},
+    {"wrpkru, EDX = 1", "\x0f\x01\xef", "", ALL_GP, pke_rdx},
+    {"rdpid", "\xf3\x0f\xc7\xf8", "", ALL_OK, NULL},
     {"xsetbv, OSXSAVE = 0", "\x0f\x01\xd1", "", ALL_UD, NULL},
     // model-specific registers, time
     {"rdmsr tsc", "\x0f\x32", "", CPL0, msr_tsc},

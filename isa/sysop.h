@@ -23,6 +23,8 @@ ISA_SYSOP(rdmsr);
 ISA_SYSOP(wrmsr);
 ISA_SYSOP(xgetbv);
 ISA_SYSOP(xsetbv);
+ISA_SYSOP(rdpkru);
+ISA_SYSOP(wrpkru);
 // isa/sys_misc.c
 ISA_SYSOP(rdtsc);
 ISA_SYSOP(rdtscp);

@@ -5,6 +5,7 @@
 // MANUAL     "CPUID--CPU Identification".
 #include <string.h>
 
+#include "isa/xstate.h"
 #include "sim/internal.h"
 
 #define LEAF_MAX_EXT 0x80000008u
@@ -45,6 +46,33 @@ static void caches(const struct sim_profile *p, unsigned ncpus, uint32_t sub, ui
     out[2] = x->c.size / (x->c.ways * x->c.line) - 1;
 }
 
+// Leaf 0DH: which state components there are, and how large areas must be.
+static void xsave_areas(const struct isa_cpu *c, const struct sim_profile *p, uint32_t sub, uint32_t out[4])
+{
+    uint64_t all = ISA_XS_X87 | ISA_XS_SSE;
+    if (!isa_has(p->features, ISA_FEAT_XSAVE))
+        return;
+    for (unsigned k = 0; k < ISA_XSTATE_NUM; k++) {
+        const struct isa_xstate *s = &isa_xstate[k];
+        if (!isa_has(p->features, s->feature))
+            continue;
+        all |= 1ull << s->bit;
+        if (sub == s->bit) {
+            out[0] = s->size;
+            out[1] = s->offset;
+            out[2] = s->aligned ? 2 : 0;
+        }
+    }
+    if (sub == 0) {
+        out[0] = (uint32_t)all;
+        out[1] = isa_xstate_size(c->xcr0, false);
+        out[2] = isa_xstate_size(all, false);
+        out[3] = (uint32_t)(all >> 32);
+    } else if (sub == 1) {
+        out[1] = isa_xstate_size(c->xcr0 | c->xss, true);
+    }
+}
+
 void sim_cpuid(struct isa_cpu *c, uint32_t leaf, uint32_t sub, uint32_t out[4])
 {
     const struct sim_cpu *cpu = sim_cpu_of(c);
@@ -79,21 +107,16 @@ void sim_cpuid(struct isa_cpu *c, uint32_t leaf, uint32_t sub, uint32_t out[4])
             out[2] |= 2u << 8;
         }
         break;
-    case 0x0d: // x87 and SSE, both in the legacy region of the XSAVE area
-        if (!isa_has(p->features, ISA_FEAT_XSAVE))
-            break;
-        if (sub == 0)
-            out[0] = 3;
-        if (sub == 0 || sub == 1)
-            out[1] = out[2] = 576;
-        if (sub == 1)
-            out[2] = 0;
+    case 7:
+        if (sub == 0 && (c->cr4 & ISA_CR4_PKE))
+            out[2] |= 1u << 4; // OSPKE
         break;
+    case 0x0d: xsave_areas(c, p, sub, out); break;
     case 0x80000000: out[0] = LEAF_MAX_EXT; break;
     case 0x80000002:
     case 0x80000003:
     case 0x80000004: brand(p, leaf - 0x80000002u, out); break;
-    case 0x80000008: out[0] = p->maxphyaddr | 48u << 8; break;
+    case 0x80000008: out[0] = p->maxphyaddr | (isa_has(p->features, ISA_FEAT_LA57) ? 57u : 48u) << 8; break;
     }
     add_features(p, leaf, leaf == 7 || leaf == 0x0d ? sub : 0, out);
     if (leaf == 1 && !(c->apic_base >> 11 & 1))

@@ -40,7 +40,7 @@ static uint64_t hash_cpu(uint64_t h, const struct isa_cpu *c)
         c->sysenter_cs,   c->sysenter_esp, c->sysenter_eip, c->pat,        c->apic_base,
         c->tsc_offset,    c->tsc_aux,      c->misc_enable,  c->debugctl,   c->feature_control,
         c->spec_ctrl,     c->tsc_adjust,   c->cr0_fixed0,   c->cr0_fixed1, c->kernel_gs_base,
-        c->mtrr_def_type, c->cr4_fixed0,   c->cr4_fixed1,
+        c->mtrr_def_type, c->cr4_fixed0,   c->cr4_fixed1,   c->xss,        c->pkru,
     };
     for (unsigned k = 0; k < sizeof word / sizeof *word; k++)
         h = hash_u64(h, word[k]);
@@ -131,7 +131,7 @@ uint64_t sim_tlb_hash(const struct sim_machine *m)
             h = hash_u64(hash_u64(hash_u64(h, e->tag), e->frame.v), e->gpa.v);
             h = hash_u64(h, e->unit | e->mapping << 8 | e->page_shift << 16 | (uint64_t)e->perms << 24 | (uint64_t)e->vpid << 32 |
                                 (uint64_t)e->pcid << 48);
-            h = hash_u64(hash_u64(h, e->eptrta), e->global | e->dirty << 1);
+            h = hash_u64(hash_u64(h, e->eptrta), e->global | e->dirty << 1 | e->pkey << 2);
             h = hash_u64(hash_u64(h, e->filled_at), e->filled_rip);
         }
     }

@@ -20,7 +20,7 @@ void mmu_mirror_fill(struct sim_cpu *c, uint64_t la, struct hpa pa, uint64_t dat
     if (!host || bus_mmio_at(c->m, page))
         return;
     // What depends on RFLAGS.AC is not mirrored, so AC counts as 0 here.
-    unsigned g = TLB_DATA_GPERMS(data), e = TLB_DATA_EPERMS(data);
+    unsigned g = TLB_DATA_RIGHTS(data), e = TLB_DATA_EPERMS(data);
     bool user = isa->cpl == 3;
     struct isa_mirror m = {tag_of(c, la), (uint64_t)(uintptr_t)host - (la & ~0xfffull)};
     if (!(e & EPT_R) || isa_pg_check(&s->pg, g, user, ISA_ACC_R, false) != ISA_RULE_NONE)
@@ -166,6 +166,7 @@ static struct mmu_mctx current(const struct mmu_state *s)
     d.eptrta = s->eptrta;
     d.vpid = s->vpid;
     d.pcid = s->pcid;
+    d.pkru = s->pg.pkru;
     d.flags |= (s->ept_on ? MMU_CTX_EPT : 0) | (s->pg.mode ? MMU_CTX_PG : 0) | (s->pg.wp ? MMU_CTX_WP : 0) |
                (s->pg.smap ? MMU_CTX_SMAP : 0);
     return d;
@@ -173,7 +174,7 @@ static struct mmu_mctx current(const struct mmu_state *s)
 
 static bool same(const struct mmu_mctx *a, const struct mmu_mctx *b)
 {
-    return a->flags == b->flags && a->vpid == b->vpid && a->pcid == b->pcid && a->eptrta == b->eptrta;
+    return a->flags == b->flags && a->vpid == b->vpid && a->pcid == b->pcid && a->pkru == b->pkru && a->eptrta == b->eptrta;
 }
 
 // A context number is about to mean something else: forget what is mirrored under it.
@@ -249,9 +250,9 @@ static unsigned check_data(const struct sim_cpu *c, const struct isa_mirror *e, 
         assert(noted(c, TLB_DTLB, h, isa_mirror_slot(la)));
         unsigned shift = tlb_class_shift[h->key0 >> 1 & 3];
         pa.v = (h->data & TLB_DATA_FRAME) | (la & ((1ull << shift) - 1));
-        struct isa_pg pg = {.wp = d->flags & MMU_CTX_WP, .smap = d->flags & MMU_CTX_SMAP};
+        struct isa_pg pg = {.wp = d->flags & MMU_CTX_WP, .smap = d->flags & MMU_CTX_SMAP, .pkru = d->pkru};
         unsigned acc = write ? ISA_ACC_W : ISA_ACC_R, need = write ? EPT_W : EPT_R;
-        assert(isa_pg_check(&pg, TLB_DATA_GPERMS(h->data), user, acc, false) == ISA_RULE_NONE);
+        assert(isa_pg_check(&pg, TLB_DATA_RIGHTS(h->data), user, acc, false) == ISA_RULE_NONE);
         assert(ept_allows(TLB_DATA_EPERMS(h->data), need));
         assert(!write || (h->data & TLB_DATA_DIRTY));
     }

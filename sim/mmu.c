@@ -39,6 +39,7 @@ static void recompute(struct sim_cpu *c)
     s->cr3 = isa->cr3;
     s->cr4 = isa->cr4;
     s->efer = isa->efer;
+    s->pkru = isa->pkru;
     s->vmx = isa->vmx;
     s->valid = true;
     isa_pg_init(&s->pg, isa, p->maxphyaddr, isa_has(p->features, ISA_FEAT_PSE36), isa_has(p->features, ISA_FEAT_PAGE1GB));
@@ -56,7 +57,8 @@ void mmu_context(struct sim_cpu *c)
 {
     const struct mmu_state *s = &c->mmu;
     const struct isa_cpu *isa = &c->isa;
-    if (s->valid && s->cr0 == isa->cr0 && s->cr3 == isa->cr3 && s->cr4 == isa->cr4 && s->efer == isa->efer && s->vmx == isa->vmx) {
+    if (s->valid && s->cr0 == isa->cr0 && s->cr3 == isa->cr3 && s->cr4 == isa->cr4 && s->efer == isa->efer &&
+        s->pkru == isa->pkru && s->vmx == isa->vmx) {
         c->isa.mctx = ((uint64_t)s->ctx_cur << 1 | (isa->cpl == 3)) << 4;
         isa_new_epoch(&c->isa);
     } else if (c->tlb && c->tlb->cpu)

@@ -37,6 +37,7 @@ static inline unsigned mmu_fx_slot(uint64_t la, uint64_t mctx)
 // What a mirror context number stands for: two contexts with the same descriptor see the same translations and rights.
 struct mmu_mctx {
     uint64_t eptrta;
+    uint32_t pkru;
     uint16_t vpid, pcid;
     uint8_t flags; // MMU_CTX_*
 };
@@ -53,6 +54,7 @@ enum {
 struct mmu_state {
     // inputs that the rest was computed from
     uint64_t cr0, cr3, cr4, efer, eptp;
+    uint32_t pkru;
     uint8_t vmx;
     bool valid;
     // derived by mmu_context()
@@ -88,7 +90,7 @@ struct mmu_state {
 // A unit is sets x ways of entries, for all page sizes or for some of them. What a lookup compares stands apart from the entries, so that a hit touches one cache line:
 //    key0   63..48 VPID   47..3 page number   2..1 size class   0 valid
 //    key1   63 global   54 unpaged   53..52 mapping   51..12 EPTRTA   11..0 PCID (ignored where global)
-//    data   51..12 frame   7 fragment   6 dirty   5..3 eperms R W X   2..0 gperms W U X
+//    data   52 fetches in user mode   51..12 frame   11..8 protection key   7 fragment   6 dirty   5..3 eperms R W X   2..0 gperms W U X
 struct tlb_hot {
     uint64_t key0, key1, data;
     uint64_t stamp; // order of filling (L1), or of last use (other units)
@@ -131,10 +133,11 @@ struct tlb {
 #define TLB_K1_MAP_SHIFT   52
 #define TLB_DATA_DIRTY     (1ull << 6)
 #define TLB_DATA_FRAGMENT  (1ull << 7)
-#define TLB_DATA_USER_X    (1ull << 8) // EPT_USER_X
+#define TLB_DATA_USER_X    (1ull << 52) // EPT_USER_X
 #define TLB_DATA_FRAME     0x000ffffffffff000ull
 #define TLB_DATA_GPERMS(d) ((unsigned)(d)&7)
-#define TLB_DATA_EPERMS(d) ((unsigned)((d) >> 3) & 7) // EPT_R | EPT_W | EPT_X
+#define TLB_DATA_RIGHTS(d) ((unsigned)(d) & (7u | ISA_PG_KEY)) // as isa_pg_check() takes them
+#define TLB_DATA_EPERMS(d) ((unsigned)((d) >> 3) & 7)          // EPT_R | EPT_W | EPT_X
 #define TLB_DATA_GRANTS(d) (TLB_DATA_EPERMS(d) | ((d)&TLB_DATA_USER_X ? EPT_USER_X : 0))
 static const uint8_t tlb_class_shift[4] = {12, 21, 22, 30};
 static inline unsigned tlb_class(unsigned shift) { return shift == 21 ? 1 : shift == 22 ? 2 : shift == 30 ? 3 : 0; }
@@ -221,7 +224,7 @@ struct tlb_select {
 };
 #define TLB_UNITS_TLB (1u << TLB_ITLB | 1u << TLB_DTLB | 1u << TLB_STLB)
 #define TLB_UNITS_EPT (1u << TLB_NTLB | 1u << TLB_EPT_PML4E | 1u << TLB_EPT_PDPTE | 1u << TLB_EPT_PDE) // guest-physical mappings
-#define TLB_UNITS_PSC (1u << TLB_PML4E | 1u << TLB_PDPTE | 1u << TLB_PDE)
+#define TLB_UNITS_PSC (1u << TLB_PML5E | 1u << TLB_PML4E | 1u << TLB_PDPTE | 1u << TLB_PDE)
 #define TLB_UNITS_ALL ((1u << TLB_NUNIT) - 1)
 #define TLB_MAP_LA    (1u << TLB_LINEAR | 1u << TLB_COMBINED)
 #define TLB_MAP_ALL   (TLB_MAP_LA | 1u << TLB_GUEST_PHYSICAL)
@@ -291,7 +294,7 @@ int mmu_walk_gpa(struct sim_cpu *c, struct gpa gpa, unsigned acc, struct hpa *pa
 
 // --- invalidation (sim/mmu_inval.c)
 // Raise #PF: drops what the manual says a page fault drops.
-int mmu_page_fault(struct sim_cpu *c, uint64_t la, unsigned acc, enum isa_rule rule);
+int mmu_page_fault(struct sim_cpu *c, uint64_t la, unsigned acc, unsigned rights, enum isa_rule rule);
 // EPT violation found in a TLB entry or in a walk: drops what the manual says it drops.
 int mmu_ept_violation(struct sim_cpu *c, struct gpa gpa, uint64_t la, bool la_valid, bool final, unsigned acc, unsigned perms,
                       uint64_t entry);

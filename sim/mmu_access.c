@@ -29,9 +29,9 @@ static enum verdict judge(struct sim_cpu *c, const struct tlb_hot *h, const stru
     const unsigned need = mmu_ept_need(acc), eperms = TLB_DATA_EPERMS(h->data);
     if (s->pg.mode != ISA_PG_NONE) {
         enum isa_rule rule =
-            isa_pg_check(&s->pg, TLB_DATA_GPERMS(h->data), isa_pg_user(&c->isa, acc), acc, c->isa.rflags_sys & ISA_FL_AC);
+            isa_pg_check(&s->pg, TLB_DATA_RIGHTS(h->data), isa_pg_user(&c->isa, acc), acc, c->isa.rflags_sys & ISA_FL_AC);
         if (__builtin_expect(rule != ISA_RULE_NONE, 0)) {
-            *r = mmu_page_fault(c, la, acc, rule);
+            *r = mmu_page_fault(c, la, acc, TLB_DATA_RIGHTS(h->data), rule);
             return REFUSED;
         }
     }
@@ -391,7 +391,7 @@ void *mmu_host_run(struct isa_cpu *isa, uint64_t la, uint64_t max, uint64_t *len
             return NULL;
         uint64_t data = u->hot[i].data;
         if (s->pg.mode != ISA_PG_NONE &&
-            isa_pg_check(&s->pg, TLB_DATA_GPERMS(data), isa_pg_user(isa, acc), acc, isa->rflags_sys & ISA_FL_AC) != ISA_RULE_NONE)
+            isa_pg_check(&s->pg, TLB_DATA_RIGHTS(data), isa_pg_user(isa, acc), acc, isa->rflags_sys & ISA_FL_AC) != ISA_RULE_NONE)
             return NULL;
         if (!ept_allows(TLB_DATA_EPERMS(data), mmu_ept_need(acc)) || ((acc & WRITES) && !(data & TLB_DATA_DIRTY)))
             return NULL;

@@ -189,13 +189,13 @@ void sim_tlb_flush_all(struct sim_machine *m, unsigned cpu)
 
 // --- faults
 
-int mmu_page_fault(struct sim_cpu *c, uint64_t la, unsigned acc, enum isa_rule rule)
+int mmu_page_fault(struct sim_cpu *c, uint64_t la, unsigned acc, unsigned rights, enum isa_rule rule)
 {
     // So that a fault that the tables no longer justify does not recur. Globals of other PCIDs would serve this access too.
     unsigned n = drop(c, of_page(of_pcid(c, TLB_UNITS_TLB | TLB_UNITS_PSC, c->mmu.pcid), la));
     if (n)
         told(c, "page fault", 0, 0, la, n);
-    return isa_raise_pf(&c->isa, la, isa_pg_error(&c->mmu.pg, rule, isa_pg_user(&c->isa, acc), acc), rule);
+    return isa_raise_pf(&c->isa, la, isa_pg_error(&c->mmu.pg, rule, rights, isa_pg_user(&c->isa, acc), acc), rule);
 }
 
 static void drop_guest_physical(struct sim_cpu *c, const char *cause, struct gpa gpa, uint64_t la, bool la_valid)

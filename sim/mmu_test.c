@@ -1,4 +1,6 @@
 // The walk, its references, A and D, faults and exits, access details, and the mirror's invariants.
+#include "isa/cr.h"
+#include "isa/msr.h"
 #include "sim/mmu_testkit.h"
 
 #include "isa/decode.h"
@@ -188,7 +190,7 @@ static void test_paging_off_under_ept(void **state)
     kit_put(&k, 0x800000 + 0x5008, 77);
     assert_int_equal(kit_cold(&k, 0x5008), 4);
     assert_int_equal(kit_must_read(&k, 0x5008), 77);
-    for (unsigned unit = TLB_PML4E; unit <= TLB_PDE; unit++)
+    for (unsigned unit = TLB_PML5E; unit <= TLB_PDE; unit++)
         assert_int_equal(tlb_count(k.c->tlb, (enum tlb_unit)unit), 0);
     kit_close(&k);
 }
@@ -221,6 +223,133 @@ static void test_five_levels(void **state)
     assert_int_equal(w.refs, 35);
     assert_int_equal(w.ept_levels, 5);
     kit_close(&k);
+}
+
+// The PML5E cache shortens a walk by one reference, and INVLPG and MOV CR3 empty it.
+static void test_five_level_caches(void **state)
+{
+    struct kit k;
+    kit_open_as(&k, (struct sim_config){.profile = "later"});
+    struct isa_cpu *c = &k.c->isa;
+    uint64_t root = kit_table(&k), la = 0x00f2345678abc000, near = la ^ 1ull << 40; // the same PML5E, another PML4E
+    kit_put(&k, kit_entry(&k, root, 5, la, 1), 0x300000 | KIT_RW);
+    kit_put(&k, kit_entry(&k, root, 5, near, 1), 0x301000 | KIT_RW);
+    c->cr4 |= ISA_CR4_LA57;
+    kit_long(&k, root);
+    kit_listen(&k, KIT_TRANSLATION);
+    assert_int_equal(kit_cold(&k, la), 5);
+    assert_int_equal(tlb_count(k.c->tlb, TLB_PML5E), 1);
+    assert_int_equal(kit_refs(&k, near), 4);
+    mmu_inval(c, ISA_INVAL_INVLPG, la, 0, 0);
+    assert_int_equal(tlb_count(k.c->tlb, TLB_PML5E), 0);
+    assert_int_equal(kit_refs(&k, la), 5);
+    mmu_inval(c, ISA_INVAL_CR3, root, 0, 0);
+    assert_int_equal(kit_refs(&k, near), 5);
+    // what is canonical: addresses by the paging mode, registers that hold one by the processor
+    enum isa_rule rule;
+    const uint64_t high = 0xff00000000000000, wrong = 0xfe00000000000000;
+    for (unsigned on = 0; on < 2; on++) {
+        c->cr4 = on ? c->cr4 | ISA_CR4_LA57 : c->cr4 & ~(uint64_t)ISA_CR4_LA57;
+        assert_int_equal(isa_canonical(c, high), on);
+        assert_false(isa_canonical(c, wrong));
+        assert_true(isa_wrmsr(c, 0xc0000082, high, &rule)); // IA32_LSTAR
+        assert_false(isa_wrmsr(c, 0xc0000082, wrong, &rule));
+    }
+    uint32_t r[4];
+    sim_cpuid(c, 0x80000008, 0, r);
+    assert_int_equal(r[0] >> 8 & 0xff, 57);
+    kit_close(&k);
+    kit_open(&k, false);
+    assert_false(isa_wrmsr(&k.c->isa, 0xc0000082, high, &rule)); // a processor without 5-level paging
+    kit_close(&k);
+}
+
+// What the profile adds shows in CPUID, and CR4 takes it; the default profile has neither.
+static void test_later_profile(void **state)
+{
+    for (unsigned later = 0; later < 2; later++) {
+        struct kit k;
+        uint32_t r[4];
+        kit_open_as(&k, (struct sim_config){.profile = later ? "later" : "teach"});
+        struct isa_cpu *c = &k.c->isa;
+        sim_cpuid(c, 7, 0, r);
+        assert_int_equal(r[2] >> 3 & 3, later); // PKU, not yet OSPKE
+        assert_int_equal(r[2] >> 16 & 1, later);
+        assert_int_equal(isa_set_cr4(c, ISA_CR4_PKE), later ? 0 : ISA_R_FAULT);
+        assert_int_equal(isa_set_cr4(c, ISA_CR4_LA57), later ? 0 : ISA_R_FAULT);
+        if (later) {
+            assert_int_equal(isa_set_cr4(c, ISA_CR4_PKE | ISA_CR4_OSXSAVE), 0);
+            sim_cpuid(c, 7, 0, r);
+            assert_int_equal(r[2] >> 3 & 3, 3);
+        }
+        sim_cpuid(c, 0xd, 0, r);
+        assert_int_equal(r[0], later ? 0x203 : 3);
+        assert_int_equal(r[1], 576);
+        assert_int_equal(r[2], later ? 2696 : 576);
+        assert_int_equal(isa_set_xcr0(c, 0x203), later ? 0 : ISA_R_FAULT);
+        sim_cpuid(c, 0xd, 0, r);
+        assert_int_equal(r[1], later ? 2696 : 576);
+        sim_cpuid(c, 0xd, 1, r);
+        assert_int_equal(r[0], later ? 15 : 3);
+        assert_int_equal(r[1], later ? 584 : 576);
+        assert_int_equal(r[2] | r[3], 0); // IA32_XSS has no bits
+        sim_cpuid(c, 0xd, 9, r);
+        assert_int_equal(r[0], later ? 8 : 0);
+        assert_int_equal(r[1], later ? 2688 : 0);
+        kit_close(&k);
+    }
+}
+
+// Protection keys: walks, cached translations and mirrors obey PKRU as it is now, without an invalidation.
+static void test_protection_keys(void **state)
+{
+    for (unsigned how = 0; how < 3; how++) // with mirrors, without, in functional fidelity
+        for (unsigned user = 0; user < 2; user++) {
+            const bool plain = how == 1;
+            struct kit k;
+            uint64_t v;
+            kit_open(&k, plain);
+            if (how == 2)
+                sim_set_fidelity(k.m, SIM_FUNCTIONAL);
+            struct isa_cpu *c = &k.c->isa;
+            uint64_t root = kit_table(&k), la = 0x1000, sup = 0x2000;
+            const uint32_t u = user ? ISA_PF_U : 0;
+            kit_map(&k, root, la, 0x300000, KIT_URW | 5ull << 59, 1);
+            kit_map(&k, root, sup, 0x301000, KIT_RW | 5ull << 59, 1);
+            c->cr4 |= ISA_CR4_PKE;
+            kit_long(&k, root);
+            kit_cpl(&k, user ? 3 : 0);
+            isa_set_pkru(c, 3u << 10);
+            kit_expect_pf(&k, kit_read(&k, la, &v), ISA_PF_P | ISA_PF_PK | u, ISA_RULE_PF_PKEY); // by the walk
+            struct hpa pa;
+            assert_int_equal(mmu_translate(k.c, la, ISA_ACC_X, &pa), 0); // fetches are free
+            if (!user)
+                assert_int_equal(kit_read(&k, sup, &v), 0); // a supervisor page has no key
+            isa_set_pkru(c, 2u << 10);
+            assert_int_equal(kit_read(&k, la, &v), 0);
+            assert_true(plain || isa_hit(c->rd, c, la, 8));
+            kit_expect_pf(&k, kit_write(&k, la, 1), ISA_PF_P | ISA_PF_PK | ISA_PF_W | u, ISA_RULE_PF_PKEY); // by the TLB
+            isa_set_pkru(c, 0);
+            assert_int_equal(kit_write(&k, la, 1), 0);
+            assert_true(plain || isa_hit(c->wr, c, la, 8));
+            isa_set_pkru(c, 1u << 10);
+            assert_null(isa_hit(c->rd, c, la, 8));
+            assert_null(isa_hit(c->wr, c, la, 8));
+            assert_null(mmu_host_run(c, la, 8, &v, ISA_ACC_R));
+            kit_expect_pf(&k, kit_read(&k, la, &v), ISA_PF_P | ISA_PF_PK | u, ISA_RULE_PF_PKEY);
+            struct sim_walk w;
+            sim_translate(k.m, 0, la, ISA_ACC_R, &w);
+            assert_int_equal(w.outcome, SIM_WALK_PF);
+            assert_int_equal(w.pf_error, ISA_PF_P | ISA_PF_PK | u);
+            isa_set_pkru(c, 0); // back in an earlier context: its mirrors serve again
+            assert_int_equal(kit_read(&k, la, &v), 0);
+            c->cr4 &= ~(uint64_t)ISA_CR4_PKE;
+            isa_update_mode(c);
+            isa_set_pkru(c, 1u << 10);
+            assert_int_equal(kit_read(&k, la, &v), 0);
+            (void)mmu_mirror_check(k.c);
+            kit_close(&k);
+        }
 }
 
 static void test_cycles(void **state)
@@ -1087,6 +1216,9 @@ int main(void)
         cmocka_unit_test(test_paging_off_under_ept),
         cmocka_unit_test(test_five_levels),
         cmocka_unit_test(test_cycles),
+        cmocka_unit_test(test_protection_keys),
+        cmocka_unit_test(test_five_level_caches),
+        cmocka_unit_test(test_later_profile),
         cmocka_unit_test(test_accessed_dirty),
         cmocka_unit_test(test_ept_accessed_dirty),
         cmocka_unit_test(test_reserved_and_levels),

@@ -342,14 +342,14 @@ struct place {
     uint64_t ept_entry; // that maps the table
 };
 
-static const enum tlb_unit cache_of_level[] = {[2] = TLB_PDE, [3] = TLB_PDPTE, [4] = TLB_PML4E};
+static const enum tlb_unit cache_of_level[] = {[2] = TLB_PDE, [3] = TLB_PDPTE, [4] = TLB_PML4E, [5] = TLB_PML5E};
 
 // Start below the deepest paging-structure-cache entry for the address, else at the root.
 static bool from_cache(struct walk *w, struct place *p)
 {
     struct tlb *t = w->c->tlb;
     unsigned top = isa_pg_top(w->s->pg.mode);
-    for (unsigned level = 2; level <= top && level <= 4; level++) {
+    for (unsigned level = 2; level <= top; level++) {
         const enum tlb_unit unit = cache_of_level[level];
         const struct tlb_unit_state *u = &t->u[unit];
         const unsigned shift = isa_pg_shift(w->s->pg.mode, level);
@@ -377,7 +377,7 @@ static bool from_cache(struct walk *w, struct place *p)
 static void fill_structure_cache(struct walk *w, const struct place *p, const struct located *l, uint64_t src, uint64_t val)
 {
     unsigned level = p->level + 1;
-    if (level > 4 || level < 2 || mmu_is_soft(w->c))
+    if (level < 2 || mmu_is_soft(w->c))
         return;
     unsigned shift = isa_pg_shift(w->s->pg.mode, level);
     struct tlb_entry e = {.mapping = w->s->ept_on ? TLB_COMBINED : TLB_LINEAR,
@@ -402,12 +402,12 @@ static void fill_structure_cache(struct walk *w, const struct place *p, const st
     tlb_fill(w->c->tlb, &e);
 }
 
-static int page_fault(struct walk *w, enum isa_rule rule)
+static int page_fault(struct walk *w, enum isa_rule rule, unsigned rights)
 {
     w->outcome = WALK_PF;
-    w->err = isa_pg_error(&w->s->pg, rule, isa_pg_user(&w->c->isa, w->acc), w->acc);
+    w->err = isa_pg_error(&w->s->pg, rule, rights, isa_pg_user(&w->c->isa, w->acc), w->acc);
     end(w, 0, 0, 0);
-    return mmu_page_fault(w->c, w->la, w->acc, rule);
+    return mmu_page_fault(w->c, w->la, w->acc, rights, rule);
 }
 
 // The root of the walk; with PAE paging the PDPTE register of the address.
@@ -417,7 +417,7 @@ static int root(struct walk *w, struct place *p)
     if (w->s->pg.mode == ISA_PG_PAE) {
         uint64_t e = w->c->isa.pdpte[w->la >> 30 & 3];
         if (!(e & ISA_PTE_P))
-            return page_fault(w, ISA_RULE_PF_NOT_PRESENT);
+            return page_fault(w, ISA_RULE_PF_NOT_PRESENT, 0);
         p->gpa = e & 0x000ffffffffff000ull;
     }
     return 0;
@@ -457,6 +457,8 @@ static struct verdict judge(const struct walk *w, struct place *p, uint64_t e)
     }
     p->rights &= isa_pg_rights(e);
     v.leaf = isa_pg_leaf(pg, p->level, e);
+    if (v.leaf)
+        p->rights |= isa_pg_key(pg, e);
     if (v.leaf)
         v.rule = isa_pg_check(pg, p->rights, isa_pg_user(isa, w->acc), w->acc, isa->rflags_sys & ISA_FL_AC);
     if (v.rule == ISA_RULE_NONE)
@@ -507,7 +509,7 @@ static int guest_walk(struct walk *w, struct leaf *leaf)
             store(w->c, at, e |= v.set, size);
         reference(w, EV_DIM_GUEST, p.level, 0, gpa, at, e, v.set && !forbidden);
         if (v.rule != ISA_RULE_NONE)
-            return page_fault(w, v.rule);
+            return page_fault(w, v.rule, p.rights);
         if (forbidden)
             return violation(w, gpa, false, ISA_ACC_W, p.eperms, p.ept_entry);
         p.gpa = isa_pg_frame(pg, p.level, e, v.leaf);
@@ -548,7 +550,8 @@ int mmu_walk(struct sim_cpu *c, uint64_t la, unsigned acc, struct tlb_entry *e)
                             .mapping = w.s->ept_on ? TLB_COMBINED : TLB_LINEAR,
                             .page_shift = (uint8_t)shift,
                             .guest_shift = (uint8_t)(paged ? leaf.shift : shift),
-                            .gperms = (uint8_t)leaf.rights | TLB_PERM_R,
+                            .gperms = (leaf.rights & (ISA_PG_W | ISA_PG_U | ISA_PG_X)) | TLB_PERM_R,
+                            .pkey = (uint8_t)(leaf.rights >> ISA_PG_KEY_SHIFT),
                             .eperms = perms_of_ept(of_address(&w, l.perms)),
                             .vpid = w.s->vpid,
                             .pcid = w.s->pcid,

@@ -7,7 +7,7 @@
 
 #include "vmx-model/controls.h"
 
-enum generation { PRESCOTT, MEROM, NEHALEM, SANDYBRIDGE, HASWELL, SKYLAKE, TEACH };
+enum generation { PRESCOTT, MEROM, NEHALEM, SANDYBRIDGE, HASWELL, SKYLAKE, TEACH, LATER };
 
 // --- the rows
 
@@ -66,11 +66,6 @@ static const struct row {
 
 // --- features, VMX
 
-bool sim_profile_offers(enum isa_feature f)
-{
-    return f != ISA_FEAT_LA57 && f != ISA_FEAT_XGETBV1 && f != ISA_FEAT_XSAVES;
-} // docs/quirks.md
-
 static void choose_features(struct sim_profile *p, enum generation generation)
 {
     static const uint8_t since[ISA_FEAT_NUM] = {
@@ -79,7 +74,7 @@ static void choose_features(struct sim_profile *p, enum generation generation)
 #undef SINCE
     };
     for (unsigned f = ISA_FEAT_NONE + 1; f < ISA_FEAT_NUM; f++)
-        if (sim_profile_offers((enum isa_feature)f) && (since[f] ? since[f] - 1u : (unsigned)TEACH) <= generation)
+        if ((since[f] ? since[f] - 1u : (unsigned)TEACH) <= generation)
             p->features[f / 64] |= 1ull << f % 64;
 }
 
@@ -177,6 +172,8 @@ int sim_profile_load(struct sim_profile *p, const char *name, struct sim_error *
         if (found)
             sim_profile_put(p, &k, v->value);
     }
+    if (r->generation == LATER)
+        p->vmx = vmx_caps_later;
     if (r->msrs->basic)
         choose_caps(&p->vmx, r->msrs);
     return 0;
@@ -193,7 +190,7 @@ char sim_profile_source(const char *profile, const char *key, const char **sourc
             *source = v->source;
             return v->tag;
         }
-    const bool feature = !strncmp(key, "feature.", 8), round = r && r->generation == TEACH;
+    const bool feature = !strncmp(key, "feature.", 8), round = r && r->generation >= TEACH;
     *source = round     ? "a round number for the blackboard"
               : feature ? "the features of the generation, as far as modelled"
                         : "as in teach";

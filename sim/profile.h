@@ -28,7 +28,7 @@ struct sim_profile {
     const char *name, *text;
     uint64_t hz;
     uint32_t cost[ISA_COST_NUM];
-    struct profile_tlb itlb, itlb_2m, dtlb, dtlb_2m, dtlb_1g, stlb, ntlb, pml4e, pdpte, pde, ept_pml4e, ept_pdpte, ept_pde;
+    struct profile_tlb itlb, itlb_2m, dtlb, dtlb_2m, dtlb_1g, stlb, ntlb, pml5e, pml4e, pdpte, pde, ept_pml4e, ept_pdpte, ept_pde;
     uint8_t stlb_policy, stlb_hash; // so many further bits of the page number are XORed into the set
     uint8_t stlb_2m;                // the second level takes 2- and 4-MByte pages, too
     struct profile_cache l1i, l1d, l2, l3;
@@ -52,8 +52,6 @@ int sim_profile_set(struct sim_profile *p, const char *assignment, struct sim_er
 // Do the values fit together? To be called after the last assignment.
 int sim_profile_check(const struct sim_profile *p, struct sim_error *err);
 
-// Whether a profile may offer a feature: isa/ implements it whole.
-bool sim_profile_offers(enum isa_feature f);
 // Where a value of a named profile comes from: P primary text or measurement, S secondary source that quotes it, D derived, M from memory, E
 // estimate; and the source in words.
 char sim_profile_source(const char *profile, const char *key, const char **source);

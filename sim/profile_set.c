@@ -45,11 +45,7 @@ bool sim_profile_key(unsigned n, struct profile_key *k)
         const unsigned f = cost - ISA_COST_NUM + ISA_FEAT_NONE + 1;
         if (f >= ISA_FEAT_NUM)
             return false;
-        *k = (struct profile_key){.unit = "0 or 1",
-                                  .text = isa_feature_info[f].text,
-                                  .highest = sim_profile_offers((enum isa_feature)f),
-                                  .scale = 1,
-                                  .offset = f};
+        *k = (struct profile_key){.unit = "0 or 1", .text = isa_feature_info[f].text, .highest = 1, .scale = 1, .offset = f};
         return named(k, "feature", isa_feature_info[f].flag);
     }
     *k = (struct profile_key){.unit = "cycles",

@@ -10,19 +10,19 @@
 #include "sim/internal.h"
 
 //    page   63..12 linear page   11..0 serial number of the context, low part; 0 only where empty
-//    data   as struct tlb_hot.data, but 63..52 high part of the serial number
+//    data   as struct tlb_hot.data, but 63..53 high part of the serial number
 struct soft_entry {
     uint64_t page, data;
 };
 #define SOFT_SIZE   32768u
-#define SERIAL_BITS 24
+#define SERIAL_BITS 23
 
 static struct soft_entry *slot(const struct sim_cpu *c, uint64_t la)
 {
     return &c->mmu.soft[((la >> 12) ^ (la >> 27)) & (SOFT_SIZE - 1)];
 }
 static uint64_t serial_low(const struct mmu_state *s) { return s->serial[s->ctx_cur] & 0xfff; }
-static uint64_t serial_high(const struct mmu_state *s) { return s->serial[s->ctx_cur] >> 12 << 52; }
+static uint64_t serial_high(const struct mmu_state *s) { return s->serial[s->ctx_cur] >> 12 << 53; }
 
 void soft_create(struct sim_cpu *c)
 {
@@ -54,10 +54,10 @@ bool soft_find(const struct sim_cpu *c, uint64_t la, unsigned acc, uint64_t *dat
 {
     const struct mmu_state *s = &c->mmu;
     const struct soft_entry *e = slot(c, la);
-    if (e->page != ((la & ~0xfffull) | serial_low(s)) || (e->data ^ serial_high(s)) >> 52)
+    if (e->page != ((la & ~0xfffull) | serial_low(s)) || (e->data ^ serial_high(s)) >> 53)
         return false;
-    *data = e->data & 0x000fffffffffffffull;
-    if (s->pg.mode != ISA_PG_NONE && isa_pg_check(&s->pg, TLB_DATA_GPERMS(e->data), isa_pg_user(&c->isa, acc), acc,
+    *data = e->data & 0x001fffffffffffffull;
+    if (s->pg.mode != ISA_PG_NONE && isa_pg_check(&s->pg, TLB_DATA_RIGHTS(e->data), isa_pg_user(&c->isa, acc), acc,
                                                   c->isa.rflags_sys & ISA_FL_AC) != ISA_RULE_NONE)
         return false;
     return ept_allows(TLB_DATA_EPERMS(e->data), mmu_ept_need(acc)) &&

@@ -83,6 +83,7 @@ struct tlb *tlb_create(const struct sim_profile *p, enum sim_tlb_policy policy, 
     first_level_create(&t->u[TLB_DTLB], p->dtlb, split ? p->dtlb_2m : none, split ? p->dtlb_1g : none);
     second_level_create(&t->u[TLB_STLB], p, split);
     unit_create(&t->u[TLB_NTLB], p->ntlb);
+    unit_create(&t->u[TLB_PML5E], p->pml5e);
     unit_create(&t->u[TLB_PML4E], p->pml4e);
     unit_create(&t->u[TLB_PDPTE], p->pdpte);
     unit_create(&t->u[TLB_PDE], p->pde);
@@ -316,8 +317,9 @@ static int insert(struct tlb *t, enum tlb_unit unit, const struct tlb_entry *e, 
 
 uint64_t tlb_data(const struct tlb_entry *e)
 {
-    return e->frame.v | (e->dirty ? TLB_DATA_DIRTY : 0) | (e->guest_shift > e->page_shift ? TLB_DATA_FRAGMENT : 0) |
-           (e->eperms & TLB_PERM_USER_X ? TLB_DATA_USER_X : 0) | (e->gperms & 7u) |
+    return e->frame.v | (uint64_t)e->pkey << ISA_PG_KEY_SHIFT | (e->dirty ? TLB_DATA_DIRTY : 0) |
+           (e->guest_shift > e->page_shift ? TLB_DATA_FRAGMENT : 0) | (e->eperms & TLB_PERM_USER_X ? TLB_DATA_USER_X : 0) |
+           (e->gperms & 7u) |
            ((e->eperms & TLB_PERM_R ? EPT_R : 0) | (e->eperms & TLB_PERM_W ? EPT_W : 0) | (e->eperms & TLB_PERM_X ? EPT_X : 0))
                << 3;
 }
@@ -439,7 +441,7 @@ struct tlb_counts tlb_counts(const struct tlb *t, enum tlb_unit unit) { return t
 const char *tlb_unit_name(enum tlb_unit unit)
 {
     static const char *const name[] = {
-        "iTLB",         "dTLB", "STLB", "nTLB", "PML4E cache", "PDPTE cache", "PDE cache", "EPT PML4E cache", "EPT PDPTE cache",
+        "iTLB",         "dTLB", "STLB", "nTLB", "PML5E cache", "PML4E cache", "PDPTE cache", "PDE cache", "EPT PML4E cache", "EPT PDPTE cache",
         "EPT PDE cache"};
     return name[unit];
 }
@@ -456,6 +458,7 @@ const char *tlb_mapping_name(enum tlb_mapping mapping)
 
 bool tlb_source_changed(const struct sim_machine *m, const struct tlb_entry *e, uint64_t *now, unsigned *which)
 {
+    const bool keys = isa_has(m->profile->features, ISA_FEAT_PKU) && e->unit <= TLB_STLB;
     for (unsigned k = 0; k < 2; k++) {
         if (!e->src_size[k])
             continue;
@@ -465,7 +468,7 @@ bool tlb_source_changed(const struct sim_machine *m, const struct tlb_entry *e, 
             memcpy(&v, p, e->src_size[k]);
         *now = v;
         *which = k;
-        uint64_t meaning = (k ? EPT_MEANING : GUEST_MEANING) | (e->src_leaf_large[k] ? ISA_PTE_PS : 0);
+        uint64_t meaning = (k ? EPT_MEANING : GUEST_MEANING | (keys ? ISA_PTE_KEY : 0)) | (e->src_leaf_large[k] ? ISA_PTE_PS : 0);
         if (p && (v ^ e->src_val[k]) & meaning)
             return true;
     }

@@ -15,6 +15,7 @@ enum tlb_unit {
     TLB_DTLB,
     TLB_STLB,
     TLB_NTLB /* guest-physical mappings */,
+    TLB_PML5E,
     TLB_PML4E,
     TLB_PDPTE,
     TLB_PDE,
@@ -23,7 +24,7 @@ enum tlb_unit {
     TLB_EPT_PDE,
     TLB_NUNIT
 };
-static inline bool tlb_is_cache(enum tlb_unit unit) { return unit >= TLB_PML4E; } // of paging structures
+static inline bool tlb_is_cache(enum tlb_unit unit) { return unit >= TLB_PML5E; } // of paging structures
 
 #define TLB_PERM_W      1u // all levels allow writes
 #define TLB_PERM_U      2u // all levels allow user
@@ -43,6 +44,7 @@ struct tlb_entry {
     uint8_t perms;       // TLB_PERM_*: gperms & eperms
     uint8_t gperms;      // of the guest's paging structures alone (W, U, X, R)
     uint8_t eperms;      // of the EPT alone (W, U, X, R); all without EPT
+    uint8_t pkey;        // protection key of the guest's page
     uint16_t vpid, pcid;
     uint64_t eptrta;  // EPTP bits 51:12, 0 without EPT
     uint64_t tag;     // linear (or guest-physical) page base

@@ -4,7 +4,7 @@
 // --- a population with one entry of every kind, to see what each invalidation leaves
 
 #define PAGE_A 0x0000123456789000ull
-#define PAGE_B 0x0000765432101000ull // another index at every level
+#define PAGE_B 0x00aa765432101000ull // another index at every level
 #define EPT_1  0x11000ull
 #define EPT_2  0x22000ull
 
@@ -24,7 +24,7 @@ static struct sim_profile big; // room for all of them
 static void put(struct kit *k, struct specimen s)
 {
     static const uint8_t shift[] = {
-        [TLB_ITLB] = 12,  [TLB_DTLB] = 12, [TLB_STLB] = 12,      [TLB_NTLB] = 12,      [TLB_PML4E] = 39,
+        [TLB_ITLB] = 12,  [TLB_DTLB] = 12, [TLB_STLB] = 12,      [TLB_NTLB] = 12,      [TLB_PML5E] = 48, [TLB_PML4E] = 39,
         [TLB_PDPTE] = 30, [TLB_PDE] = 21,  [TLB_EPT_PML4E] = 39, [TLB_EPT_PDPTE] = 30, [TLB_EPT_PDE] = 21};
     struct tlb_entry e = {.global = s.global,
                           .mapping = s.map,
@@ -111,7 +111,7 @@ static void zoo_open(struct kit *k)
 {
     kit_open(k, false);
     big = *k->m->profile;
-    big.itlb = big.dtlb = big.stlb = big.ntlb = big.pml4e = big.pdpte = big.pde = big.ept_pml4e = big.ept_pdpte = big.ept_pde =
+    big.itlb = big.dtlb = big.stlb = big.ntlb = big.pml5e = big.pml4e = big.pdpte = big.pde = big.ept_pml4e = big.ept_pdpte = big.ept_pde =
         (struct profile_tlb){256, 256};
     k->m->profile = &big;
     tlb_destroy(k->c->tlb);
@@ -245,7 +245,7 @@ static void test_page_fault(void **state)
     zoo_open(&k);
     be(&k, 0, 1);
     populate(&k);
-    assert_int_equal(mmu_page_fault(k.c, PAGE_A + 8, ISA_ACC_W, ISA_RULE_PF_WRITE), ISA_R_FAULT);
+    assert_int_equal(mmu_page_fault(k.c, PAGE_A + 8, ISA_ACC_W, 0, ISA_RULE_PF_WRITE), ISA_R_FAULT);
     expect(&k, "page fault", r_page_fault, (struct ctx){0, 1, 0, PAGE_A});
     kit_close(&k);
 }

@@ -80,10 +80,10 @@ static bool ept_steps(struct explain *x, uint64_t gpa, unsigned need, unsigned g
     }
 }
 
-static bool page_fault(struct explain *x, struct sim_walk_step *s, enum isa_rule rule)
+static bool page_fault(struct explain *x, struct sim_walk_step *s, enum isa_rule rule, unsigned rights)
 {
     struct sim_walk *w = x->w;
-    w->pf_error = isa_pg_error(&x->s->pg, rule, isa_pg_user(&x->c->isa, w->acc), w->acc);
+    w->pf_error = isa_pg_error(&x->s->pg, rule, rights, isa_pg_user(&x->c->isa, w->acc), w->acc);
     return fail(x, s, SIM_WALK_PF, isa_rule_info(rule)->text);
 }
 
@@ -100,7 +100,7 @@ static bool guest_steps(struct explain *x, uint64_t *gpa, unsigned *shift, bool 
     if (pg->mode == ISA_PG_PAE) {
         uint64_t e = isa->pdpte[w->la >> 30 & 3];
         if (!(e & ISA_PTE_P))
-            return page_fault(x, NULL, ISA_RULE_PF_NOT_PRESENT);
+            return page_fault(x, NULL, ISA_RULE_PF_NOT_PRESENT, 0);
         table = e & 0x000ffffffffff000ull;
     }
     for (unsigned level = isa_pg_top(pg->mode);; level--) {
@@ -116,16 +116,17 @@ static bool guest_steps(struct explain *x, uint64_t *gpa, unsigned *shift, bool 
         s->at.v = hpa;
         s->entry = e;
         if (!(e & ISA_PTE_P))
-            return page_fault(x, s, ISA_RULE_PF_NOT_PRESENT);
+            return page_fault(x, s, ISA_RULE_PF_NOT_PRESENT, 0);
         if (e & isa_pg_reserved(pg, level, e))
-            return page_fault(x, s, ISA_RULE_PF_RSVD);
+            return page_fault(x, s, ISA_RULE_PF_RSVD, 0);
         rights &= isa_pg_rights(e);
         s->leaf = isa_pg_leaf(pg, level, e);
         uint64_t flags = ISA_PTE_A;
         if (s->leaf) {
+            rights |= isa_pg_key(pg, e);
             enum isa_rule rule = isa_pg_check(pg, rights, isa_pg_user(isa, w->acc), w->acc, isa->rflags_sys & ISA_FL_AC);
             if (rule != ISA_RULE_NONE)
-                return page_fault(x, s, rule);
+                return page_fault(x, s, rule, rights);
             if (w->acc & (ISA_ACC_W | ISA_ACC_RMW))
                 flags |= ISA_PTE_D;
         }

@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-const struct vmx_caps vmx_caps_teach = VMX_CAPS_TEACH;
+const struct vmx_caps vmx_caps_teach = VMX_CAPS_TEACH, vmx_caps_later = VMX_CAPS_LATER;
 
 static const struct {
     const char *name;

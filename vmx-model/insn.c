@@ -356,7 +356,7 @@ static int invvpid(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_insn *
         return r;
     done->operand = type;
     bool known = type <= 3 && (v->caps->ept_vpid >> (40 + type) & 1);
-    if (!known || d[0] >> 16 || (type != 2 && !d[0]) || (type == 0 && !isa_canonical(c, d[1])))
+    if (!known || d[0] >> 16 || (type != 2 && !d[0]) || (type == 0 && !isa_canonical_base(c, d[1])))
         return fail(c, v, done, VMX_E_INVALID_INV_OPERAND);
     done->action = VMX_ACT_INVVPID;
     done->a = d[0];

@@ -261,6 +261,8 @@ static int by_function(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_in
     case ISA_ICPT_RDTSCP: return rdtsc(c, v, i, true, val);
     case ISA_ICPT_RDPID: return enabled(c, v, VMX_PROC2_ENABLE_RDTSCP);
     case ISA_ICPT_INVPCID_ENABLED: return enabled(c, v, VMX_PROC2_ENABLE_INVPCID);
+    case ISA_ICPT_XSAVES:
+    case ISA_ICPT_XRSTORS: return enabled(c, v, VMX_PROC2_ENABLE_XSAVES);
     case ISA_ICPT_INVPCID: return invpcid(c, v, i);
     case ISA_ICPT_RDMSR: return msr_access(c, v, i, (uint32_t)arg, false, val);
     case ISA_ICPT_WRMSR: return msr_access(c, v, i, (uint32_t)arg, true, val);

@@ -3,7 +3,7 @@
 # guest whose package cannot be fetched is reported as SKIPPED and counts as not reached. Usage: test-guests.sh RINGSIDE [GUEST...]
 set -u
 ringside=$1; shift
-[ $# -eq 0 ] && set -- linux linux-smp linux-isa linux-generic seabios grub debian hypervisor kvm kvm-nested xen
+[ $# -eq 0 ] && set -- linux linux-smp linux-isa linux-later linux-generic seabios grub debian hypervisor kvm kvm-nested xen
 missed=0
 boot() { # NAME PACKAGES MARKER ARGUMENT...
     local name=$1 packages=$2 marker=$3 system=linux log rc start
@@ -79,6 +79,7 @@ for guest in "$@"; do
     linux-smp) boot linux-smp linux "PROCESSORS-ONLINE-4" --cpus 4 --type '# |echo PROCESSORS-ONLINE-$(nproc)' ;;
     linux-isa) boot linux-isa linux "is up: the shell is on the serial console" \
         --append "console=ttyS0 earlyprintk=serial cryptomgr.notests=1 nokaslr acpi=off nolapic noapic" ;;
+    linux-later) boot linux-later linux "la57" --profile later --type "# |grep -o -w -e la57 -e ospke /proc/cpuinfo" ;;
     linux-generic) boot linux-generic generic "is up: the shell is on the serial console" --memory 512M \
         --kernel build/cache/generic/vmlinuz --initrd build/cache/generic/initrd ;;
     kvm) nested kvm KVM-APICV-Y KVM-REAL-OK KVM-PROT-OK KVM-LONG-OK KVM-L2-USERSPACE KVM-GUESTS-DONE ;;
@@ -89,7 +90,7 @@ for guest in "$@"; do
     grub) boot grub grub "is up: the shell is on the serial console" ;;
     debian) boot debian debian "DEBIAN-USERLAND-42" --type 'login: |root|assword: |ringside|# |uname -a; ldd /bin/bash; echo DEBIAN-USERLAND-$(expr 40 + 2)' ;;
     memtest) LIMIT=400e9 boot memtest memtest "Pass:  1        Errors: 0 " ;; # the first pass is complete: several minutes, so not in the default set
-    *) echo "$guest: no such guest; there are linux, linux-smp, linux-isa, linux-generic, hypervisor, kvm, kvm-nested, xen, seabios, grub, debian and memtest"; missed=1 ;;
+    *) echo "$guest: no such guest; there are linux, linux-smp, linux-isa, linux-later, linux-generic, hypervisor, kvm, kvm-nested, xen, seabios, grub, debian and memtest"; missed=1 ;;
     esac
 done
 exit $missed

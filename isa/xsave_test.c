@@ -1,0 +1,180 @@
+// Tests of the XSAVE family: formats, components, headers, and what counts as in use. (isa/hostdiff_fp_test.c compares the unprivileged
+// ones with this host's processor, as far as that goes.)
+#include <stdlib.h>
+
+#include "isa/fpu.h"
+#include "isa/msr.h"
+#include "isa/systest.h"
+#include "isa/xstate.h"
+
+#define AREA (ST_DATA + 0x1000) // 4 KB
+#define ALL  (ISA_XS_X87 | ISA_XS_SSE | ISA_XS_PKRU)
+
+static void open_64(struct st *t)
+{
+    st_init(t, ST_L64, 0);
+    struct isa_cpu *c = &t->c;
+    c->cr4 |= ISA_CR4_OSXSAVE | ISA_CR4_OSFXSR | ISA_CR4_PKE;
+    c->xcr0 = ALL;
+    c->gpr[ISA_RBX] = AREA;
+    c->gpr[ISA_RDX] = 0;
+    isa_x87_init(&c->x87);
+    memset(c->x87.r, 0, sizeof c->x87.r);
+    memset(t->ram + AREA, 0xaa, 4096);
+}
+
+// Execute op with these components asked for.
+static int run(struct st *t, const char *op, uint64_t components)
+{
+    t->c.gpr[ISA_RAX] = (uint32_t)components;
+    t->c.gpr[ISA_RDX] = components >> 32;
+    t->c.rip = ST_CODE;
+    st_code(t, op, (unsigned)strlen(op));
+    return st_step(t);
+}
+#define XSAVE    "\x0f\xae\x23"
+#define XRSTOR   "\x0f\xae\x2b"
+#define XSAVEOPT "\x0f\xae\x33"
+#define XRSTORS  "\x0f\xc7\x1b"
+#define XSAVEC   "\x0f\xc7\x23"
+#define XSAVES   "\x0f\xc7\x2b"
+
+static uint64_t at(struct st *t, unsigned off, unsigned n) { return st_get(t, AREA + off, n); }
+
+static void clear_area(struct st *t) { memset(t->ram + AREA, 0, 4096); }
+
+static void test_layout(void **state)
+{
+    assert_int_equal(isa_xstate_size(ISA_XS_X87, false), 576);
+    assert_int_equal(isa_xstate_size(ALL, false), 2696);
+    assert_int_equal(isa_xstate_size(ALL, true), 584);
+    assert_int_equal(isa_xstate_at(ISA_XSTATE_PKRU, 0), 2688);
+    assert_int_equal(isa_xstate_at(ISA_XSTATE_PKRU, ALL | ISA_XS_COMPACT), 576);
+}
+
+static void test_standard(void **state)
+{
+    struct st *t = calloc(1, sizeof *t);
+    open_64(t);
+    clear_area(t);
+    t->c.pkru = 0x12345678;
+    t->c.xmm[3].q[0] = 7;
+    st_put(t, AREA + 2688, ~0ull, 8);
+    assert_int_equal(run(t, XSAVE, ISA_XS_SSE), 0); // PKRU is not asked for
+    assert_int_equal(at(t, 2688, 8), ~0ull);
+    assert_int_equal(at(t, 512, 8), ISA_XS_SSE);
+    assert_int_equal(run(t, XSAVE, ~0ull), 0);
+    assert_int_equal(at(t, 2688, 8), 0x12345678);
+    assert_int_equal(at(t, 512, 8), ISA_XS_SSE | ISA_XS_PKRU); // the x87 unit is in its initial state
+    assert_int_equal(at(t, 520, 8), 0);
+    t->c.pkru = 0;
+    st_put(t, AREA + 2688, 99, 8);
+    assert_int_equal(run(t, XSAVEOPT, ~0ull), 0);
+    assert_int_equal(at(t, 2688, 8), 99); // left out
+    assert_int_equal(at(t, 512, 8), ISA_XS_SSE);
+    st_put(t, AREA + 512, ISA_XS_PKRU, 8);
+    st_put(t, AREA + 2688, 0xabcdef0155555554ull, 8);
+    assert_int_equal(run(t, XRSTOR, ISA_XS_PKRU), 0);
+    assert_int_equal(t->c.pkru, 0x55555554);
+    assert_int_equal(t->c.xmm[3].q[0], 7);
+    st_put(t, AREA + 512, 0, 8);
+    assert_int_equal(run(t, XRSTOR, ~0ull), 0); // all to their initial states
+    assert_int_equal(t->c.pkru, 0);
+    assert_int_equal(t->c.xmm[3].q[0], 0);
+    free(t);
+}
+
+static void test_compacted(void **state)
+{
+    static const char *const save[] = {XSAVEC, XSAVES}, *const restore[] = {XRSTOR, XRSTORS};
+    struct st *t = calloc(1, sizeof *t);
+    for (unsigned k = 0; k < 2; k++) {
+        open_64(t);
+        clear_area(t);
+        t->c.pkru = 0x1234;
+        assert_int_equal(run(t, save[k], ~0ull), 0);
+        assert_int_equal(at(t, 512, 8), ISA_XS_PKRU);
+        assert_int_equal(at(t, 520, 8), ALL | ISA_XS_COMPACT);
+        assert_int_equal(at(t, 576, 8), 0x1234);
+        assert_int_equal(at(t, 2688, 8), 0);
+        t->c.pkru = 0;
+        t->c.xmm[0].q[1] = 5;
+        t->c.mxcsr = 0x1fa0;
+        assert_int_equal(run(t, restore[k], ~0ull), 0);
+        assert_int_equal(t->c.pkru, 0x1234);
+        assert_int_equal(t->c.xmm[0].q[1], 0);
+        assert_int_equal(t->c.mxcsr, ISA_MXCSR_INIT);
+        t->c.mxcsr = 0x1fa0; // MXCSR alone makes SSE count
+        assert_int_equal(run(t, save[k], ~0ull), 0);
+        assert_int_equal(at(t, 512, 8), ISA_XS_PKRU | ISA_XS_SSE);
+        assert_int_equal(at(t, 24, 4), 0x1fa0);
+        // headers that make no sense
+        st_put(t, AREA + 520, ISA_XS_X87 | ISA_XS_COMPACT, 8);
+        assert_int_equal(run(t, restore[k], ~0ull), ISA_R_FAULT); // XSTATE_BV has what XCOMP_BV has not
+        assert_int_equal(t->c.fault.rule, ISA_RULE_GP_XSAVE_HEADER);
+        st_put(t, AREA + 520, ALL | 1u << 2 | ISA_XS_COMPACT, 8);
+        assert_int_equal(run(t, restore[k], ~0ull), ISA_R_FAULT); // XCR0 does not enable AVX
+        st_put(t, AREA + 520, 0, 8);
+        assert_int_equal(run(t, restore[k], ~0ull), k ? ISA_R_FAULT : 0); // XRSTORS takes the compacted format only
+    }
+    free(t);
+}
+
+static void test_xgetbv(void **state)
+{
+    struct st *t = calloc(1, sizeof *t);
+    open_64(t);
+    t->c.gpr[ISA_RCX] = 1;
+    assert_int_equal(run(t, "\x0f\x01\xd0", 0), 0);
+    assert_int_equal(t->c.gpr[ISA_RAX], 0);
+    t->c.pkru = 4;
+    t->c.mxcsr = 0x1f81;
+    assert_int_equal(run(t, "\x0f\x01\xd0", 0), 0);
+    assert_int_equal(t->c.gpr[ISA_RAX], ISA_XS_SSE | ISA_XS_PKRU);
+    t->c.xcr0 = 1;
+    assert_int_equal(run(t, "\x0f\x01\xd0", 0), 0);
+    assert_int_equal(t->c.gpr[ISA_RAX], 0); // only what XCR0 enables
+    assert_int_equal(t->c.gpr[ISA_RDX], 0);
+    // IA32_XSS: nothing can be set
+    enum isa_rule rule;
+    assert_true(isa_wrmsr(&t->c, 0xda0, 0, &rule));
+    assert_false(isa_wrmsr(&t->c, 0xda0, 1u << 8, &rule));
+    free(t);
+}
+
+// Faults leave the area as it was: what is missing is the page of PKRU.
+static void test_faults(void **state)
+{
+    struct st *t = calloc(1, sizeof *t);
+    open_64(t);
+    t->c.gpr[ISA_RBX] = AREA + 0x800; // PKRU at AREA + 1280H
+    t->absent = AREA + 0x1000;
+    t->c.pkru = 1;
+    memset(t->ram + AREA + 0x800, 0, 576);
+    assert_int_equal(run(t, XSAVE, ISA_XS_X87 | ISA_XS_SSE), 0);
+    memset(t->ram + AREA + 0x800, 0, 576);
+    assert_int_equal(run(t, XSAVE, ~0ull), ISA_R_FAULT);
+    assert_int_equal(t->c.fault.addr, AREA + 0x800 + 2688);
+    for (unsigned k = 0; k < 576; k++)
+        assert_int_equal(t->ram[AREA + 0x800 + k], 0);
+    st_put(t, AREA + 0x800 + 512, ISA_XS_PKRU, 8);
+    assert_int_equal(run(t, XRSTOR, ISA_XS_X87), 0);
+    assert_int_equal(run(t, XRSTOR, ~0ull), ISA_R_FAULT);
+    assert_int_equal(t->c.pkru, 1);
+    t->c.gpr[ISA_RBX] = AREA + 32;
+    assert_int_equal(run(t, XSAVES, ~0ull), ISA_R_FAULT);
+    assert_int_equal(t->c.fault.rule, ISA_RULE_GP_ALIGN_XSAVE);
+    t->c.cr0 |= ISA_CR0_TS;
+    assert_int_equal(run(t, XSAVES, ~0ull), ISA_R_FAULT);
+    assert_int_equal(t->c.fault.vector, ISA_X_NM);
+    free(t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_layout), cmocka_unit_test(test_standard), cmocka_unit_test(test_compacted),
+        cmocka_unit_test(test_xgetbv), cmocka_unit_test(test_faults),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
