@@ -12,23 +12,11 @@
     }                                                                                                                              \
     ISA_FAMILY1(family, h_##family)
 
-FAR(jmp_far_ptr);
-FAR(jmp_far_mem);
-FAR(call_far_ptr);
-FAR(call_far_mem);
-FAR(ret_far);
-FAR(ret_far_i);
-FAR(iret);
-FAR(int_n);
-FAR(int3);
-FAR(int1);
-FAR(into);
-FAR(syscall);
-FAR(sysret);
-FAR(sysenter);
-FAR(sysexit);
-FAR(ins);
-FAR(outs);
+#define NEXT(family) // isa/exec_sys.c
+#define END(family)
+#define S(family, end) end(family);
+#include "isa/sysops.def"
+#undef S
 
 // env->vmx() says STOP where a VM entry loaded the guest's RIP.
 static int h_vmx(struct isa_cpu *c, const struct isa_insn *i)

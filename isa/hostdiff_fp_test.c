@@ -21,48 +21,15 @@
 #if defined(__x86_64__) && !defined(__ILP32__)
 #include <cpuid.h>
 
+#include "isa/hostrows.h"
 #include "isa/hostrun.h"
 #include "isa/hostvendor.h"
-
-enum ext_kind { X_NONE, X_REG, X_RM, X_NOREXB };
-enum pfx { PFX_ANY, PFX_NP, PFX_NFX, PFX_P66, PFX_PF3, PFX_PF2 };
-struct row {
-    const char *id, *family, *operands;
-    uint8_t map, opcode, prefix, ext, ext_reg, ext_rm;
-    uint32_t props;
-    uint16_t feature;
-};
-static const struct row rows[] = {
-    {"", "", "", 0},
-#define NOEXT    X_NONE, 0, 0
-#define REG(n)   X_REG, n, 0
-#define RM(n, m) X_RM, n, m
-#define NOREXB   X_NOREXB, 0, 0
-#define ROW(id, family, operands, map, opcode, prefix, props, feature, ...)                                                        \
-    {#id, #family, operands, map, opcode, PFX_##prefix, __VA_ARGS__, props, ISA_FEAT_##feature},
-#define OP(id, map, opcode, prefix, ext, mnemonic, operands, family, props, cost, feature, text)                                   \
-    ROW(id, family, operands, map, opcode, prefix, props, feature, ext)
-#include "isa/opcodes.def"
-#undef OP
-};
 
 static bool named(const struct row *r, const char *list)
 {
     char word[40];
     snprintf(word, sizeof word, " %s ", r->family);
     return strstr(list, word) != NULL;
-}
-// Rows of these features that isa/hostdiff_test.c has, or that an operating system reserves for itself.
-static const char elsewhere[] = " fence mov_e_g crc32_g_e crc32_g_e8 pause nop xgetbv xsetbv xsaves xrstors ";
-static bool ours(const struct row *r)
-{
-    static const uint16_t feature[] = {ISA_FEAT_FPU,   ISA_FEAT_MMX,    ISA_FEAT_FXSR,   ISA_FEAT_SSE,      ISA_FEAT_SSE2,
-                                       ISA_FEAT_SSE3,  ISA_FEAT_SSSE3,  ISA_FEAT_SSE41,  ISA_FEAT_SSE42,    ISA_FEAT_AES,
-                                       ISA_FEAT_XSAVE, ISA_FEAT_PCLMUL, ISA_FEAT_XSAVEC, ISA_FEAT_XSAVEOPT, ISA_FEAT_XSAVES};
-    for (unsigned k = 0; k < sizeof feature / sizeof *feature; k++)
-        if (r->feature == feature[k])
-            return !named(r, elsewhere);
-    return false;
 }
 
 // --- random numbers
@@ -578,7 +545,7 @@ static void test_against_host(void **state)
     const struct row *list[ISA_OP_NUM];
     unsigned n = 0;
     for (const struct row *r = rows + 1; r < rows + ISA_OP_NUM; r++) {
-        if (!ours(r) || (only && strncmp(only, r->id, strlen(only)) != 0))
+        if (!row_is_vector(r) || (only && strncmp(only, r->id, strlen(only)) != 0))
             continue;
         if (host_has(r->feature))
             list[n++] = r;

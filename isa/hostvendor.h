@@ -114,6 +114,12 @@ static inline bool host_movsxd_reads_more(bool host_pf, bool our_fault, unsigned
     return host_is_amd() && host_pf && !our_fault && osz == 2;
 }
 
+// PREFETCHW of a register: Intel takes it as a hint without an address, AMD has no such form (#UD).
+static inline bool host_prefetchw_register(bool host_ud, bool our_fault, bool is_mem)
+{
+    return host_is_amd() && host_ud && !our_fault && !is_mem;
+}
+
 // A repeated CMPS or SCAS that faults after some iterations: Intel gives the flags of before, AMD those of the last comparison.
 static inline uint64_t host_rep_flags_forgiven(bool compares, bool faulted)
 {

@@ -142,7 +142,7 @@ static bool te_wrmsr(struct isa_cpu *c, uint32_t msr, uint64_t val)
 
 static void te_cpuid(struct isa_cpu *c, uint32_t leaf, uint32_t sub, uint32_t out[4])
 {
-    const uint32_t v[4] = {leaf, sub, ~leaf, ~sub};
+    const uint32_t v[4] = {leaf == 0xd ? 15 : leaf, sub, ~leaf, ~sub}; // all of the XSAVE family; else what shows the question
     memcpy(out, v, sizeof v);
 }
 

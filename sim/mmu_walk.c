@@ -342,15 +342,13 @@ struct place {
     uint64_t ept_entry; // that maps the table
 };
 
-static const enum tlb_unit cache_of_level[] = {[2] = TLB_PDE, [3] = TLB_PDPTE, [4] = TLB_PML4E, [5] = TLB_PML5E};
-
 // Start below the deepest paging-structure-cache entry for the address, else at the root.
 static bool from_cache(struct walk *w, struct place *p)
 {
     struct tlb *t = w->c->tlb;
     unsigned top = isa_pg_top(w->s->pg.mode);
     for (unsigned level = 2; level <= top; level++) {
-        const enum tlb_unit unit = cache_of_level[level];
+        const enum tlb_unit unit = tlb_cache_of_level(level);
         const struct tlb_unit_state *u = &t->u[unit];
         const unsigned shift = isa_pg_shift(w->s->pg.mode, level);
         if (!u->by_size[tlb_class(shift)])
@@ -381,7 +379,7 @@ static void fill_structure_cache(struct walk *w, const struct place *p, const st
         return;
     unsigned shift = isa_pg_shift(w->s->pg.mode, level);
     struct tlb_entry e = {.mapping = w->s->ept_on ? TLB_COMBINED : TLB_LINEAR,
-                          .unit = cache_of_level[level],
+                          .unit = tlb_cache_of_level(level),
                           .page_shift = (uint8_t)shift,
                           .perms = (uint8_t)p->rights | TLB_PERM_R,
                           .gperms = (uint8_t)p->rights | TLB_PERM_R,

@@ -3,16 +3,14 @@
 
 #include "sim/internal.h"
 
-static const enum tlb_unit cache_of_level[] = {[2] = TLB_PDE, [3] = TLB_PDPTE, [4] = TLB_PML4E};
-
 static const enum tlb_unit ept_cache_of_level[] = {[2] = TLB_EPT_PDE, [3] = TLB_EPT_PDPTE, [4] = TLB_EPT_PML4E};
 
 static uint8_t structure_cache(const struct sim_cpu *c, uint64_t la)
 {
     const struct mmu_state *s = &c->mmu;
     unsigned top = isa_pg_top(s->pg.mode);
-    for (unsigned level = 2; level <= top && level <= 4; level++) {
-        const struct tlb_unit_state *u = &c->tlb->u[cache_of_level[level]];
+    for (unsigned level = 2; level <= top; level++) {
+        const struct tlb_unit_state *u = &c->tlb->u[tlb_cache_of_level(level)];
         unsigned shift = isa_pg_shift(s->pg.mode, level);
         if (u->size && tlb_probe(u, tlb_key0(s->vpid, la, shift), s->key1, la, shift) >= 0)
             return (uint8_t)level;
@@ -62,7 +60,7 @@ const char *sim_warm_why(const struct sim_warm *h, unsigned glevel, unsigned ele
     if (h->tlb >= 0)
         return tlb_unit_name((enum tlb_unit)h->tlb);
     if (h->psc && (glevel >= h->psc || (glevel + 1 == h->psc && elevel)))
-        return tlb_unit_name(cache_of_level[h->psc]);
+        return tlb_unit_name(tlb_cache_of_level(h->psc));
     if (elevel && (h->ntlb >> glevel & 1))
         return tlb_unit_name(TLB_NTLB);
     if (h->epsc[glevel] && elevel >= h->epsc[glevel])
