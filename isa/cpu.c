@@ -29,7 +29,7 @@ static void start_over(struct isa_cpu *c)
     c->dr[7] = ISA_DR7_INIT;
     c->activity = ISA_ACTIVE;
     c->blocking = 0;
-    c->iret_keeps_nmi = c->iret_unblocked = c->delivering_valid = c->rep_cut = false;
+    c->iret_keeps_nmi = c->iret_unblocked = c->delivering_valid = c->rep_cut = c->rep_mid = false;
 }
 
 void isa_init(struct isa_cpu *c)

@@ -273,6 +273,7 @@ struct isa_cpu {
     struct isa_event delivering; // event whose delivery is under way (IDT-vectoring information), if delivering_valid
     bool delivering_valid;
     uint8_t raise_ext; // 1 while an event external to the program is delivered: error codes get the EXT bit
+    bool rep_mid; // a repeated string instruction gave way between two iterations, and nothing happened since: RF is pushed as 1
     bool rep_cut; // a repeated CMPS or SCAS gave way between two iterations, and nothing happened since: its flags at the start are
     uint64_t rep_cc[4]; // here (kind, a, b, res), for a fault gives them back. Whoever takes control elsewhere clears rep_cut
     uint8_t dbg_hits;   // data and I/O breakpoints that the instruction under way has met, as in DR6 (isa/debug.h)

@@ -23,12 +23,15 @@ static uint64_t return_rip(const struct isa_cpu *c, const struct isa_event *e)
     return c->mode == ISA_LONG64 ? rip : (uint32_t)rip;
 }
 
-// RFLAGS as saved: faults set RF, so that the instruction does not hit its own breakpoint again when restarted. INT and its kin are
-// complete by now, so they leave RF clear.
+// RFLAGS as saved. Faults set RF, so that the instruction does not hit its own breakpoint again when restarted; but a debug exception is
+// a fault that does so for DR7.GD only. RF is set, too, by what comes between two iterations of a repeated string instruction. INT and
+// its kin are complete by now, so they leave RF clear. Manual, "System Flags and Fields in the EFLAGS Register" (RF).
 static uint64_t saved_flags(const struct isa_cpu *c, const struct isa_event *e)
 {
     uint64_t fl = isa_rflags(c);
-    if (e->type == ISA_EV_HWEXC && e->insn_len == 0 && isa_vector_info(e->vector)->klass == ISA_VC_FAULT)
+    bool fault = e->type == ISA_EV_HWEXC && e->insn_len == 0 &&
+                 (isa_vector_info(e->vector)->klass == ISA_VC_FAULT || (e->vector == ISA_X_DB && (e->dr6 & ISA_DR6_BD)));
+    if (fault || c->rep_mid)
         fl |= ISA_FL_RF;
     if (software(e) || e->type == ISA_EV_PRIVSW)
         fl &= ~(uint64_t)ISA_FL_RF;

@@ -139,7 +139,7 @@ static void error_codes(void **state)
     assert_int_equal(t->c.cr2, 0xdeadb000);
     assert_int_equal(stack(0, 4), 7);
     assert_true(stack(12, 4) & ISA_FL_RF);
-    // #DB: DR6 gathers, GD falls
+    // #DB: DR6 gathers, GD falls; of its kinds only this one pushes RF, unless it comes in the middle of a repetition
     st_init(t, ST_P32, 0);
     idt(ISA_X_DB, ST_C32(0), HANDLER, ISA_SYS_INT32, 0, 0);
     t->c.dr[7] |= ISA_DR7_GD;
@@ -147,6 +147,16 @@ static void error_codes(void **state)
     assert_int_equal(isa_deliver_fault(&t->c), 0);
     assert_int_equal(t->c.dr[6], ISA_DR6_INIT | ISA_DR6_BD);
     assert_int_equal(t->c.dr[7], ISA_DR7_INIT);
+    assert_true(stack(8, 4) & ISA_FL_RF);
+    for (unsigned mid = 0; mid < 2; mid++) {
+        st_init(t, ST_P32, 0);
+        idt(ISA_X_DB, ST_C32(0), HANDLER, ISA_SYS_INT32, 0, 0);
+        t->c.rep_mid = mid;
+        isa_raise_db(&t->c, 1, ISA_RULE_NONE);
+        assert_int_equal(isa_deliver_fault(&t->c), 0);
+        assert_int_equal(t->c.dr[6], ISA_DR6_INIT | 1);
+        assert_int_equal(!!(stack(8, 4) & ISA_FL_RF), mid);
+    }
 }
 
 static void v86(void **state)

@@ -202,7 +202,7 @@ ISA_INLINE int repeat(struct isa_cpu *c, const struct isa_insn *i, enum str_op o
     const bool compares = op == CMPS || op == SCAS, goes_on = compares && c->rep_cut;
     const uint64_t cc[] = {goes_on ? c->rep_cc[0] : c->cc_kind, goes_on ? c->rep_cc[1] : c->cc_a, goes_on ? c->rep_cc[2] : c->cc_b,
                            goes_on ? c->rep_cc[3] : c->cc_res};
-    c->rep_cut = false;
+    c->rep_cut = c->rep_mid = false;
     if (i->asz == 4)
         truncate_registers(c, i, op);
     while (left != 0) {
@@ -226,6 +226,7 @@ ISA_INLINE int repeat(struct isa_cpu *c, const struct isa_insn *i, enum str_op o
         }
         if (left != 0 && must_yield(c, i, done)) {
             c->rip = isa_insn_rip(c, i);
+            c->rep_mid = true;
             if (compares) {
                 c->rep_cut = true;
                 memcpy(c->rep_cc, cc, sizeof cc);

@@ -94,6 +94,7 @@ static void step_count(struct isa_cpu *c, const struct isa_insn *i)
         isa_wreg(c, ISA_RCX, i->asz, c->gpr[ISA_RCX] - 1);
         more = c->gpr[ISA_RCX] & asz_mask(i);
     }
+    c->rep_mid = more;
     if (!more)
         c->rip = isa_next_rip(c, i);
     else

@@ -197,7 +197,7 @@ static bool insn_breakpoint(struct sim_cpu *cpu)
 {
     struct isa_cpu *c = &cpu->isa;
     uint64_t hit = 0, la = engine_code_la(c);
-    if (!(c->dr[7] & 0xff) || (c->rflags_sys & ISA_FL_RF))
+    if (!(c->dr[7] & 0xff) || (c->rflags_sys & ISA_FL_RF) || (c->blocking & ISA_BLOCK_MOVSS)) // MOV SS suppresses it like RF
         return false;
     for (unsigned n = 0; n < ISA_NBP; n++)
         if (isa_bp_on(c, n, ISA_BP_EXEC) && c->dr[n] == la)

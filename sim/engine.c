@@ -92,6 +92,7 @@ void engine_outcome(struct sim_cpu *cpu, int r)
     }
     if (r == ISA_R_VMEXIT)
         glue_do_exit(cpu);
+    c->rep_mid = false;
     emit_shutdown(cpu);
 }
 

@@ -474,12 +474,13 @@ static void test_insn_breakpoint(void **state)
     }
 }
 
-// Counts in r15, and keeps RCX and the return address of the last trap in r13 and r12.
+// Counts in r15, and keeps RCX, the return address and the flags of the last trap in r13, r12 and r11.
 static const uint8_t trap_handler[] = {
-    0x49, 0xff, 0xc7,       // inc r15
-    0x49, 0x89, 0xcd,       // mov r13, rcx
-    0x4c, 0x8b, 0x24, 0x24, // mov r12, [rsp]
-    0x48, 0xcf,             // iretq
+    0x49, 0xff, 0xc7,             // inc r15
+    0x49, 0x89, 0xcd,             // mov r13, rcx
+    0x4c, 0x8b, 0x24, 0x24,       // mov r12, [rsp]
+    0x4c, 0x8b, 0x5c, 0x24, 0x10, // mov r11, [rsp+16]
+    0x48, 0xcf,                   // iretq
 };
 enum { BP_EXEC, BP_WRITE, BP_IO, BP_RW };
 #define DR7(kind, len) (1u | (unsigned)(kind) << 16 | (unsigned)((len) == 8 ? 2 : (len)-1) << 18)
@@ -539,6 +540,7 @@ static void test_data_breakpoint(void **state)
         assert_int_equal(c->dr[6] & 0xf, t[k].traps != 0);
         if (t[k].traps)
             assert_int_equal(c->gpr[ISA_R12], CODE + t[k].last);
+        assert_false(c->gpr[ISA_R11] & ISA_FL_RF);
         sim_destroy(m);
     }
 }
@@ -559,7 +561,12 @@ static void test_data_breakpoint_ends(void **state)
     assert_int_equal(c->gpr[ISA_R12], CODE + 15);
     assert_int_equal(c->gpr[ISA_R13], 0x200 - 0x111);
     assert_int_equal(c->gpr[ISA_RCX], 0);
-    assert_int_equal(c->insns, 3 + 1 + 4 + 1);
+    assert_int_equal(c->insns, 3 + 1 + 5 + 1);
+    assert_true(c->gpr[ISA_R11] & ISA_FL_RF); // between two iterations
+    sim_destroy(m);
+    m = run_watched(rep, sizeof rep, 0x2000ff, DR7(BP_WRITE, 1), 0);
+    assert_int_equal(sim_cpu(m, 0)->gpr[ISA_R12], CODE + 17);
+    assert_false(sim_cpu(m, 0)->gpr[ISA_R11] & ISA_FL_RF); // after the last one
     sim_destroy(m);
     static const uint8_t divide[] = {0x48, 0xf7, 0x34, 0x25, 0x00, 0x00, 0x20, 0x00}; // div qword [0x200000]
     m = run_watched(divide, sizeof divide, 0x200000, DR7(BP_RW, 8), 0);
@@ -574,6 +581,11 @@ static void test_data_breakpoint_ends(void **state)
     m = run_watched(mov_ss, sizeof mov_ss, 0x200000, DR7(BP_RW, 1), 0);
     assert_int_equal(sim_cpu(m, 0)->gpr[ISA_R15], 2);
     assert_int_equal(sim_cpu(m, 0)->gpr[ISA_R12], CODE + 18);
+    sim_destroy(m);
+    // an instruction breakpoint behind MOV SS is suppressed (this handler would meet it for ever)
+    static const uint8_t behind[] = {0x41, 0x8e, 0xd6, 0x90, 0x90, 0xf4}; // mov ss, r14d; nop; nop; hlt
+    m = run_watched(behind, sizeof behind, CODE + 3, 1, 0);
+    assert_int_equal(sim_cpu(m, 0)->gpr[ISA_R15], 0);
     sim_destroy(m);
     static const uint8_t software_int[] = {0xcd, 0x40}; // its frame is pushed below 300000H
     m = run_watched(software_int, sizeof software_int, 0x300000 - 8, DR7(BP_WRITE, 8), 0);

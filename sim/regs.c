@@ -144,7 +144,7 @@ static void settle(struct isa_cpu *c, uint64_t cr0, uint64_t cr3, uint64_t cr4, 
     if ((cr0 != c->cr0 || cr3 != c->cr3 || cr4 != c->cr4) && isa_pae_paging(c))
         isa_read_pdptes(c, c->cr3, c->pdpte);
     c->attention = 1;
-    c->rep_cut = false;
+    c->rep_cut = c->rep_mid = false;
 }
 
 bool sim_reg_set(struct sim_machine *m, unsigned cpu, const char *name, uint64_t val)

@@ -71,7 +71,7 @@ static void start_flat(struct isa_cpu *c, uint64_t entry, bool long64)
 
 void sim_touch(struct sim_machine *m, unsigned cpu)
 {
-    m->cpu[cpu]->isa.rep_cut = false;
+    m->cpu[cpu]->isa.rep_cut = m->cpu[cpu]->isa.rep_mid = false;
     isa_update_mode(&m->cpu[cpu]->isa);
     mmu_context(m->cpu[cpu]);
 }

@@ -44,15 +44,18 @@ static uint64_t saved_rflags(const struct isa_cpu *c, const struct vmx_cpu *v)
 {
     uint64_t fl = isa_rflags(c);
     unsigned type = VMX_INTR_TYPE(v->exit.intr_info), vector = VMX_INTR_VECTOR(v->exit.intr_info);
-    bool db_trap = vector == ISA_X_DB && (v->exit.qual & ISA_DR6_BS);
+    const uint64_t mid = c->rep_mid ? ISA_FL_RF : 0; // between two iterations of a repeated string instruction
     switch (v->exit.reason) {
     case VMX_R_TRIPLE_FAULT: return fl | ISA_FL_RF;
     case VMX_R_APIC_ACCESS:
     case VMX_R_EPT_VIOLATION:
     case VMX_R_EPT_MISCONFIGURATION:
     case VMX_R_PML_FULL: return c->delivering_valid && c->delivering.type != ISA_EV_HWEXC ? fl : fl | ISA_FL_RF;
-    case VMX_R_EXCEPTION_NMI: return type == ISA_EV_HWEXC && !db_trap ? fl | ISA_FL_RF : fl;
-    case VMX_R_EXTERNAL_INTERRUPT:
+    case VMX_R_EXCEPTION_NMI:
+        if (type == ISA_EV_HWEXC && (vector != ISA_X_DB || (v->exit.qual & ISA_DR6_BD)))
+            return fl | ISA_FL_RF;
+        return fl | mid;
+    case VMX_R_EXTERNAL_INTERRUPT: return fl | mid;
     case VMX_R_INTERRUPT_WINDOW:
     case VMX_R_NMI_WINDOW:
     case VMX_R_PREEMPTION_TIMER:
