@@ -440,9 +440,17 @@ struct tlb_counts tlb_counts(const struct tlb *t, enum tlb_unit unit) { return t
 
 const char *tlb_unit_name(enum tlb_unit unit)
 {
-    static const char *const name[] = {
-        "iTLB",         "dTLB", "STLB", "nTLB", "PML5E cache", "PML4E cache", "PDPTE cache", "PDE cache", "EPT PML4E cache", "EPT PDPTE cache",
-        "EPT PDE cache"};
+    static const char *const name[] = {"iTLB",
+                                       "dTLB",
+                                       "STLB",
+                                       "nTLB",
+                                       "PML5E cache",
+                                       "PML4E cache",
+                                       "PDPTE cache",
+                                       "PDE cache",
+                                       "EPT PML4E cache",
+                                       "EPT PDPTE cache",
+                                       "EPT PDE cache"};
     return name[unit];
 }
 

@@ -63,7 +63,12 @@ enum { MAX_ENTRIES = 36, TLB_COLS = 8 };
 
 static const char *size_name(unsigned shift)
 {
-    return shift >= 39 ? "512 GB" : shift == 30 ? "1 GB" : shift == 22 ? "4 MB" : shift == 21 ? "2 MB" : "4 KB";
+    return shift >= 48   ? "256 TB"
+           : shift >= 39 ? "512 GB"
+           : shift == 30 ? "1 GB"
+           : shift == 22 ? "4 MB"
+           : shift == 21 ? "2 MB"
+                         : "4 KB";
 }
 
 static void entry_row(FILE *f, const struct vz_fig *fig, const struct tlb_entry *e, unsigned shown)
