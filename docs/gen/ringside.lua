@@ -65,6 +65,31 @@ function ringside.expect_equal(got, want, message) end
 ---@param point ringside.Mark
 function ringside.mark(name, point) end
 
+---Report what was measured for a published figure (lua/targets.def): checked against its tolerance.
+---because explains a miss of the model, which is then no failure.
+---@param id string
+---@param value number|boolean
+---@param detail? string
+---@param because? string
+---@return boolean
+function ringside.target(id, value, detail, because) end
+
+---A line chart for the report of `ringside validate`.
+---@param chart ringside.Plot
+function ringside.plot(chart) end
+
+---A parameter of the scenario, from --set NAME=VALUE of the command line or from a sweep, of the
+---type of the default; else the default.
+---@param name string
+---@param default? any
+---@return any
+function ringside.param(name, default) end
+
+---Report a result: a column in the table of `ringside sweep`, a line elsewhere.
+---@param name string
+---@param value any
+function ringside.result(name, value) end
+
 ---A number as unsigned hexadecimal, 0x1f; digits pads with zeros.
 ---@param value integer
 ---@param digits? integer
@@ -79,6 +104,11 @@ function ringside.help(name) end
 ---@class ringside.Config
 ---@field ram? string|integer Size of RAM: bytes, or "64M", "2G". Default 64M.
 ---@field profile? string Micro-architecture: costs, TLB geometry, features. Default "teach", whose costs are round numbers.
+---@field set? table<string, integer|string> Values of the profile to change, by name: {["tlb.l2.entries"] = 64, ["cost.vmexit"] = 1200}. `ringside info keys` lists the names.
+---@field tlb? string What TLBs drop: "model" (default), "keep" (nothing that may stay), "forget" (nothing is cached), "seed:N" (at random). `--tlb` chooses for machines that do not say.
+---@field cpus? integer Processors, 1 (default) to 8. Number 0 starts; the others wait for INIT and a start-up IPI.
+---@field quantum? integer Cycles that a processor may run ahead of the others. Default 1000.
+---@field fidelity? "fast"|"functional"|"detailed" fast (default): cycles are counted and TLBs modelled; functional: one cycle per instruction, for fast forward; detailed: caches as well.
 ---@field seed? integer Seed of RDRAND and of random policies. Default 0.
 
 ---How a guest image is loaded and started.
@@ -88,6 +118,7 @@ function ringside.help(name) end
 ---@field entry? integer Where to start. Default: by the image; the load address for flat ones.
 ---@field format? "auto"|"flat"|"elf"|"multiboot" What the image is. Default: found out from its first bytes.
 ---@field cmdline? string Command line for a Multiboot kernel.
+---@field modules? string[] Files that a Multiboot kernel gets as its modules, sought like the program itself; 8 at most. For Machine:load().
 
 ---Where an image came to lie.
 ---@class ringside.Loaded
@@ -109,13 +140,25 @@ function ringside.help(name) end
 ---@field access? "r"|"w"|"x" Kind of access for the walk. Default "r".
 ---@field text? string One line that says what is to be seen.
 
+---A line chart.
+---@class ringside.Plot
+---@field name string Of its file: small letters, digits, hyphens.
+---@field title string Heading.
+---@field x string What goes to the right.
+---@field y string What goes up.
+---@field log_x? boolean x doubles from tick to tick.
+---@field series any[][] Lines: {"name", {x, y}, {x, y}, ...}; at most 8 of at most 64 points.
+
 ---A machine. Everything that looks has no side effects on the guest: no time passes, no TLB entry
 ---moves, no accessed flag is set.
 ---@class ringside.Machine
----@field cpu ringside.Registers The processor's registers by name, to read and to write.
+---@field cpu ringside.Registers The selected processor's registers by name, to read and to write.
 ---@field vmcs ringside.Vmcs The fields of the current VMCS by name or encoding, to read and to write.
----@field cycles integer Model cycles since reset.
----@field insns integer Instructions retired since reset.
+---@field cpus integer Number of processors.
+---@field selected integer The processor that registers, VMCS, mode, linear addresses, TLBs and counters are those of; in an event handler it is the event's.
+---@field fidelity string "fast", "functional" or "detailed".
+---@field cycles integer Model cycles since reset: the latest that a processor has reached.
+---@field insns integer Instructions retired by all processors since reset.
 ---@field mode string Processor mode: "real", "protected-32", "64-bit" ...
 ---@field level string "off" outside VMX operation, else "root" or "non-root".
 ---@field ram integer Bytes of RAM.
@@ -129,6 +172,12 @@ local Machine = {}
 ---@return ringside.Loaded
 function Machine:load(file, how) end
 
+---Load a system as `ringside boot` does: "linux", "kvm", "kvm-nested" or "xen", from build/cache,
+---where docs/tools/fetch-guests.sh puts it. append: other kernel parameters.
+---@param system string
+---@param append? string
+function Machine:boot(system, append) end
+
 ---Assemble text, put it at how.at (default 0x8000) and make the processor ready to run it; its
 ---labels become symbols.
 ---@param source string
@@ -140,6 +189,16 @@ function Machine:assemble(source, how) end
 ---@param entry integer|string
 ---@param mode "real"|"prot32"|"long64"
 function Machine:start(entry, mode) end
+
+---Choose the processor that registers, VMCS, mode, linear addresses, TLBs and counters are those
+---of. At first processor 0.
+---@param processor integer
+function Machine:select(processor) end
+
+---Change the fidelity from now on; what is cached is dropped. Forward to a point of interest in
+---functional, then look in fast.
+---@param fidelity "fast"|"functional"|"detailed"
+function Machine:set_fidelity(fidelity) end
 
 ---Reset processor and devices; RAM keeps its contents.
 function Machine:reset() end
@@ -293,10 +352,27 @@ function Machine:translate_gpa(gpa, how) end
 ---@return ringside.TlbEntry[]
 function Machine:tlb(la) end
 
+---The entries that an invalidation would drop now: "INVLPG 0x400000", "INVPCID 1 3", "MOV CR3
+---0x5000", "INVVPID 1 2", "INVEPT 1 0x20001e".
+---@param what string
+---@return ringside.TlbEntry[]
+function Machine:tlb_preview(what) end
+
+---A cache of the selected processor: its geometry, counts and lines. nil but in detailed fidelity,
+---and where the profile has no such cache.
+---@param unit "l1i"|"l1d"|"l2"|"l3"
+---@return ringside.Cache?
+function Machine:cache(unit) end
+
 ---A counter of the machine: "walks", "walk_refs", "tlb_hits", "vmexits" ...
 ---@param name string
 ---@return integer
 function Machine:stat(name) end
+
+---The account of the run so far: VM exits by reason and level; model cycles, walks and
+---invalidations by level.
+---@return ringside.Ledger
+function Machine:ledger() end
 
 ---Every check that the last failed VM entry broke; nil if none failed so far.
 ---@return ringside.EntryReport?
@@ -331,6 +407,34 @@ function Machine:input(bytes) end
 ---@return string
 function Machine:hash() end
 
+---An account by level of virtualization: 0 is root operation, 1 its guest, 2 the guest's guest.
+---What VM entries and exits themselves cost and drop counts for level 0.
+---@class ringside.Ledger
+---@field exits integer VM exits of all levels.
+---@field levels table<integer, ringside.LedgerLevel> From 0 to the deepest level that was entered.
+---@field vmcs ringside.LedgerVmcs[] The VMCSs in the order of their first entries.
+
+---What one level did.
+---@class ringside.LedgerLevel
+---@field entries integer VM entries to it.
+---@field exits integer VM exits from it.
+---@field reasons table<string, integer> VM exits by name of the basic reason: reasons.CPUID. Absent: none.
+---@field cycles integer Model cycles that processors spent there.
+---@field walks integer Page walks.
+---@field refs integer References of walks to paging structures.
+---@field flushes integer Invalidations: instructions, faults and transitions.
+---@field dropped integer TLB entries that they dropped.
+
+---What ran by one VMCS.
+---@class ringside.LedgerVmcs
+---@field address integer Address of its region.
+---@field eptp integer EPT pointer at its first entry.
+---@field vpid integer VPID at its first entry.
+---@field level integer Level of its guest: 1, 2 ...
+---@field entries integer VM entries by it.
+---@field exits integer VM exits by it.
+---@field cycles integer Model cycles in its guest.
+
 ---rax eax ax al ..., rip, rflags, cs, cr0, dr7, efer, ["cs.base"], ["gdtr.limit"], ["msr.NAME"] ...
 ---A name that does not exist raises an error that suggests one.
 ---@class ringside.Registers
@@ -357,6 +461,7 @@ function Machine:hash() end
 ---@field code? integer Exit status for kind "exit": (value << 1) | 1.
 ---@field text string One line for people.
 ---@field cycle integer When.
+---@field cpu integer Number of the processor that it was.
 ---@field rip integer Where.
 
 ---A subscription made by Machine:on().
@@ -401,6 +506,18 @@ function Handle:off() end
 ---@field failed boolean The walk ends here with a fault.
 ---@field why? string Why it failed.
 
+---A cache in detailed fidelity.
+---@class ringside.Cache
+---@field sets integer How many sets it has.
+---@field ways integer Lines of a set.
+---@field line integer Bytes of a line.
+---@field latency integer Cycles of a hit.
+---@field hits integer Accesses that it served.
+---@field misses integer Accesses that went on.
+---@field evictions integer Lines that made room.
+---@field writebacks integer Modified ones of them.
+---@field lines table<integer, string> Host-physical address of each line that it holds: M, E or S.
+
 ---One cached translation.
 ---@class ringside.TlbEntry
 ---@field unit string Which structure holds it: data TLB, instruction TLB, paging-structure cache ...
@@ -418,6 +535,12 @@ function Handle:off() end
 ---@field stale boolean The page tables say otherwise by now.
 ---@field stale_cycle? integer Cycle of the write that made it stale.
 ---@field stale_rip? integer Instruction that made it stale.
+---@field stale_cpu? integer Processor that made it stale.
+---@field stale_root? boolean It was in VMX root operation, or without VMX.
+---@field stale_at? integer Host-physical address of the paging-structure entry that was changed.
+---@field stale_old? integer What that held when the TLB entry was made.
+---@field stale_new? integer What was written.
+---@field stale_source? string "guest" or "ept": whose entry was changed.
 ---@field filled_cycle integer Cycle of the walk that made it.
 ---@field filled_rip integer Instruction that caused the walk.
 
@@ -464,7 +587,8 @@ function Handle:off() end
 ---@class ringside.Event
 ---@field kind string "vmexit", "ref", "tlb-fill" ... (sim/events.def)
 ---@field cycle integer When.
----@field insn integer Instructions retired before.
+---@field insn integer Instructions retired before, by its processor.
+---@field cpu integer Number of the processor.
 ---@field rip integer Where.
 ---@field level integer 0 in root operation or without VMX, 1 in a guest.
 ---@field la? integer mem, walk, ref, tlb-flush, tlb-stale: linear address.
@@ -488,7 +612,9 @@ function Handle:off() end
 ---@field error? integer walk, exception: error code; vmx: VM-instruction error.
 ---@field cause? string tlb-flush: the instruction or transition.
 ---@field dropped? integer tlb-flush: entries dropped.
----@field now? integer tlb-stale: the page that the tables name now.
+---@field now? integer tlb-stale: what the changed paging-structure entry holds now.
+---@field story? string tlb-stale: the entry, the write that made it stale, and the instruction that is missing, in words.
+---@field remedy? string tlb-stale: the instruction that is missing.
 ---@field vector? integer exception, irq: vector.
 ---@field name? string exception: "#GP"; vmexit: the exit reason in words; cr: "CR3"; vmx: the instruction.
 ---@field rule? string exception: the rule that was broken.
