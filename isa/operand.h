@@ -51,7 +51,8 @@
             return name##_slow(c, i);                                                                                              \
         ISA_END(c, i);                                                                                                             \
     }
-#define ISA_BODY(name) ISA_INLINE int name##_b(struct isa_cpu *c, const struct isa_insn *i, bool fast)
+// (A file may use some of a family's bodies only: isa/exec_fused.c.)
+#define ISA_BODY(name) ISA_INLINE __attribute__((unused)) int name##_b(struct isa_cpu *c, const struct isa_insn *i, bool fast)
 
 // Sign extension to 64 bits, as isa/flags.h wants operands.
 ISA_INLINE uint64_t isa_sx8(uint8_t v) { return (uint64_t)(int64_t)(int8_t)v; }
