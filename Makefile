@@ -53,7 +53,7 @@ GUESTS := $(patsubst scenarios/%.asm,build/guests/%.bin,$(wildcard scenarios/*/*
           $(patsubst scenarios/%.S,build/guests/%.elf,$(filter-out scenarios/bench/% scenarios/hypervisor/%,$(wildcard scenarios/*/*.S))) \
           build/guests/kvm/kvmrun build/guests/hypervisor/hypervisor.bin build/guests/hypervisor/entries.bin $(BENCHES)
 
-.PHONY: validate all guests run test test-guests test-programs test-scenarios check check-format check-layers check-asan check-modes check-werror check-fuzz check-docs bench docs \
+.PHONY: validate all guests run test test-guests test-programs test-scenarios check check-equality check-format check-layers check-asan check-modes check-werror check-fuzz check-docs bench docs \
         install clean help setup format difftest
 
 all: setup $(O)/ringside guests ## build the program and the guest programs of the lessons
@@ -99,6 +99,10 @@ test-guests: $(O)/ringside ## boot real systems of Debian's packages to their ma
 CASES ?= 10000000
 difftest: $(filter $(O)/isa/hostdiff%_test,$(TESTS)) ## compare CASES (default 10000000) random instructions with this host's processor
 	@for t in $^; do DIFF_CASES=$(CASES) $$t || exit 1; done
+
+PROGRAMS ?= 10000
+check-equality: $(O)/sim/equality_test ## PROGRAMS (default 10000) random programs compute the same in all fidelities, under both dispatchers
+	@EQUALITY_PROGRAMS=$$((($(PROGRAMS) + 2) / 3)) $<
 
 bench: all ## speed: MIPS and nanoseconds per VM exit, beside Debian's Bochs and QEMU where installed
 	@docs/tools/bench.sh $(O)/ringside

@@ -93,6 +93,31 @@ static bool stops(struct sim_cpu *cpu, struct sim_stop *stop)
     return true;
 }
 
+// Events without progress: an exception whose handler cannot be fetched, a timer that cannot wake.
+void engine_count_event(struct sim_cpu *cpu)
+{
+    struct engine_cpu *e = cpu->eng;
+    if (cpu->isa.insns != e->idle_insns) {
+        e->idle_insns = cpu->isa.insns;
+        e->idle = 0;
+    }
+    e->idle++;
+}
+
+static bool stuck(struct sim_cpu *cpu, struct sim_stop *stop)
+{
+    struct engine_cpu *e = cpu->eng;
+    char at[160];
+    if (e->idle < IDLE_LIMIT || cpu->isa.insns != e->idle_insns)
+        return false;
+    e->idle = 0;
+    const char *what = e->has_last ? isa_vector_info(e->last.vector)->mnemonic : "interrupt";
+    engine_stop(cpu, stop, SIM_STOP_LIMIT, IDLE_LIMIT,
+                "%u events in a row without one instruction executed (last: %s) %s: the guest makes no progress", IDLE_LIMIT, what,
+                engine_place(cpu, cpu->isa.rip, at, sizeof at));
+    return true;
+}
+
 // Deliver an event that is not a fault of an instruction.
 static void deliver(struct sim_cpu *cpu, const struct isa_event *e, bool ask)
 {
@@ -208,25 +233,6 @@ static bool insn_breakpoint(struct sim_cpu *cpu)
     return true;
 }
 
-// Events without progress: an exception whose handler faults at once, a timer that cannot wake.
-static bool idle(struct sim_cpu *cpu, struct sim_stop *stop)
-{
-    struct engine_cpu *e = cpu->eng;
-    char at[160];
-    if (cpu->isa.insns != e->idle_insns) {
-        e->idle_insns = cpu->isa.insns;
-        e->idle = 0;
-    }
-    if (++e->idle < IDLE_LIMIT)
-        return false;
-    e->idle = 0;
-    const char *what = e->has_last ? isa_vector_info(e->last.vector)->mnemonic : "interrupt";
-    engine_stop(cpu, stop, SIM_STOP_LIMIT, IDLE_LIMIT,
-                "%u events in a row without one instruction executed (last: %s) %s: the guest makes no progress", IDLE_LIMIT, what,
-                engine_place(cpu, cpu->isa.rip, at, sizeof at));
-    return true;
-}
-
 // Is there something that RFLAGS.IF holds back?
 static bool irq_waits(struct sim_cpu *cpu)
 {
@@ -289,7 +295,7 @@ enum engine_next engine_boundary(struct sim_cpu *cpu, struct sim_stop *stop)
         engine_take_hits(c);
         if (c->cycles >= bus_next_deadline(cpu->m))
             bus_run_deadlines(cpu->m, c->cycles);
-        if (stops(cpu, stop))
+        if (stops(cpu, stop) || stuck(cpu, stop))
             return ENGINE_STOP;
         if (turn_over(cpu))
             return ENGINE_TURN;
@@ -305,8 +311,7 @@ enum engine_next engine_boundary(struct sim_cpu *cpu, struct sim_stop *stop)
                     return next;
             }
         }
-        if (idle(cpu, stop))
-            return ENGINE_STOP;
+        engine_count_event(cpu);
     }
     choose_budget(cpu);
     return ENGINE_GO;

@@ -86,6 +86,7 @@ void engine_outcome(struct sim_cpu *cpu, int r)
         e->last_rip = e->deliver_rip = c->rip;
         e->last_insns = c->insns;
         e->has_last = true;
+        engine_count_event(cpu);
         r = isa_deliver_fault(c);
         if (!r)
             c->blocking &= ~(ISA_BLOCK_STI | ISA_BLOCK_MOVSS);

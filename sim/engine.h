@@ -40,6 +40,9 @@ struct engine_cpu {
 // GO: run the next instruction; TURN: it is another processor's turn (turn_next); STOP: the run ends with *stop. (boundary.c)
 enum engine_next { ENGINE_GO, ENGINE_TURN, ENGINE_STOP };
 enum engine_next engine_boundary(struct sim_cpu *cpu, struct sim_stop *stop);
+
+// An event was delivered, or the guest waited. A run ends when millions of them follow each other without one instruction. (boundary.c)
+void engine_count_event(struct sim_cpu *cpu);
 // "at 0x7c05 (start+0x5), cycle 1234"
 const char *engine_place(struct sim_cpu *cpu, uint64_t rip, char *buf, size_t size);
 // The events that led to a triple fault (struct isa_cpu.chain), which struck `at` such a place. (chain.c)

@@ -474,6 +474,30 @@ static void test_insn_breakpoint(void **state)
     }
 }
 
+// A page fault whose handler cannot be fetched, on a stack of its own: it never ends, and executes nothing that a limit could count.
+static void test_endless_fault(void **state)
+{
+    static const uint8_t code[] = {0xa0, 0, 0, 0, 0, 0, 0x40, 0, 0}; // mov al, [400000000000h]
+    for (unsigned k = 0; k < 2; k++) {
+        const struct sim_config cfg = {.ram_bytes = 4 << 20, .loop = k, .fidelity = k ? SIM_FUNCTIONAL : SIM_FAST};
+        struct sim_error err;
+        struct sim_machine *m = sim_create(&cfg, &err);
+        const struct sim_load how = {.image = SIM_IMAGE_FLAT, .addr = CODE, .start = SIM_START_LONG64};
+        assert_int_equal(sim_load_bytes(m, "code", code, sizeof code, &how, NULL, &err), 0);
+        struct isa_cpu *c = sim_cpu(m, 0);
+        c->idtr = (struct isa_dtr){IDT, 0xfff};
+        c->seg[ISA_TR] = (struct isa_seg){.sel = 0x20, .base = IDT + 0x1000, .limit = 0x67, .ar = 0x8b};
+        gate(m, 14, 0x400000000000); // as little there as where the code reads
+        put(m, IDT + 14 * 16 + 4, "\1", 1);
+        put(m, IDT + 0x1000 + 36, &(uint64_t){0x300000}, 8);
+        const struct sim_stop s = sim_run(m, &(struct sim_until){.max_insns = 1000});
+        assert_int_equal(s.kind, SIM_STOP_LIMIT);
+        assert_non_null(strstr(s.text, "without one instruction executed (last: #PF)"));
+        assert_int_equal(sim_insns(m), 0);
+        sim_destroy(m);
+    }
+}
+
 // Counts in r15, and keeps RCX, the return address and the flags of the last trap in r13, r12 and r11.
 static const uint8_t trap_handler[] = {
     0x49, 0xff, 0xc7,             // inc r15
@@ -762,6 +786,7 @@ int main(void)
         cmocka_unit_test(test_mmio_kick),
         cmocka_unit_test(test_single_step),
         cmocka_unit_test(test_insn_breakpoint),
+        cmocka_unit_test(test_endless_fault),
         cmocka_unit_test(test_data_breakpoint),
         cmocka_unit_test(test_data_breakpoint_ends),
         cmocka_unit_test(test_data_breakpoint_armed),
