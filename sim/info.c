@@ -152,13 +152,31 @@ static void profile_keys(FILE *f)
                 (unsigned long long)k.highest, (unsigned long long)sim_profile_get(&p, &k), k.text);
 }
 
+// The values of a profile that no text confirms, by name.
+static void unverified(FILE *f, const char *profile)
+{
+    static const struct {
+        char tag;
+        const char *why;
+    } kinds[] = {{'E', "Estimates"}, {'M', "From memory"}};
+    const char *source;
+    struct profile_key k;
+    for (unsigned i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        unsigned n = 0;
+        fprintf(f, "\nUnverified. %s:", kinds[i].why);
+        for (unsigned j = 0; sim_profile_key(j, &k); j++)
+            if (sim_profile_source(profile, k.name, &source) == kinds[i].tag)
+                fprintf(f, n++ ? ", %s" : " %s", k.name);
+        fprintf(f, n ? " (%u values).\n" : " none.\n", n);
+    }
+}
+
 int info_profile(FILE *f, const char *name, struct sim_error *err)
 {
     static const char *const meaning = "PSDME";
     struct sim_profile p;
     struct profile_key k;
     const char *source;
-    unsigned unverified = 0;
     if (sim_profile_load(&p, name, err) < 0)
         return -1;
     fprintf(f, "# %s\n\n%s.\n\n", p.name, p.text);
@@ -167,7 +185,6 @@ int info_profile(FILE *f, const char *name, struct sim_error *err)
     for (unsigned n = 0; sim_profile_key(n, &k); n++) {
         const uint64_t v = sim_profile_get(&p, &k);
         const char tag = sim_profile_source(name, k.name, &source);
-        unverified += tag == 'E' || tag == 'M';
         fprintf(f, !strcmp(k.name, "signature") ? "| %s | 0x%llx | %s | %c | %s |\n" : "| %s | %llu | %s | %c | %s |\n", k.name,
                 (unsigned long long)v, k.unit, strchr(meaning, tag) ? tag : '?', source);
     }
@@ -180,7 +197,7 @@ int info_profile(FILE *f, const char *name, struct sim_error *err)
         else
             fprintf(f, "| %s | absent |\n", vmx_caps_msr_name(n));
     }
-    fprintf(f, "\nUnverified (M, E): %u of the values.\n", unverified);
+    unverified(f, name);
     return 0;
 }
 

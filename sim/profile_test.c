@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "sim/info.h"
 #include "sim/internal.h"
 #include "vmx-model/controls.h"
 
@@ -190,13 +191,40 @@ static void cpuid_follows_the_profile(void **state)
     sim_destroy(m);
 }
 
+// The page about a profile names each value that no text confirms, at its end.
+static void unverified_values_are_named(void **state)
+{
+    char text[65536];
+    struct sim_error e = {0};
+    FILE *f = tmpfile();
+    assert_non_null(f);
+    assert_int_equal(info_profile(f, "haswell-2013", &e), 0);
+    rewind(f);
+    text[fread(text, 1, sizeof text - 1, f)] = 0;
+    fclose(f);
+    const char *estimates = strstr(text, "Unverified. Estimates:"), *memory = strstr(text, "Unverified. From memory:");
+    assert_true(estimates && memory && estimates < memory);
+    for (unsigned n = 0; sim_profile_key(n, &(struct profile_key){0}); n++) {
+        const char *source;
+        struct profile_key k;
+        char name[80];
+        sim_profile_key(n, &k);
+        const char tag = sim_profile_source("haswell-2013", k.name, &source);
+        snprintf(name, sizeof name, " %s", k.name);
+        const char *at = strstr(estimates, name);
+        assert_int_equal(at && at < memory, tag == 'E');
+        assert_int_equal(strstr(memory, name) != NULL, tag == 'M');
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cpuid_follows_the_profile), cmocka_unit_test(every_profile_is_sound),
         cmocka_unit_test(each_key_is_its_own),       cmocka_unit_test(mistakes_are_explained),
         cmocka_unit_test(a_geometry_must_fit),       cmocka_unit_test(machines_are_apart),
-        cmocka_unit_test(published_values),          cmocka_unit_test(levels_by_page_size),
+        cmocka_unit_test(published_values),          cmocka_unit_test(unverified_values_are_named),
+        cmocka_unit_test(levels_by_page_size),
     };
     return cmocka_run_group_tests_name("profile", tests, NULL, NULL);
 }
