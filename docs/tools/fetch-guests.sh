@@ -17,6 +17,20 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 say() { echo "fetch-guests: $*" >&2; }
 
+# What a folder was made from, by contents, as dates tell nothing in a copied tree. fresh FOLDER FILE...: did this very script make it from these very
+# files? made FOLDER FILE...: now it has. Both in the project's top folder.
+sum_of() { cat docs/tools/fetch-guests.sh "$@" 2>/dev/null | cksum; }
+fresh() {
+    local dir=$1
+    shift
+    [ -s "$dir/made-from" ] && [ "$(cat "$dir/made-from")" = "$(sum_of "$@")" ]
+}
+made() {
+    local dir=$1
+    shift
+    sum_of "$@" >"$dir/made-from"
+}
+
 # download PACKAGE: its file, in the current directory
 download() {
     ls "$1"_*.deb >/dev/null 2>&1 && return
@@ -79,7 +93,7 @@ unpack_kernel() {
 
 fetch_linux() { # [FOLDER PACKAGE]: the cloud kernel, or another one that a package depends on
     local dir=build/cache/${1:-linux} meta=${2:-linux-image-cloud-amd64} kernel
-    [ -s $dir/vmlinuz ] && [ -s $dir/initrd ] && [ $dir/initrd -nt docs/tools/fetch-guests.sh ] && return
+    fresh $dir && [ -s $dir/vmlinuz ] && [ -s $dir/initrd ] && return
     for tool in apt-get apt-cache dpkg-deb; do
         command -v $tool >/dev/null || { say "$tool is missing: this needs a Debian system; or give --kernel and --initrd"; return 1; }
     done
@@ -95,7 +109,7 @@ fetch_linux() { # [FOLDER PACKAGE]: the cloud kernel, or another one that a pack
     unpack_kernel "$kernel"_*.deb && dpkg-deb -x busybox-static_*.deb busybox || { say "a downloaded package is damaged: remove $dir"; return 1; }
     cp kernel/boot/vmlinuz-* vmlinuz || return 1
     init_script >init
-    archive kernel busybox | gzip -1 >initrd.new && mv initrd.new initrd
+    archive kernel busybox | gzip -1n >initrd.new && mv initrd.new initrd && cd "$OLDPWD" && made $dir
 }
 
 # The first process of the machine's own kernel, L1. What has the form NAME=VALUE on the kernel's command line is in its environment.
@@ -154,15 +168,14 @@ archive_kvm() {
 fetch_kvm() {
     local dir=build/cache/kvm
     (fetch_linux) || return
-    [ -s $dir/initrd ] && [ $dir/initrd -nt docs/tools/fetch-guests.sh ] && [ $dir/initrd -nt scenarios/kvm/kvmrun.c ] &&
-        [ $dir/initrd -nt build/cache/linux/initrd ] && return
+    fresh $dir scenarios/kvm/kvmrun.c build/cache/linux/made-from && [ -s $dir/initrd ] && return
     env -u MAKEFLAGS -u MFLAGS make -s build/guests/kvm/kvmrun || { say "scenarios/kvm/kvmrun.c cannot be compiled"; return 1; }
     mkdir -p $dir
     cd $dir || return 1
     [ -n "$(find ../linux/kernel/lib/modules -name kvm-intel.ko)" ] || { say "this kernel's package has no kvm-intel.ko"; return 1; }
     init_l1 >init-l1 && init_l2 >init-l2 && ln -sf ../linux/vmlinuz vmlinuz || return 1
     archive_kvm init-l2 >initrd-l2
-    archive_kvm init-l1 vmlinuz vmlinuz initrd-l2 initrd-l2 >initrd.new && mv initrd.new initrd
+    archive_kvm init-l1 vmlinuz vmlinuz initrd-l2 initrd-l2 >initrd.new && mv initrd.new initrd && cd "$OLDPWD" && made $dir scenarios/kvm/kvmrun.c build/cache/linux/made-from
 }
 
 # The first process of dom0: Xen's own tools start the same kernel once more as a PVH guest, which runs in VMX non-root operation.
@@ -260,7 +273,7 @@ archive_domu() {
 fetch_xen() {
     local dir=build/cache/xen p
     (fetch_linux generic linux-image-amd64) || return
-    [ -s $dir/xen ] && [ -s $dir/initrd ] && [ $dir/initrd -nt docs/tools/fetch-guests.sh ] && [ ! $dir/initrd -ot build/cache/generic/initrd ] && return
+    fresh $dir build/cache/generic/made-from && [ -s $dir/xen ] && [ -s $dir/initrd ] && return
     command -v readelf >/dev/null || { say "readelf is missing: install Debian's package binutils"; return 1; }
     mkdir -p $dir/packages
     cd $dir || return 1
@@ -279,18 +292,19 @@ fetch_xen() {
     archive_domu | gzip -1 >initrd-domu
     archive_dom0 >archive.new || return 1
     rm -f initrd
-    gzip -1 <archive.new >initrd && rm -rf tools modules archive.new && mv xen.new xen
+    gzip -1n <archive.new >initrd && rm -rf tools modules archive.new && mv xen.new xen && cd "$OLDPWD" && made $dir build/cache/generic/made-from
 }
 
 fetch_seabios() {
     local dir=build/cache/seabios
-    [ -s $dir/bios.bin ] && [ -s $dir/disk ] && [ $dir/disk -nt scenarios/boot/sector.asm ] && return
+    fresh $dir scenarios/boot/sector.asm && [ -s $dir/bios.bin ] && [ -s $dir/disk ] && return
     mkdir -p $dir
     if [ ! -s $dir/bios.bin ]; then
         (cd $dir && download seabios && dpkg-deb -x seabios_*.deb package && cp package/usr/share/seabios/bios.bin bios.bin) || return
     fi
     env -u MAKEFLAGS -u MFLAGS make -s build/guests/boot/sector.bin >&2 && cp build/guests/boot/sector.bin $dir/disk ||
         { say "scenarios/boot/sector.asm cannot be assembled"; return 1; }
+    made $dir scenarios/boot/sector.asm
 }
 
 fetch_memtest() {
@@ -357,7 +371,7 @@ debian_etc() {
 fetch_debian() {
     local dir=build/cache/debian p list
     (fetch_linux) || return
-    [ -s $dir/disk ] && [ $dir/disk -nt docs/tools/fetch-guests.sh ] && [ -s $dir/initrd ] && return
+    fresh $dir build/cache/linux/made-from && [ -s $dir/disk ] && [ -s $dir/initrd ] && return
     need mke2fs e2fsprogs || return
     mkdir -p $dir/packages
     cd $dir || return 1
@@ -374,7 +388,7 @@ fetch_debian() {
     archive ../linux/kernel ../linux/busybox | gzip -1 >initrd || return 1
     ln -sf ../linux/vmlinuz vmlinuz
     rm -f disk.new
-    mke2fs -q -t ext4 -E root_owner=0:0 -d tree disk.new 192M >/dev/null && mv disk.new disk && rm -rf tree
+    mke2fs -q -t ext4 -E root_owner=0:0 -d tree disk.new 192M >/dev/null && mv disk.new disk && rm -rf tree && cd "$OLDPWD" && made $dir build/cache/linux/made-from
 }
 
 need() { # PROGRAM PACKAGE
@@ -386,7 +400,7 @@ need() { # PROGRAM PACKAGE
 fetch_grub() {
     local dir=build/cache/grub lib=package/usr/lib/grub/i386-pc
     (fetch_linux) && (fetch_seabios) || return
-    [ -s $dir/disk ] && [ $dir/disk -nt docs/tools/fetch-guests.sh ] && [ $dir/disk -nt build/cache/linux/initrd ] && return
+    fresh $dir build/cache/linux/made-from build/cache/seabios/made-from && [ -s $dir/disk ] && return
     need mke2fs e2fsprogs || return
     mkdir -p $dir
     cd $dir || return 1
@@ -422,7 +436,8 @@ CFG
         printf '\125\252'
         cat core.img
     } >disk.new
-    truncate -s $((2048 * 512)) disk.new && cat part >>disk.new && ln -sf ../seabios/bios.bin bios.bin && mv disk.new disk && rm -rf part tree
+    truncate -s $((2048 * 512)) disk.new && cat part >>disk.new && ln -sf ../seabios/bios.bin bios.bin && mv disk.new disk && rm -rf part tree &&
+        cd "$OLDPWD" && made $dir build/cache/linux/made-from build/cache/seabios/made-from
 }
 
 case ${1:-} in
