@@ -5,6 +5,7 @@
 #include "lua/target.h"
 
 enum { W = 760, H = 420, LEFT = 84, RIGHT = 24, TOP = 56, BOTTOM = 64 };
+enum { ENTRIES = 4, ENTRY_H = 18 }; // of the legend: in a row; height of a row
 
 struct scale {
     double lo, hi;
@@ -42,6 +43,7 @@ static double step_of(double range)
 static void bounds(const struct lx_plot *p, struct scale *x, struct scale *y)
 {
     bool any = false;
+    double least = INFINITY;
     y->lo = y->hi = 0;
     for (unsigned s = 0; s < p->nseries; s++)
         for (unsigned k = 0; k < p->series[s].n; k++) {
@@ -49,11 +51,15 @@ static void bounds(const struct lx_plot *p, struct scale *x, struct scale *y)
             x->lo = any ? fmin(x->lo, v) : v;
             x->hi = any ? fmax(x->hi, v) : v;
             y->hi = fmax(y->hi, p->series[s].y[k]);
+            least = fmin(least, p->series[s].y[k]);
             any = true;
         }
     if (y->hi <= 0)
         y->hi = 1;
     y->hi *= 1.05;
+    y->log = p->log_y && any && least > 0;
+    if (y->log)
+        y->lo = exp2(floor(log2(least)));
     if (x->log && !(x->lo > 0))
         x->log = false;
 }
@@ -62,7 +68,7 @@ static void axes(FILE *f, const struct lx_plot *p, const struct scale *x, const 
 {
     char t[48];
     double dy = step_of(y->hi), dx = x->hi > x->lo ? step_of(x->hi - x->lo) : 1;
-    for (double v = 0; v <= y->hi; v += dy) {
+    for (double v = y->lo; v <= y->hi; v = y->log ? v * 2 : v + dy) {
         fprintf(f, "<line x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"#d8d8d8\"/>\n", LEFT, W - RIGHT, at(y, v), at(y, v));
         snprintf(t, sizeof t, "%g", v);
         text(f, LEFT - 8, at(y, v) + 4, "end", 12, "", t);
@@ -84,12 +90,14 @@ void lx_plot_svg(FILE *f, const struct lx_plot *p)
     static const char *const ink[] = {"#2f5f98", "#c06000", "#3b2300", "#5f8f3f", "#7a4f9a", "#9a9a9a", "#101010", "#b03060"};
     static const char *const dash[] = {"", "6,3", "2,3", "9,3,2,3", "1,4", "12,4", "4,4", "8,2"}; // apart without colours, too
     struct scale x = {.log = p->log_x, .from = LEFT, .to = W - RIGHT}, y = {.from = H - BOTTOM, .to = TOP};
+    const unsigned columns = p->nseries < ENTRIES ? p->nseries : ENTRIES;
+    const int h = H + (p->nseries ? (int)(p->nseries - 1) / ENTRIES * ENTRY_H : 0);
     bounds(p, &x, &y);
     fprintf(
         f,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" font-family=\"Helvetica,Arial,"
         "Liberation Sans,sans-serif\" fill=\"#1a1a1a\">\n<rect width=\"%d\" height=\"%d\" fill=\"white\"/>\n",
-        W, H, W, H, W, H);
+        W, h, W, h, W, h);
     axes(f, p, &x, &y);
     for (unsigned s = 0; s < p->nseries; s++) {
         fprintf(f, "<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"2.2\" stroke-dasharray=\"%s\" points=\"", ink[s], dash[s]);
@@ -99,11 +107,12 @@ void lx_plot_svg(FILE *f, const struct lx_plot *p)
         for (unsigned k = 0; k < p->series[s].n; k++)
             fprintf(f, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"%s\"/>\n", at(&x, p->series[s].x[k]),
                     at(&y, p->series[s].y[k]), ink[s]);
-        double lx = LEFT + s * (double)(W - LEFT - RIGHT) / p->nseries;
+        const double lx = LEFT + s % ENTRIES * (double)(W - LEFT - RIGHT) / columns;
+        const int ly = H - 12 + (int)(s / ENTRIES) * ENTRY_H;
         fprintf(f,
                 "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\" stroke=\"%s\" stroke-width=\"2.2\" stroke-dasharray=\"%s\"/>\n",
-                lx, lx + 28, H - 12, H - 12, ink[s], dash[s]);
-        text(f, lx + 34, H - 8, "start", 12, "", p->series[s].name);
+                lx, lx + 28, ly, ly, ink[s], dash[s]);
+        text(f, lx + 34, ly + 4, "start", 12, "", p->series[s].name);
     }
     fputs("</svg>\n", f);
 }

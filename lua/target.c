@@ -103,7 +103,7 @@ static void add_series(lua_State *L, struct lx_plot *p)
 
 int lx_s_plot(lua_State *L)
 {
-    static const char *const keys[] = {"name", "title", "x", "y", "log_x", "series", NULL};
+    static const char *const keys[] = {"name", "title", "x", "y", "log_x", "log_y", "series", NULL};
     struct lx *lx = lx_of(L);
     lx_check_alive(L);
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -115,6 +115,7 @@ int lx_s_plot(lua_State *L)
     text_field(L, "x", p->x, sizeof p->x);
     text_field(L, "y", p->y, sizeof p->y);
     p->log_x = lx_opt_bool(L, 1, "log_x", false);
+    p->log_y = lx_opt_bool(L, 1, "log_y", false);
     if (strspn(p->name, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(p->name) || !p->name[0])
         return lx_error(L, SIM_SCRIPT, "plot: name = \"%s\": small letters, digits and hyphens, since it names a file", p->name);
     if (lua_getfield(L, 1, "series") != LUA_TTABLE)

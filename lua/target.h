@@ -34,7 +34,7 @@ struct lx_measured {
 struct lx_plot {
     char name[48]; // of its file, without ending
     char title[128], x[64], y[64];
-    bool log_x; // x doubles
+    bool log_x, log_y; // doubles from tick to tick; y: only if all of it is above 0
     unsigned nseries;
     struct {
         char name[48];
@@ -50,6 +50,7 @@ struct lx_validate_options {
     const char *const *ids; // NULL-terminated; empty: all
     const char *report;     // Markdown file, its plots beside it; NULL: none
     FILE *out;
+    FILE *progress; // which scenario is under way: a line each, or on a terminal one that is written over; NULL: nowhere
 };
 // Measure, print a table, write the report. SIM_OK, or SIM_CHECK_FAILED if a target failed or a scenario did; err says how many.
 enum sim_status lx_validate(const struct lx_validate_options *o, struct sim_error *err);

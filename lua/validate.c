@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lua/lx.h"
 #include "lua/target.h"
@@ -72,6 +73,21 @@ static int is_scenario(const struct dirent *d)
 {
     size_t n = strlen(d->d_name);
     return n > 4 && !strcmp(d->d_name + n - 4, ".lua") && d->d_name[0] == 'v';
+}
+
+// Which scenario is under way: some take seconds. name NULL: all are done.
+static void progress(const struct run *r, unsigned k, unsigned n, const char *name)
+{
+    FILE *f = r->o->progress;
+    if (!f)
+        return;
+    const bool terminal = isatty(fileno(f));
+    if (name)
+        fprintf(f, "%smeasuring, %u of %u: %.*s%s", terminal ? "\r\033[K" : "", k, n, (int)strcspn(name, "."), name,
+                terminal ? "" : "\n");
+    else if (terminal)
+        fputs("\r\033[K", f);
+    fflush(f);
 }
 
 static void run_file(struct run *r, const char *name)
@@ -209,13 +225,19 @@ enum sim_status lx_validate(const struct lx_validate_options *o, struct sim_erro
     int n = check_ids(o, err) < 0 ? -2 : scandir(o->dir, &names, is_scenario, alphasort);
     if (n == -1)
         sim_fail(err, SIM_USAGE, "validate: %s: %s", o->dir, strerror(errno));
+    unsigned files = 0, nth = 0;
+    for (int k = 0; k < n; k++)
+        files += file_wanted(r, names[k]->d_name);
     for (int k = 0; k < n; k++) {
-        if (file_wanted(r, names[k]->d_name))
+        if (file_wanted(r, names[k]->d_name)) {
+            progress(r, ++nth, files, names[k]->d_name);
             run_file(r, names[k]->d_name);
+        }
         free(names[k]);
     }
     if (n >= 0) {
         free(names);
+        progress(r, nth, files, NULL);
         print_table(r, o->out);
         for (unsigned k = 0; k < r->n; k++)
             count[r->m[k].verdict]++;

@@ -498,8 +498,12 @@ static enum sim_status verb_validate(const struct cli *c)
     struct sim_error e = {0};
     char dir[2048];
     tree_path(dir, sizeof dir, "scenarios/validate");
-    const struct lx_validate_options o = {
-        .dir = dir, .guests = c->opt[OPT_GUESTS], .ids = (const char *const *)c->args, .report = c->opt[OPT_REPORT], .out = stdout};
+    const struct lx_validate_options o = {.dir = dir,
+                                          .guests = c->opt[OPT_GUESTS],
+                                          .ids = (const char *const *)c->args,
+                                          .report = c->opt[OPT_REPORT],
+                                          .out = stdout,
+                                          .progress = stderr};
     enum sim_status s = lx_validate(&o, &e);
     return s == SIM_OK ? s : complain(&e);
 }
