@@ -5,6 +5,7 @@
 //            vector, software and global disable, error status. The state at reset is what a firmware leaves: enabled by software, LINT0 of
 //            the bootstrap processor takes the 8259s' ExtINT, LINT1 is NMI.
 // TIME       the timer counts at a tenth of the processor's frequency; its count is computed from the cycle clock.
+//            An interrupt to other processors takes what the profile's `ipi` says, except in functional fidelity; at most 32 are under way.
 // MANUAL     "Advanced Programmable Interrupt Controller (APIC)", "Extended XAPIC (x2APIC)".
 #include "sim/dev_lapic.h"
 
@@ -64,12 +65,19 @@ struct lapic {
     uint64_t due;          // cycle of the timer's next interrupt
 };
 _Static_assert(sizeof(struct lapic) == 40 * 4 + 4 * 8, "no padding");
+// An interrupt on its way to other processors: it takes what the profile's `ipi` says.
+struct flight {
+    uint64_t due;
+    uint32_t low, dest, sender, x2; // what was written to the ICR; the sender's mode
+};
 struct lapics {
     struct dev d;
     struct dev *pic, *ioapic;
     uint64_t mapped; // physical page of the registers now, or NEVER
     bool extint_by_ioapic;
     struct lapic l[SIM_MAX_CPUS];
+    struct flight flight[32]; // the next to arrive first, since all take equally long
+    unsigned flights;
 };
 
 static struct isa_cpu *cpu_of(const struct lapics *a, unsigned n) { return &a->d.m->cpu[n]->isa; }
@@ -205,24 +213,52 @@ void dev_lapic_deliver(struct dev *d, const struct apic_msg *g)
             accept(a, n, g->mode, g->vector, g->level);
 }
 
-static void send_ipi(struct lapics *a, unsigned n, uint32_t low, uint32_t dest)
+static void arrive(struct lapics *a, const struct flight *f)
 {
-    unsigned shorthand = low >> 18 & 3, mode = low >> 8 & 7, vector = low & 0xff;
+    const unsigned shorthand = f->low >> 18 & 3, mode = f->low >> 8 & 7, vector = f->low & 0xff;
     const struct apic_msg g = {
-        .dest = dest, .vector = (uint8_t)vector, .mode = (uint8_t)mode, .logical = low >> 11 & 1, .x2 = is_x2(a, n)};
-    if ((mode == APIC_FIXED || mode == APIC_LOWEST) && vector < 16) {
-        error(a, n, ESR_SEND_VECTOR);
-        return;
-    }
-    if (mode == APIC_INIT && !(low & ICR_ASSERT))
-        return; // INIT level de-assert: processors since the Pentium 4 have no use for it
+        .dest = f->dest, .vector = (uint8_t)vector, .mode = (uint8_t)mode, .logical = f->low >> 11 & 1, .x2 = f->x2};
     if (!shorthand) {
         dev_lapic_deliver(&a->d, &g);
         return;
     }
     for (unsigned k = 0; k < a->d.m->ncpus; k++)
-        if (shorthand == 1 ? k == n : shorthand == 2 || k != n)
+        if (shorthand == 1 ? k == f->sender : shorthand == 2 || k != f->sender)
             accept(a, k, mode, vector, false);
+}
+
+static void land_first(struct lapics *a)
+{
+    const struct flight f = a->flight[0];
+    memmove(a->flight, a->flight + 1, --a->flights * sizeof a->flight[0]);
+    arrive(a, &f);
+}
+
+static void set_deadline(struct lapics *a);
+
+static void send_ipi(struct lapics *a, unsigned n, uint32_t low, uint32_t dest)
+{
+    const unsigned mode = low >> 8 & 7;
+    const bool self = (low >> 18 & 3) == 1;
+    struct flight f = {dev_now(&a->d), low, dest, n, is_x2(a, n)};
+    if ((mode == APIC_FIXED || mode == APIC_LOWEST) && (low & 0xff) < 16) {
+        error(a, n, ESR_SEND_VECTOR);
+        return;
+    }
+    if (mode == APIC_INIT && !(low & ICR_ASSERT))
+        return; // INIT level de-assert: processors since the Pentium 4 have no use for it
+    if (self || a->d.m->fidelity == SIM_FUNCTIONAL || !a->d.m->profile->ipi) {
+        arrive(a, &f);
+        return;
+    }
+    if (a->flights == sizeof a->flight / sizeof a->flight[0])
+        land_first(a); // no more can be under way
+    f.due += a->d.m->profile->ipi;
+    unsigned k = a->flights++;
+    for (; k && a->flight[k - 1].due > f.due; k--) // processors' clocks differ by a quantum
+        a->flight[k] = a->flight[k - 1];
+    a->flight[k] = f;
+    set_deadline(a);
 }
 
 static void end_of_interrupt(struct lapics *a, unsigned n)
@@ -250,7 +286,7 @@ static uint64_t cycles_per_tick(const struct lapic *l)
 
 static void set_deadline(struct lapics *a)
 {
-    uint64_t next = NEVER;
+    uint64_t next = a->flights ? a->flight[0].due : NEVER;
     for (unsigned n = 0; n < a->d.m->ncpus; n++)
         if (a->l[n].due < next)
             next = a->l[n].due;
@@ -292,6 +328,8 @@ static void lapic_deadline(struct dev *d)
 {
     struct lapics *a = (struct lapics *)d;
     uint64_t now = dev_now(d);
+    while (a->flights && a->flight[0].due <= now)
+        land_first(a);
     for (unsigned n = 0; n < d->m->ncpus; n++) {
         struct lapic *l = &a->l[n];
         if (l->due > now)
@@ -594,6 +632,7 @@ static void lapic_reset(struct dev *d)
     a->l[0].lvt[LVT_LINT0] = APIC_EXTINT << 8;
     a->l[0].lvt[LVT_LINT1] = APIC_NMI << 8;
     a->extint_by_ioapic = false;
+    a->flights = 0;
     map(a);
     route_extint(a);
 }
@@ -603,7 +642,7 @@ static uint64_t lapic_hash(const struct dev *d, uint64_t h)
     const struct lapics *a = (const struct lapics *)d;
     for (unsigned n = 0; n < d->m->ncpus; n++)
         h = dev_hash_bytes(h, &a->l[n], sizeof a->l[n]);
-    return h;
+    return dev_hash_bytes(h, a->flight, a->flights * sizeof a->flight[0]);
 }
 
 static const struct dev_ops lapic_ops = {.name = "lapic",

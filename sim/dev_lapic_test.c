@@ -175,12 +175,35 @@ static void test_x2apic(void **state)
     assert_false(wr(0x808, 0x100));
     assert_true(wr(0x830, 0x56));        // to identifier 0
     assert_true(wr(0x830, 0x100000857)); // logical: member 1 of cluster 0
+    pass(m->profile->ipi);
     assert_int_equal(bus_irq_ack(m, 0), 0x57);
     assert_int_equal(rd(0x830), 0x100000857);
     assert_false(wr(ISA_MSR_APIC_BASE, 0xfee00900)); // not back to xAPIC directly
     assert_true(wr(ISA_MSR_APIC_BASE, 0xfee00000));
     assert_true(wr(ISA_MSR_APIC_BASE, 0xfee00800));
     assert_int_equal(reg(0x30), 0x50014);
+}
+
+// An interrupt for another processor arrives after what the profile says, in the order of sending; in functional fidelity at once.
+static void test_latency(void **state)
+{
+    const uint32_t ipi = m->profile->ipi;
+    uint32_t way[8] = {0};
+    assert_true(ipi > 1);
+    for (unsigned k = 0; k < 40; k++) // more than can be under way: the first ones arrive early
+        set(0x300, 0x40 + k);
+    for (unsigned k = 0; k < 8; k++)
+        way[k] = reg(0x200 + 0x10 * k);
+    assert_int_equal(way[2], 0xff);
+    assert_int_equal(bus_irq_ack(m, 0), 0x47);
+    pass(ipi - 1);
+    assert_false(bus_irq_pending(m, 0)); // 4xH is in service
+    assert_int_equal(reg(0x220), 0x7f);
+    pass(1);
+    assert_int_equal(bus_irq_ack(m, 0), 0x67);
+    sim_set_fidelity(m, SIM_FUNCTIONAL);
+    set(0x300, 0x70);
+    assert_int_equal(bus_irq_ack(m, 0), 0x70);
 }
 
 static void test_ioapic(void **state)
@@ -256,8 +279,9 @@ static void test_destinations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_firmware_state), T(test_priorities), T(test_errors), T(test_timer),        T(test_tsc_deadline),
-        T(test_global_disable), T(test_x2apic),     T(test_ioapic), T(test_ioapic_level), T(test_destinations),
+        T(test_firmware_state), T(test_priorities),     T(test_errors),       T(test_timer),
+        T(test_tsc_deadline),   T(test_global_disable), T(test_x2apic),       T(test_latency),
+        T(test_ioapic),         T(test_ioapic_level),   T(test_destinations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
