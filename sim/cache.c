@@ -20,6 +20,9 @@ struct private
     struct unit u[CACHE_L3];
     struct cache_traffic n;
     struct cache_counts shared; // of L3, by this processor
+    struct {                    // its last request beyond its own caches: in order as processors are, they have one at a time
+        uint64_t line, from, until;
+    } request;
 };
 struct caches {
     struct cache_config cfg;
@@ -138,6 +141,7 @@ void caches_clear(struct caches *h)
             unit_clear(&h->cpu[n].u[k]);
         h->cpu[n].n = (struct cache_traffic){0};
         h->cpu[n].shared = (struct cache_counts){0};
+        memset(&h->cpu[n].request, 0, sizeof h->cpu[n].request);
     }
     unit_clear(&h->l3);
 }
@@ -448,6 +452,19 @@ struct cache_result cache_access(struct caches *h, unsigned cpu, uint64_t pa, en
     return r;
 }
 
+uint32_t cache_queue(struct caches *h, unsigned cpu, uint64_t pa, struct cache_result r, uint64_t now)
+{
+    const uint64_t line = cache_line(h, pa);
+    uint64_t free = now;
+    for (unsigned n = 0; n < h->cfg.cpus; n++)
+        if (n != cpu && h->cpu[n].request.line == line && h->cpu[n].request.from <= now && h->cpu[n].request.until > free)
+            free = h->cpu[n].request.until;
+    h->cpu[cpu].request.line = line;
+    h->cpu[cpu].request.from = now;
+    h->cpu[cpu].request.until = free + r.cycles;
+    return (uint32_t)(free + r.cycles - now);
+}
+
 void cache_flush_line(struct caches *h, uint64_t pa)
 {
     const uint64_t line = cache_line(h, pa);
@@ -531,9 +548,11 @@ static uint64_t unit_hash(const struct unit *u, uint64_t x)
 uint64_t caches_hash(const struct caches *h)
 {
     uint64_t x = unit_hash(&h->l3, h->cfg.cpus);
-    for (unsigned n = 0; n < h->cfg.cpus; n++)
+    for (unsigned n = 0; n < h->cfg.cpus; n++) {
         for (unsigned k = 0; k < CACHE_L3; k++)
             x = unit_hash(&h->cpu[n].u[k], x);
+        x = fold(fold(fold(x, h->cpu[n].request.line), h->cpu[n].request.from), h->cpu[n].request.until);
+    }
     return x;
 }
 

@@ -8,7 +8,8 @@
 //            may say E or M of a line that L1D has modified since.
 // COST       cycles from the request to the value, of the one place that serves it: a cache's latency; memory; or, where another
 //            processor has the line modified or must give it up, the transfer. Misses do not overlap, nothing is prefetched, and
-//            what leaves a cache leaves in the background.
+//            what leaves a cache leaves in the background. Beyond a processor's own caches requests for one line are served one after
+//            another: cache_queue() says what one of several processors waits for those before it.
 // CONTENTS   none: guests read and write RAM, so nothing here can change what they compute.
 // OWNERSHIP  caches_create() to caches_destroy(). Same accesses, same answers, on every host.
 #ifndef SIM_CACHE_H
@@ -47,6 +48,9 @@ void caches_clear(struct caches *h); // all lines I, all counters 0
 uint64_t cache_line(const struct caches *h, uint64_t pa); // the line of an address
 // One access inside one line.
 struct cache_result cache_access(struct caches *h, unsigned cpu, uint64_t pa, enum cache_kind kind);
+// Of several processors: what an access that left this one's caches (r) takes in all, if it begins at `now`: requests of others for the line
+// that began before are served first. Those of a processor that has run ahead of this one began later, whatever the order of the calls.
+uint32_t cache_queue(struct caches *h, unsigned cpu, uint64_t pa, struct cache_result r, uint64_t now);
 // CLFLUSH: the line leaves all caches. WBINVD, INVD: everything that a processor has leaves, with L3.
 void cache_flush_line(struct caches *h, uint64_t pa);
 void cache_flush_all(struct caches *h, unsigned cpu);
@@ -80,7 +84,7 @@ struct cache_traffic {
 };
 struct cache_traffic cache_traffic(const struct caches *h, unsigned cpu);
 
-uint64_t caches_hash(const struct caches *h); // of lines, states and order of replacement
+uint64_t caches_hash(const struct caches *h); // of lines, states, order of replacement and requests under way
 const char *cache_unit_name(enum cache_unit u);
 char cache_state_letter(enum cache_state s);
 // Assert what must always hold: at most one owner, nobody shares an owned line, L3 includes all, no line twice in a set.

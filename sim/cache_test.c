@@ -104,6 +104,25 @@ static void test_mesi(void **state)
 }
 
 // A processor that writes what it also runs: its instruction cache must not keep the old bytes.
+// Requests of several processors for one line are served one after another; for different lines they are not.
+static void test_queue(void **state)
+{
+    struct caches *h = make(&tiny);
+    const struct cache_result load = {60, CACHE_BY_PEER}, shared = {40, CACHE_L3};
+    assert_int_equal(cache_queue(h, 0, 0x1000, load, 100), 60);   // until 160
+    assert_int_equal(cache_queue(h, 1, 0x1010, shared, 110), 90); // the same line: from 160 until 200
+    assert_int_equal(cache_queue(h, 2, 0x1000, load, 120), 140);  // from 200 until 260
+    assert_int_equal(cache_queue(h, 3, 0x1040, load, 120), 60);   // another line
+    assert_int_equal(cache_queue(h, 3, 0x1000, load, 105), 115);  // that of processor 0 alone began before
+    assert_int_equal(cache_queue(h, 0, 0x1000, load, 300), 60);   // all are over
+    const uint64_t hash = caches_hash(h);
+    cache_queue(h, 0, 0x1000, load, 301);
+    assert_true(caches_hash(h) != hash);
+    caches_clear(h);
+    assert_int_equal(cache_queue(h, 1, 0x1000, load, 301), 60);
+    caches_destroy(h);
+}
+
 static void test_self_modification(void **state)
 {
     struct caches *h = make(&tiny);
@@ -301,9 +320,11 @@ static void test_geometry(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_levels),     cmocka_unit_test(test_mesi),      cmocka_unit_test(test_self_modification),
-        cmocka_unit_test(test_write_back), cmocka_unit_test(test_inclusion), cmocka_unit_test(test_replacement),
-        cmocka_unit_test(test_odd_ways),   cmocka_unit_test(test_staircase), cmocka_unit_test(test_random),
+        cmocka_unit_test(test_levels),      cmocka_unit_test(test_mesi),
+        cmocka_unit_test(test_queue),       cmocka_unit_test(test_self_modification),
+        cmocka_unit_test(test_write_back),  cmocka_unit_test(test_inclusion),
+        cmocka_unit_test(test_replacement), cmocka_unit_test(test_odd_ways),
+        cmocka_unit_test(test_staircase),   cmocka_unit_test(test_random),
         cmocka_unit_test(test_geometry),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

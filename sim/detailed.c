@@ -95,6 +95,15 @@ void detailed_counts(struct sim_machine *m)
     }
 }
 
+// What an access to a line takes, with what it waits for those of other processors.
+static uint32_t cycles_of(struct sim_cpu *c, uint64_t line, enum cache_kind kind)
+{
+    const struct cache_result r = cache_access(c->m->caches, c->n, line, kind);
+    if (r.server <= CACHE_L2 || c->m->ncpus == 1)
+        return r.cycles;
+    return cache_queue(c->m->caches, c->n, line, r, engine_now(&c->isa));
+}
+
 static void charge_beyond(struct sim_cpu *c, uint32_t cycles, uint32_t hidden)
 {
     if (cycles > hidden)
@@ -126,12 +135,12 @@ void detailed_data(struct sim_cpu *c, struct hpa pa, unsigned n, unsigned acc)
     const enum cache_kind kind = kind_of(i, acc);
     const uint64_t last = cache_line(h, pa.v + n - 1), size = cache_geometry(h, CACHE_L1D).line;
     for (uint64_t line = cache_line(h, pa.v); line <= last; line += size)
-        charge_beyond(c, cache_access(h, c->n, line, kind).cycles, c->m->profile->l1d.latency);
+        charge_beyond(c, cycles_of(c, line, kind), c->m->profile->l1d.latency);
 }
 
 void detailed_reference(struct sim_cpu *c, struct hpa pa, bool set_ad)
 {
-    engine_charge(&c->isa, cache_access(c->m->caches, c->n, pa.v, set_ad ? CACHE_RMW : CACHE_LOAD).cycles);
+    engine_charge(&c->isa, cycles_of(c, pa.v, set_ad ? CACHE_RMW : CACHE_LOAD));
 }
 
 // --- instruction fetch
@@ -142,7 +151,7 @@ static void fetch_line(struct sim_cpu *c, uint64_t pa)
     if (line == c->fetch_line)
         return;
     c->fetch_line = line;
-    charge_beyond(c, cache_access(c->m->caches, c->n, line, CACHE_FETCH).cycles, c->m->profile->l1i.latency);
+    charge_beyond(c, cycles_of(c, line, CACHE_FETCH), c->m->profile->l1i.latency);
 }
 
 static void fetch(struct isa_cpu *c, const struct isa_insn *i)

@@ -7,7 +7,7 @@ WAY      equ PARAMS + 4
 ROUNDS   equ PARAMS + 8
 RESULTS  equ 0x7100
 COUNTER  equ RESULTS + 0         ; what all processors count on
-ONLINE   equ RESULTS + 4         ; processors that have arrived
+SMP_ONLINE equ RESULTS + 4        ; processors that have arrived
 GO       equ RESULTS + 8         ; 1: they may begin
 FINISHED equ RESULTS + 12        ; processors that are done
 LOCKWORD equ RESULTS + 64        ; each lock variable on a line of its own
@@ -17,38 +17,22 @@ WARPS    equ RESULTS + 16        ; times at which the time-stamp counter went ba
 LAST     equ RESULTS + 24        ; what a processor read last
 PINGS    equ 0x7400              ; 64 bytes for each processor: interrupts or stores that it has answered
 FLAGS    equ 0x7800              ; 64 bytes for each processor: what it watches with MONITOR
-STACKS   equ 0x60000
+SMP_STACKS equ 0x60000
 IDT      equ 0x5000
-SIPI     equ 0x08                ; start-up vector: the others begin at 8000H
-LAPIC    equ 0xfee00000
-ICR      equ LAPIC + 0x300
 IPI      equ 0x40
 
 org 0x10000
 bits 32
 start:
+    jmp go
+%include "smp.inc"
+go:
     cli
     cld
-    mov esp, STACKS + 0x1000
+    mov esp, SMP_STACKS + 0x1000
     lgdt [gdtr]
     call idt_setup
-    mov dword [LAPIC + 0xf0], 0x1ff
-    mov esi, trampoline
-    mov edi, SIPI << 12
-    mov ecx, trampoline_end - trampoline
-    rep movsb
-    mov dword [ONLINE], 1
-    cmp dword [CPUS], 1
-    je .all
-    mov dword [ICR], 0x000c4500          ; INIT, to all but this one
-    mov dword [ICR], 0x000c4600 + SIPI   ; start-up
-    mov dword [ICR], 0x000c4600 + SIPI   ; the second one is for processors that missed the first: lost here
-.wait:
-    pause
-    mov eax, [ONLINE]
-    cmp eax, [CPUS]
-    jne .wait
-.all:
+    SMP_START [CPUS]
     mov dword [GO], 1
     xor ebp, ebp
     call work
@@ -62,34 +46,8 @@ start:
     out 0xf4, al
     hlt
 
-; --- where the others begin, in real mode
-bits 16
-trampoline:
-    cli
-    o32 lgdt [cs:tramp_gdtr - trampoline]
-    mov eax, cr0
-    or al, 1
-    mov cr0, eax
-    jmp dword 8:other
-tramp_gdtr:
-    dw gdt_end - gdt - 1
-    dd gdt
-trampoline_end:
-
-bits 32
-other:
-    mov ax, 0x10
-    mov ds, ax
-    mov es, ax
-    mov ss, ax
-    mov dword [LAPIC + 0xf0], 0x1ff
-    mov ebp, [LAPIC + 0x20]              ; its number
-    shr ebp, 24
-    mov eax, ebp
-    shl eax, 12
-    lea esp, [eax + STACKS + 0x1000]
+smp_other:
     lidt [idtr]
-    lock inc dword [ONLINE]
 .wait:
     pause
     cmp dword [GO], 0
