@@ -9,7 +9,8 @@
 
 #include "sim/error.h"
 
-// Run all benchmarks (about four seconds) and print a table, or one JSON object. 0, or -1 with *err. set, nset: as in struct sim_config.
+// Run all benchmarks in each fidelity (about six seconds) and print a table, or one JSON object: in it, "mips" and what follows from the
+// time are those of fast fidelity. 0, or -1 with *err. set, nset: as in struct sim_config.
 int sim_bench(FILE *out, bool json, const char *const *set, unsigned nset, struct sim_error *err);
 
 #endif

@@ -1,8 +1,8 @@
 #!/bin/bash
 # Speed of Ringside beside its peers, in one run on one machine: the same freestanding programs (scenarios/bench), and Debian's kernel to its first shell, on
-# Ringside (functional and with cycles counted), on Debian's bochs (GRUB ISO) and on QEMU TCG, where installed. Times are processor time of the whole emulator
-# minus that of a program that does nothing; runs are interleaved, medians are printed, and MIPS follow from Ringside's own instruction count. rss: peak
-# memory of Ringside with cycles counted. Writes build/bench.json. Usage: bench.sh RINGSIDE [ROUNDS [PROGRAM...]]
+# Ringside (functional, fast and detailed fidelity), on Debian's bochs (GRUB ISO) and on QEMU TCG, where installed. Times are processor time of the whole
+# emulator minus that of a program that does nothing; runs are interleaved, medians are printed, and MIPS follow from Ringside's own instruction count. rss:
+# peak memory of Ringside in fast fidelity. Writes build/bench.json. Usage: bench.sh RINGSIDE [ROUNDS [PROGRAM...]]
 set -u
 ringside=$1 rounds=${2:-3}
 shift; [ $# -eq 0 ] || shift
@@ -60,6 +60,7 @@ run_ringside() { # FIDELITY PROGRAM
 }
 run_functional() { run_ringside functional $1; }
 run_fast() { run_ringside fast $1; }
+run_detailed() { run_ringside detailed $1; }
 run_qemu() {
     local image=(-kernel $guests/$1.bin)
     case $1 in
@@ -91,20 +92,28 @@ RC
 }
 median() { sort -n | awk '{v[NR] = $1} END {print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2}'; }
 
+ended() { # PROGRAM: the run of it that wrote $dir/out came to its proper end
+    case $1 in
+    linux) cat $dir/out $dir/serial 2>/dev/null | tr -d '\n' | grep -aq "reboot: Power down" ;;
+    vmexit) grep -aq VMEXIT-OK $dir/out ;; # said only if each CPUID of its guest exited
+    esac
+}
 
-emulators="functional fast${bochs:+ bochs}${qemu:+ qemu}"
+emulators="functional fast detailed${bochs:+ bochs}${qemu:+ qemu}"
 baselines=nothing
 case " $programs " in *" linux "*) baselines="nothing no-linux" ;; esac
-for p in $baselines ${programs/vmexit/}; do
+for p in $baselines $programs; do
     for e in $emulators; do : >$dir/$e.$p; done
 done
+[ -z "$qemu" ] || echo lost >$dir/qemu.vmexit # its TCG has no VMX
 for r in $(seq "$rounds"); do
-    for p in $baselines ${programs/vmexit/}; do
+    for p in $baselines $programs; do
         printf '\r%s: round %s of %s        ' "$p" "$r" "$rounds" >&2
         for e in $emulators; do
+            [ $e.$p != qemu.vmexit ] || continue
             rm -f $dir/serial
             run_$e $p >>$dir/$e.$p
-            [ $p != linux ] || cat $dir/out $dir/serial 2>/dev/null | tr -d '\n' | grep -aq "reboot: Power down" || echo lost >>$dir/$e.$p
+            ended $p || echo lost >>$dir/$e.$p
         done
     done
 done
@@ -112,7 +121,7 @@ printf '\r%40s\r' '' >&2
 
 base() { [ $1 = linux ] && echo no-linux || echo nothing; }
 cost() { # EMULATOR PROGRAM: seconds, or null
-    [ -e $dir/$1.$2 ] && ! grep -q lost $dir/$1.$2 || { echo null; return; }
+    [ -s $dir/$1.$2 ] && ! grep -q lost $dir/$1.$2 || { echo null; return; }
     awk -v t="$(median <$dir/$1.$2)" -v z="$(median <$dir/$1.$(base $2))" 'BEGIN {d = t - z; if (d <= 0.005) print "null"; else print d}'
 }
 quotient() { [ "$1" = null ] || [ "$2" = null ] && echo "$3" || awk -v a="$1" -v b="$2" -v f="$4" 'BEGIN {printf f "\n", a / b}'; } # A B NEITHER FORMAT
@@ -122,18 +131,18 @@ insns() { # PROGRAM
     *) "$ringside" run --ram 256M --json $guests/$1.bin 2>&1 | sed -n 's/.*(\([0-9]*\) instructions.*/\1/p' | tail -1 ;;
     esac
 }
-printf '\n%-10s %12s %10s %10s %10s %10s %12s %12s %8s\n' program instructions functional fast bochs qemu "func./bochs" "fast/bochs" "rss MB"
+printf '\n%-10s %12s %10s %10s %10s %10s %10s %12s %12s %8s\n' program instructions functional fast detailed bochs qemu "func./bochs" "fast/bochs" "rss MB"
 json=""
-for p in ${programs/vmexit/}; do
-    n=$(insns $p) f=$(cost functional $p) a=$(cost fast $p) b=$(cost bochs $p) q=$(cost qemu $p)
+for p in $programs; do
+    n=$(insns $p) f=$(cost functional $p) a=$(cost fast $p) d=$(cost detailed $p) b=$(cost bochs $p) q=$(cost qemu $p)
     m=$(awk -v n="$n" 'BEGIN {print n / 1e6}')
     rss=$(awk '{if ($2 > m) m = $2} END {printf "%.0f\n", m / 1024}' $dir/fast.$p)
     printf '%-10s %12s' $p "$n"
-    for t in $f $a $b $q; do printf ' %10s' "$(quotient $m $t - %.1f)"; done
+    for t in $f $a $d $b $q; do printf ' %10s' "$(quotient $m $t - %.1f)"; done
     printf ' %12s %12s %8s\n' "$(quotient $b $f - '%.1f x')" "$(quotient $b $a - '%.1f x')" "$rss"
     json="$json${json:+,}{\"name\":\"$p\",\"instructions\":$n"
-    json="$json,\"functional_mips\":$(quotient $m $f null %.1f),\"fast_mips\":$(quotient $m $a null %.1f)"
-    json="$json,\"bochs_mips\":$(quotient $m $b null %.1f),\"qemu_mips\":$(quotient $m $q null %.1f),\"rss_mb\":$rss}"
+    for e in functional:$f fast:$a detailed:$d bochs:$b qemu:$q; do json="$json,\"${e%:*}_mips\":$(quotient $m ${e#*:} null %.1f)"; done
+    json="$json,\"rss_mb\":$rss}"
 done
 vmx_json=null
 case " $programs " in *" vmexit "*) . docs/tools/bench-vmx.sh ;; esac
