@@ -55,6 +55,15 @@ local meaning = {
   ["STR"] = { hex, "the monitor's task register" },
   ["SLDT"] = { hex, "no LDT in either" },
   ["LAR 0060"] = { hex, "its code segment's DPL (bits 14:13) is 0 here, 1 there" },
+  ["MOV EAX,SS"] = { hex, "the low two bits of SS are CPL, too" },
+  ["LSL 0048"] = { function(r) return ("limit %s, ZF %d"):format(hex(r.a, 4), r.b) end, "the limit of a segment in the kernel's GDT; the real GDT has none there" },
+  ["VERR 0048"] = { hex, "ZF: that segment can be read; in the real GDT it is not there" },
+  ["VERW 0048"] = { hex, "ZF: it can be written" },
+  ["POP ES"] = { hex, "the selector that was there before, with its ring" },
+  ["CALL far"] = { hex, "the CS that CALL pushed; the kernel called selector 0060" },
+  ["JMP far"] = { hex, "CS after a jump to selector 0060" },
+  ["RET far"] = { hex, "CS after a far return" },
+  ["INT 81H"] = { hex, "the CS that the gate pushed" },
   ["PUSHF"] = { hex, "the real IF and IOPL, not virtual ones" },
   ["POPF IF=0"] = { hex, "after POPF cleared IF: at ring 1 bit 9 is still set" },
   ["POPF IOPL=3"] = { hex, "after POPF raised IOPL: at ring 1 bits 13:12 are still 0" },
@@ -65,7 +74,7 @@ for _, name in ipairs(order) do
   local r0, r1 = at0[name], at1[name]
   if not r0.trap then
     local show, text = table.unpack(meaning[name])
-    local function cell(r) return show == limit_base and show(r) or hex(r.a, 4) end
+    local function cell(r) return name:find("^VER") and hex(r.b) or show == hex and hex(r.a, 4) or show(r) end
     rows[#rows + 1] = { name, cell(r0), cell(r1), (r0.a ~= r1.a or r0.b ~= r1.b) and "differs" or "same" }
   end
 end
@@ -86,7 +95,17 @@ equal({ at0["STR"].a, at1["STR"].a }, { 0x50, 0xffe0 }, "STR gives the kernel's 
 equal({ at0["LAR 0060"].a >> 13 & 3, at1["LAR 0060"].a >> 13 & 3 }, { 0, 1 }, "LAR shows DPL 0 and DPL 1")
 equal({ bit(at0["POPF IF=0"].a, 9), bit(at1["POPF IF=0"].a, 9) }, { 0, 1 }, "POPF clears IF at ring 0 and silently keeps it at ring 1")
 equal({ at0["POPF IOPL=3"].a >> 12 & 3, at1["POPF IOPL=3"].a >> 12 & 3 }, { 3, 0 }, "POPF changes IOPL at ring 0 and silently keeps it at ring 1")
+equal({ at0["LSL 0048"].a, at1["LSL 0048"].b }, { 0xfff, 0 }, "LSL finds the kernel's own segment at ring 0, and none at ring 1")
+equal({ at0["VERR 0048"].b, at1["VERR 0048"].b, at0["VERW 0048"].b, at1["VERW 0048"].b }, { 1, 0, 1, 0 }, "VERR and VERW likewise")
+for _, name in ipairs { "MOV EAX,SS", "POP ES", "CALL far", "JMP far", "RET far", "INT 81H" } do
+  equal({ at0[name].a & 3, at1[name].a & 3 }, { 0, 1 }, name .. " shows the ring in a selector")
+end
 equal({ bit(at0["SMSW"].a, 3), bit(at1["SMSW"].a, 3) }, { 1, 0 }, "SMSW shows TS set at ring 0, the monitor's CR0 at ring 1")
+
+say([[These are the classes of Robin and Irvine (USENIX Security 2000), who went through the Pentium's manual and found 17 sensitive instructions that are not
+privileged: SGDT, SIDT, SLDT, SMSW, PUSHF and POPF read or change sensitive registers; LAR, LSL, VERR, VERW, POP, PUSH, CALL, JMP, INT, RET, STR and MOV refer to
+the protection system. All of them are in the table (the two lists name 18 mnemonics, but 17 is the number that is cited). SLDT and PUSHF are sensitive,
+too, though they show no difference here: no LDT was loaded, and the real IF happened to be what the kernel wanted.]])
 
 ringside.section("What traps")
 say([[These are the instructions that a monitor can emulate, because they raise #GP at ring 1. CLI, STI, IN and OUT do so because CPL is greater than
