@@ -133,6 +133,26 @@ local direct = 0
 for _, r in ipairs(rings) do if r == "3>1" then direct = direct + 1 end end
 equal(direct, 4, "the processor entered ring 1 from ring 3 four times (three calls and the last one), never through ring 0")
 
+ringside.section("Exceptions that are bounced")
+say([[Not every gate can lead past the monitor. A page fault may be the monitor's own affair, and CR2 cannot be read at ring 1. Such an exception goes to the monitor
+at ring 0, which copies the frame to the kernel's stack and returns into the kernel's handler: it bounces. bounce.asm divides by zero at ring 3, both ways:]])
+local function bounce(direct)
+  local m = ringside.machine { ram = "4M" }
+  m:load("ring-aliasing/bounce.bin", { at = 0x80000, start = "prot32" })
+  m:write_u32("direct", direct)
+  m:run_to("measure")
+  local cycles, path = m.cycles, {}
+  local handle = m:on("ring", function(e) if #path < 3 then path[#path + 1] = e.from .. ">" .. e.to end end)
+  m:run_to("measured")
+  handle:off()
+  return (m.cycles - cycles) // 1000, table.concat(path, " ")
+end
+local short, straight = bounce(1)
+local long, detour = bounce(0)
+ringside.table({ { "direct", straight:sub(1, 7), short }, { "bounced", detour, long } }, { "delivery", "rings", "cycles, with the return" })
+equal(detour, "3>0 0>1 1>3", "bounced: two changes of ring on the way to the kernel")
+check(long > short, "which costs one IRET more, and the copying")
+
 ringside.section("Cost")
 ringside.table({
   { "instructions", m0.insns, m1.insns },
