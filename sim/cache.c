@@ -291,20 +291,34 @@ static struct cache_result fetch_down(struct caches *h, struct private *p, uint6
 
 // --- the bus: what the other processors have
 
-static uint32_t transfer_cost(const struct caches *h, enum cache_kind kind)
+static unsigned hops(const struct caches *h, unsigned a, unsigned b)
 {
-    return kind == CACHE_STORE ? h->cfg.store : kind == CACHE_RMW ? h->cfg.rmw : h->cfg.load;
+    const unsigned n = h->cfg.die ? (unsigned)__builtin_popcount(a / h->cfg.die ^ b / h->cfg.die) : 0;
+    return n < 2 ? n : 2;
 }
 
-// The highest state that another processor has the line in; each of them then shares it, or loses it to who wants to own it.
-static enum cache_state snoop(struct caches *h, unsigned cpu, uint64_t line, bool own)
+// What the other processors have: the highest state, and how far away the farthest of them is.
+struct peers {
+    enum cache_state most;
+    unsigned hops;
+};
+
+static uint32_t transfer_cost(const struct caches *h, struct peers p, enum cache_kind kind)
 {
-    enum cache_state most = CACHE_I;
+    const struct profile_line *line = &h->cfg.line[p.hops];
+    return kind == CACHE_STORE ? line->store : kind == CACHE_RMW ? line->rmw : line->load;
+}
+
+// Ask the other processors for a line: each of them then shares it, or loses it to who wants to own it.
+static struct peers snoop(struct caches *h, unsigned cpu, uint64_t line, bool own)
+{
+    struct peers p = {CACHE_I, 0};
     for (unsigned n = 0; n < h->cfg.cpus; n++) {
         const enum cache_state s = n == cpu ? CACHE_I : held(h, &h->cpu[n], line);
         if (s == CACHE_I)
             continue;
-        most = s > most ? s : most;
+        p.most = s > p.most ? s : p.most;
+        p.hops = hops(h, cpu, n) > p.hops ? hops(h, cpu, n) : p.hops;
         if (s == CACHE_M)
             write_back(h, line);
         if (own)
@@ -312,7 +326,7 @@ static enum cache_state snoop(struct caches *h, unsigned cpu, uint64_t line, boo
         else
             share(h, &h->cpu[n], line);
     }
-    return most;
+    return p;
 }
 
 // A miss in all of the processor's own caches. *s: the state that the line comes in.
@@ -320,14 +334,15 @@ static struct cache_result fetch_line(struct caches *h, unsigned cpu, uint64_t l
 {
     struct private *p = &h->cpu[cpu];
     const bool own = kind >= CACHE_STORE;
-    const enum cache_state others = h->cfg.cpus > 1 ? snoop(h, cpu, line, own) : CACHE_I;
+    const struct peers peers = h->cfg.cpus > 1 ? snoop(h, cpu, line, own) : (struct peers){CACHE_I, 0};
+    const enum cache_state others = peers.most;
     *s = own ? CACHE_M : others ? CACHE_S : CACHE_E;
     if (others >= CACHE_E || (others && own)) { // the owner answers, or sharers say that theirs is gone
         p->n.transfers += others == CACHE_M;
         uint64_t *w = find(h, &h->l3, line);
         if (w)
             touch(h, &h->l3, line, w);
-        return (struct cache_result){transfer_cost(h, kind), CACHE_BY_PEER};
+        return (struct cache_result){transfer_cost(h, peers, kind), CACHE_BY_PEER};
     }
     return fetch_down(h, p, line);
 }
@@ -371,8 +386,8 @@ static struct cache_result take(struct caches *h, unsigned cpu, uint64_t line, e
     if (held(h, p, line) >= CACHE_E)
         return r;
     p->n.upgrades++;
-    const bool others = h->cfg.cpus > 1 && snoop(h, cpu, line, true) != CACHE_I;
-    const uint32_t cost = others ? transfer_cost(h, kind) : h->l3.sets ? h->l3.latency : r.cycles;
+    const struct peers others = h->cfg.cpus > 1 ? snoop(h, cpu, line, true) : (struct peers){CACHE_I, 0};
+    const uint32_t cost = others.most ? transfer_cost(h, others, kind) : h->l3.sets ? h->l3.latency : r.cycles;
     return cost > r.cycles ? (struct cache_result){cost, CACHE_BY_UPGRADE} : r;
 }
 

@@ -6,6 +6,8 @@
 // COHERENCE  MESI. A processor owns a line (E or M) or shares it (S). A load that finds it owned elsewhere makes both share it; a store
 //            takes it from all others. Between the caches of one processor the one nearest to the core has the newest contents, so L2
 //            may say E or M of a line that L1D has modified since.
+// DIES       processors may be on several dies, which are the corners of a square or cube, linked along its edges; no more than two hops are
+//            charged. What others have comes from the farthest that must answer. L3 is one for all dies.
 // COST       cycles from the request to the value, of the one place that serves it: a cache's latency; memory; or, where another
 //            processor has the line modified or must give it up, the transfer. Misses do not overlap, nothing is prefetched, and
 //            what leaves a cache leaves in the background. Beyond a processor's own caches requests for one line are served one after
@@ -32,7 +34,8 @@ struct cache_config {
     unsigned cpus;
     struct profile_cache unit[CACHE_NUNIT]; // size 0: absent. All lines are equally long
     uint32_t memory;                        // cycles of an access that no cache serves
-    uint32_t load, store, rmw;              // cycles of those accesses where another processor has the line
+    struct profile_line line[3]; // cycles of accesses where another processor has the line: on the same die, one hop away, two
+    unsigned die;                // processors on a die; 0: all
 };
 struct cache_result {
     uint32_t cycles;

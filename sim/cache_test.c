@@ -16,9 +16,7 @@ static const struct cache_config tiny = {
     .cpus = 4,
     .unit = {{512, 2, 64, 2}, {512, 2, 64, 2}, {2 * KB, 4, 64, 10}, {16 * KB, 8, 64, 40}},
     .memory = 100,
-    .load = 60,
-    .store = 70,
-    .rmw = 80,
+    .line = {{60, 70, 80}, {160, 170, 180}, {260, 270, 280}},
 };
 
 static struct caches *make(const struct cache_config *cfg)
@@ -123,6 +121,27 @@ static void test_queue(void **state)
     caches_destroy(h);
 }
 
+// Two dies apart costs more than one; of several that must answer, the farthest counts.
+static void test_dies(void **state)
+{
+    struct cache_config cfg = tiny;
+    cfg.die = 1;
+    struct caches *h = make(&cfg);
+    for (unsigned n = 0; n < 4; n++) { // 0 and 3 are corners of a square that are not neighbours
+        const unsigned hops = n == 0 ? 0 : n == 3 ? 2 : 1;
+        const uint64_t pa = 0x1000 + n * 0x40;
+        served(h, n, pa, CACHE_STORE, CACHE_BY_MEMORY, 100);
+        if (n)
+            served(h, 0, pa, CACHE_LOAD, CACHE_BY_PEER, 60 + 100 * hops);
+    }
+    served(h, 1, 0x2000, CACHE_STORE, CACHE_BY_MEMORY, 100);
+    served(h, 0, 0x2000, CACHE_RMW, CACHE_BY_PEER, 180);
+    served(h, 3, 0x2000, CACHE_LOAD, CACHE_BY_PEER, 260);
+    served(h, 1, 0x2000, CACHE_LOAD, CACHE_L3, 40);
+    served(h, 0, 0x2000, CACHE_STORE, CACHE_BY_UPGRADE, 270); // 1 is one hop away, 3 is two
+    caches_destroy(h);
+}
+
 static void test_self_modification(void **state)
 {
     struct caches *h = make(&tiny);
@@ -184,8 +203,7 @@ static unsigned described(const unsigned *history, unsigned n, unsigned low, uns
 
 static void test_replacement(void **state)
 {
-    const struct cache_config one = {
-        .cpus = 1, .unit = {[CACHE_L1D] = {512, 8, 64, 1}}, .memory = 100, .load = 1, .store = 1, .rmw = 1};
+    const struct cache_config one = {.cpus = 1, .unit = {[CACHE_L1D] = {512, 8, 64, 1}}, .memory = 100};
     struct caches *h = make(&one);
     unsigned history[600], n = 0;
     uint64_t held[8], x = 1;
@@ -219,8 +237,7 @@ static void test_replacement(void **state)
 // Where ways are no power of two, all of them are used, and none twice before each was.
 static void test_odd_ways(void **state)
 {
-    const struct cache_config odd = {
-        .cpus = 1, .unit = {[CACHE_L1D] = {12 * 64, 12, 64, 1}}, .memory = 100, .load = 1, .store = 1, .rmw = 1};
+    const struct cache_config odd = {.cpus = 1, .unit = {[CACHE_L1D] = {12 * 64, 12, 64, 1}}, .memory = 100};
     struct caches *h = make(&odd);
     for (unsigned k = 0; k < 12; k++)
         served(h, 0, k * 64, CACHE_LOAD, CACHE_BY_MEMORY, 100);
@@ -244,10 +261,7 @@ static void test_staircase(void **state)
     const struct cache_config real = {
         .cpus = 1,
         .unit = {{32 * KB, 8, 64, 4}, {32 * KB, 8, 64, 4}, {256 * KB, 8, 64, 12}, {8192 * KB, 16, 64, 40}},
-        .memory = 200,
-        .load = 1,
-        .store = 1,
-        .rmw = 1};
+        .memory = 200};
     for (unsigned k = 0; k < sizeof row / sizeof *row; k++) {
         struct caches *h = make(&real);
         uint64_t cycles = 0;
@@ -320,11 +334,17 @@ static void test_geometry(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_levels),      cmocka_unit_test(test_mesi),
-        cmocka_unit_test(test_queue),       cmocka_unit_test(test_self_modification),
-        cmocka_unit_test(test_write_back),  cmocka_unit_test(test_inclusion),
-        cmocka_unit_test(test_replacement), cmocka_unit_test(test_odd_ways),
-        cmocka_unit_test(test_staircase),   cmocka_unit_test(test_random),
+        cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_mesi),
+        cmocka_unit_test(test_queue),
+        cmocka_unit_test(test_dies),
+        cmocka_unit_test(test_self_modification),
+        cmocka_unit_test(test_write_back),
+        cmocka_unit_test(test_inclusion),
+        cmocka_unit_test(test_replacement),
+        cmocka_unit_test(test_odd_ways),
+        cmocka_unit_test(test_staircase),
+        cmocka_unit_test(test_random),
         cmocka_unit_test(test_geometry),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

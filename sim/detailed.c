@@ -19,9 +19,8 @@ static struct cache_config config_of(const struct sim_profile *p, unsigned cpus)
         .cpus = cpus,
         .unit = {[CACHE_L1I] = p->l1i, [CACHE_L1D] = p->l1d, [CACHE_L2] = p->l2, [CACHE_L3] = p->l3},
         .memory = (uint32_t)(p->dram_ns * (p->hz / 1000000) / 1000),
-        .load = p->line_load,
-        .store = p->line_store,
-        .rmw = p->line_rmw,
+        .line = {p->line[0], p->line[1], p->line[2]},
+        .die = p->die,
     };
 }
 

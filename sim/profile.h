@@ -18,6 +18,10 @@ struct profile_tlb {
 struct profile_cache {
     uint32_t size, ways, line, latency;
 }; // bytes (0: absent), bytes, cycles from the request to the value
+// Cycles of an access to a line that another processor has modified (or that others share, of a store): a load, a store, a locked operation.
+struct profile_line {
+    uint32_t load, store, rmw;
+};
 // How a set of the second-level TLB chooses what to give up. First-level TLBs go by fill order, all other units least recently used.
 //    LRU         the way not used for longest
 //    FIFO        the way filled longest ago
@@ -32,9 +36,10 @@ struct sim_profile {
     uint8_t stlb_policy, stlb_hash; // so many further bits of the page number are XORed into the set
     uint8_t stlb_2m;                // the second level takes 2- and 4-MByte pages, too
     struct profile_cache l1i, l1d, l2, l3;
-    uint32_t dram_ns;                              // what an access to memory takes that no cache served
-    uint32_t line_load, line_store, line_rmw, ipi; // cycles: what another processor has modified; an interrupt to another processor
-    uint64_t features[4];                          // bit set of enum isa_feature: what the decoder accepts and CPUID reports
+    uint32_t dram_ns;            // what an access to memory takes that no cache served
+    struct profile_line line[3]; // the other processor is on the same die, one hop away, two hops away
+    uint32_t die, ipi;           // processors on a die (0: all); cycles of an interrupt to another processor
+    uint64_t features[4];        // bit set of enum isa_feature: what the decoder accepts and CPUID reports
     uint8_t maxphyaddr;
     uint32_t family_model_stepping; // CPUID.1:EAX
     uint32_t max_leaf, leaf2[4];    // CPUID.0:EAX, CPUID.2
