@@ -209,7 +209,7 @@ static int check_ids(const struct lx_validate_options *o, struct sim_error *err)
             known |= !strcasecmp(lx_target_rows[k].id, o->ids[n]);
         if (!known)
             return sim_fail(err, SIM_USAGE,
-                            "validate: no target %s; they are V01 to V55 and V70 to V75; ringside validate lists them", o->ids[n]);
+                            "validate: no target %s; they are V01 to V55 and V70 to V76; ringside validate lists them", o->ids[n]);
     }
     return 0;
 }
