@@ -17,15 +17,14 @@ default abs
 %define TSS64       0x18
 
 start:
-    cli
-    mov rsp, MSTACK
+    VMX_START
     mov esi, kernel_image
     mov edi, KERNEL
     mov ecx, kernel_size
     rep movsb
-    mov edi, VMX_REGIONS
+    mov edi, EPT
     xor eax, eax
-    mov ecx, 0x6000 / 4
+    mov ecx, 0x3000 / 4
     rep stosd
     mov edi, COUNTS
     mov ecx, 0x40
@@ -37,19 +36,7 @@ start:
     shr eax, 16
     mov [idt + 0x20 * 16 + 6], ax
     lidt [idtr]
-    lgdt [gdtr]
-    mov ax, DS64
-    mov ds, ax
-    mov es, ax
-    mov ss, ax
-    push CS64
-    push .reload
-    retfq
-.reload:
-    mov ax, TSS64
-    ltr ax
     call init_pic
-    call vmx_enable
 
     ; EPT: guest-physical = host-physical for the first GiB.
     mov dword [EPT], EPT + 0x1000 + 7

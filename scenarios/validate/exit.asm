@@ -19,24 +19,7 @@ default abs
 
 org HOST_CODE
 start:
-    cli
-    mov rsp, VMX_STACK
-    lgdt [gdtr]
-    mov ax, DS64
-    mov ds, ax
-    mov es, ax
-    mov ss, ax
-    push CS64
-    push .reload
-    retfq
-.reload:
-    mov ax, TSS64
-    ltr ax
-    mov edi, VMX_REGIONS        ; VMXON region, VMCS
-    xor eax, eax
-    mov ecx, 0x2000 / 4
-    rep stosd
-    call vmx_enable
+    VMX_START
     call vmx_host_state
     call vmx_flat_guest
     CONTROLS VMCS_PIN_BASED_VM_EXEC_CONTROL, 0x481, 0
@@ -80,9 +63,4 @@ done:
     hlt
 
 align 8
-gdt:
-    dq 0, 0x00af9b000000ffff, 0x00cf93000000ffff
-    dq 0x000089000000ffff, 0    ; TSS, never used; LTR marks it busy
-gdtr:
-    dw $ - gdt - 1
-    dq gdt
+    VMX_GDT_TABLE

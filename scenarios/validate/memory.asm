@@ -52,27 +52,10 @@ random:    dq 1                 ; 0: one after another
 exit_each: dq 0                 ; a CPUID after so many accesses; 0: none
 act:       dq 0                 ; in the end: 1: read, hypervisor raises the right to write upon the violation, without INVEPT
                                 ; 2: write, hypercall lowers the right without INVEPT, write; 3: the same with INVEPT
-gdt:
-    dq 0, 0x00af9b000000ffff, 0x00cf93000000ffff
-    dq 0x000089000000ffff, 0    ; TSS, never used; LTR marks it busy
-gdtr:
-    dw $ - gdt - 1
-    dq gdt
+    VMX_GDT_TABLE
 
 go:
-    cli
     mov rsp, VMX_STACK
-    lgdt [gdtr]
-    mov ax, DS64
-    mov ds, ax
-    mov es, ax
-    mov ss, ax
-    push CS64
-    push .reload
-    retfq
-.reload:
-    mov ax, TSS64
-    ltr ax
     call build_tables
     mov esi, guest_image
     mov edi, GUEST_RAM + GUEST_CODE
@@ -86,11 +69,7 @@ go:
     jmp guest
 
 hypervisor:
-    mov edi, VMX_REGIONS        ; VMXON region, VMCS
-    xor eax, eax
-    mov ecx, 0x2000 / 4
-    rep stosd
-    call vmx_enable
+    VMX_START
     call build_ept
     call vmx_host_state
     call vmx_flat_guest
@@ -101,15 +80,9 @@ hypervisor:
     shl eax, 5
     or ebx, eax
     CONTROLS VMCS_SECONDARY_VM_EXEC_CONTROL, IA32_VMX_PROC2, ebx
-    CONTROLS VMCS_VM_EXIT_CONTROLS, IA32_VMX_TRUE_EXIT, 1 << 9 | 1 << 20 | 1 << 21           ; 64-bit host, save and load EFER
-    CONTROLS VMCS_VM_ENTRY_CONTROLS, IA32_VMX_TRUE_ENTRY, 1 << 9 | 1 << 15                   ; 64-bit guest, load EFER
     VMW VMCS_EPT_POINTER, EPT_PML4 | 3 << 3 | 6                                              ; 4 levels, write-back
     VMW VMCS_VIRTUAL_PROCESSOR_ID, [vpid]
-    VMW VMCS_GUEST_CR0, 0x80010031                                                           ; PG, WP, NE, ET, PE
-    VMW VMCS_GUEST_CR3, PML4
-    VMW VMCS_GUEST_CR4, 1 << 13 | 1 << 5                                                     ; VMXE, PAE
-    VMW VMCS_GUEST_IA32_EFER, 0x500                                                          ; LMA, LME
-    VMW VMCS_GUEST_CS_AR_BYTES, 0xa09b                                                       ; 64-bit code
+    VMX_GUEST64 PML4
     VMW VMCS_GUEST_RSP, GUEST_STACK
     VMW VMCS_GUEST_RIP, guest
     vmlaunch
