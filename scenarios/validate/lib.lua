@@ -1,9 +1,9 @@
 -- lib.lua: what the scenarios of this folder share: memory.asm on a machine, and counting between its labels.
 local lib = {}
 
--- A machine with the program, its parameters set. p: see memory.asm.
-function lib.machine(p, profile, set)
-  local m = ringside.machine{profile = profile or "teach", ram = "192M"}
+-- A machine with the program, its parameters set. p: see memory.asm. set: values of the profile.
+function lib.machine(p, profile, set, fidelity)
+  local m = ringside.machine{profile = profile or "teach", ram = "192M", set = set, fidelity = fidelity}
   m:load("validate/memory.bin", {at = 0x80000, start = "long64"})
   for name, value in pairs(p) do
     m:write_u64(name, value)
