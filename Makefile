@@ -167,7 +167,7 @@ build/guests/hypervisor/kernel.bin build/guests/hypervisor/entries.bin: build/gu
 	@mkdir -p $(@D)
 	gcc $(FREESTANDING) -I scenarios/bench -I build/guests/include -Wl,-T,scenarios/bench/link.ld -o $(@:.bin=.elf) $(filter %.c %.S,$^)
 	objcopy -O binary $(@:.bin=.elf) $@
-build/guests/hypervisor/hypervisor.bin: $(addprefix scenarios/hypervisor/,boot.S hv.c nested.c shadow.c hv.h link.ld) build/guests/include/vmcs.h \
+build/guests/hypervisor/hypervisor.bin: $(addprefix scenarios/hypervisor/,boot.S hv.c nested.c shadow.c spare.c hv.h link.ld) build/guests/include/vmcs.h \
                                         build/guests/hypervisor/kernel.bin
 	gcc $(FREESTANDING) -I build/guests/include -Wl,-T,scenarios/hypervisor/link.ld -o $(@:.bin=.elf) $(filter %.c %.S,$^)
 	objcopy -O binary $(@:.bin=.elf) $@

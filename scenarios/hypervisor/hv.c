@@ -16,7 +16,7 @@ struct vm vm;
 int level;
 u32 revision, physical_bits; // of a VMCS; of an address
 volatile int host_vector;
-static int depth;
+static int depth, spare;
 static const char *ept_words; // ept=DIGITS: 1 or 0 for each level, ours first
 extern char _load[], _load_end[], gdt[], payload[], payload_end[], stubs[], vm_exit[];
 extern u64 pml4[];
@@ -143,6 +143,11 @@ void load_vmcs(void *region)
     u64 at = (u64)region;
     asm volatile("vmptrld %0" : : "m"(at) : "cc", "memory");
 }
+void clear_vmcs(void *region)
+{
+    u64 at = (u64)region;
+    asm volatile("vmclear %0" : : "m"(at) : "cc", "memory");
+}
 static void vmx_on(void)
 {
     u64 control = rdmsr(0x3a), at = (u64)vmxon_region;
@@ -157,10 +162,9 @@ static void vmx_on(void)
     asm volatile("vmxon %1; setna %0" : "=r"(bad) : "m"(at) : "cc", "memory");
     if (bad)
         stop("VMXON failed");
-    at = (u64)vmcs02;
-    asm volatile("vmclear %0" : : "m"(at) : "cc", "memory");
-    at = (u64)vmcs01;
-    asm volatile("vmclear %0; vmptrld %0" : : "m"(at) : "cc", "memory");
+    clear_vmcs(vmcs02);
+    clear_vmcs(vmcs01);
+    load_vmcs(vmcs01);
 }
 
 // --- the VMCS, group by group. set_controls and set_host serve VMCS 02 as well.
@@ -251,12 +255,13 @@ static u64 load_guest(u32 *info)
     mb[2] = (u32)(vm.size >> 10) - 1024;
     mb[4] = 0x9100;
     char *words = (char *)mb + 0x100;
-    memcpy(words, "hv depth=0 vpid=0 ept=", 23);
+    memcpy(words, "hv depth=0 vpid=0 spare=0 ept=", 31);
     words[9] = (char)('0' + depth - 1);
     words[16] = (char)('0' + vm.use_vpid);
+    words[24] = (char)('0' + spare);
     if (ept_words[1] >= '0' && ept_words[1] <= '9') // ours is the first digit; the last one holds for all that follow
         ept_words++;
-    for (words += 22; *ept_words >= '0' && *ept_words <= '9';)
+    for (words += 30; *ept_words >= '0' && *ept_words <= '9';)
         *words++ = *ept_words++;
     mb[5] = 1;
     mb[6] = 0x9200;
@@ -312,6 +317,7 @@ void hv_main(u32 *info)
     ept_words = text(words, "ept=", "1");
     vm.ept = *ept_words != '0';
     vm.big_only = word(words, "big=", "0") != 0;
+    spare = word(words, "spare=", "0") != 0;
     vm.size = ((((u64)info[2] + 1024) << 10) / 2) & ~(BIG_PAGE - 1);
     vm.base = vm.size;
     vm.pending = host_vector = -1;
@@ -326,6 +332,8 @@ void hv_main(u32 *info)
     set_controls();
     set_host();
     load_vmcs(vmcs01);
+    if (spare)
+        spare_on();
     print("VMX on; guest of %d MiB at %x: %s", vm.size >> 20, vm.base, depth > 1 ? "myself" : "the kernel");
     if (!vm.ept)
         print("no EPT: shadow page tables");
@@ -395,7 +403,7 @@ static void exit_cpuid(void)
         r[0] = 0x40000001, r[1] = 0x676e6952, r[2] = 0x65646973, r[3] = 0x21505948;
     else if (leaf == 0x40000001)
         r[0] = (u32)level + 1, r[1] = r[2] = r[3] = 0;
-    else
+    else if (!spare || !spare_cpuid(r))
         cpuid(r);
     if (leaf == 1)
         r[2] = (r[2] | 1u << 31) & ~(3u << 26); // virtualized; no XSAVE

@@ -73,6 +73,7 @@ struct vm {
     u64 vmxon_at;       // its VMXON region
     u64 vmcs12;         // guest-physical address of its current VMCS, or -1
     bool launched02;    // VMCS 02 has been launched
+    bool shadowing;     // L1 accesses a shadow VMCS (spare.c)
     bool trying;        // an entry with VMCS 02 is under way that the guest asked for
 };
 extern struct vm vm;
@@ -96,7 +97,7 @@ static inline void wrmsr(u32 n, u64 v) { asm volatile("wrmsr" : : "c"(n), "a"((u
 // hv.c
 void print(const char *format, ...); // %s %x %d only; a line begins with the level
 void stop(const char *why) __attribute__((noreturn));
-void load_vmcs(void *region);
+void load_vmcs(void *region), clear_vmcs(void *region);
 void *memset(void *to, int v, unsigned long n);
 u64 own_cr0(void), own_cr4(void);     // bits of a guest's CR0 and CR4 that belong to us
 u64 real_cr0(u64 v), real_cr4(u64 v); // what a guest gets in truth if it wants v
@@ -116,7 +117,13 @@ void shadow_use(u64 tag, u64 cr3, enum paging paging, bool fresh);
 bool shadow_fault(u64 la, u32 *error, bool write_protect);
 void shadow_invlpg(u64 la);
 
+// spare.c
+void spare_on(void);
+bool spare_cpuid(u32 r[4]); // EAX is the leaf; false: not kept
+void spare_fetch(void), spare_show(void);
+
 // nested.c
+u64 *vmcs12_field(u64 encoding); // NULL: no field can be called so
 bool nested_handles(u32 reason); // an exit of our guest that is a VMX instruction
 bool nested_exit(u32 reason);    // an exit of our guest's guest: true if it was handed to our guest (or solved here)
 void nested_reflect(u32 reason, u64 qualification, u32 intr_info);

@@ -45,6 +45,7 @@ static u64 *slot(u64 encoding)
         return 0;
     return (u64 *)(vm.base + vm.vmcs12) + ((encoding >> 13 & 3) << 2 | (encoding >> 10 & 3)) * 32 + index + 4;
 }
+u64 *vmcs12_field(u64 encoding) { return slot(encoding); }
 #define V12(name)  (*slot(VMCS_##name))
 #define LAUNCHED12 (((u64 *)(vm.base + vm.vmcs12))[1])
 
@@ -215,6 +216,7 @@ static void enter_shadow(u64 tag)
 }
 static void enter_l2(bool launch)
 {
+    spare_fetch();
     u32 error = vm.vmcs12 == ~0ull                             ? 1 // no current VMCS: fail() needs no number
                 : vmread(VMCS_GUEST_INTERRUPTIBILITY_INFO) & 2 ? 26
                 : launch && LAUNCHED12                         ? 4
@@ -342,6 +344,7 @@ void nested_reflect(u32 reason, u64 qualification, u32 intr_info)
     vm.in_l2 = vm.trying = false;
     load_vmcs(vmcs01);
     load_l1();
+    spare_show();
 }
 // --- L2 without an EPT of anybody's
 u64 nested_cr(u32 n) { return n == 0 ? V12(GUEST_CR0) : n == 3 ? V12(GUEST_CR3) : V12(GUEST_CR4); }
@@ -487,13 +490,18 @@ static void pointer_instruction(u32 reason, u64 *memory)
         fail(clear ? 3 : 10);
     } else if (clear) {
         page[1] = 0; // the launch state
-        if (vm.vmcs12 == at)
+        if (vm.vmcs12 == at) {
+            spare_fetch();
             vm.vmcs12 = ~0ull;
+            spare_show();
+        }
         succeed();
     } else if (*(u32 *)page != revision) {
         fail(11);
     } else {
+        spare_fetch();
         vm.vmcs12 = at;
+        spare_show();
         succeed();
     }
 }
@@ -539,7 +547,7 @@ bool nested_handles(u32 reason)
     case EXIT_VMWRITE: vmread_or_write(info, true); break;
     case EXIT_VMLAUNCH: enter_l2(true); break;
     case EXIT_VMRESUME: enter_l2(false); break;
-    case EXIT_VMXOFF: vm.vmxon = false, vm.vmcs12 = ~0ull, succeed(); break;
+    case EXIT_VMXOFF: spare_fetch(), vm.vmxon = false, vm.vmcs12 = ~0ull, spare_show(), succeed(); break;
     case EXIT_VMPTRST: {
         u64 *to = operand(info);
         if (!to)
