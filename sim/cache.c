@@ -7,13 +7,19 @@
 #include <string.h>
 
 // A way holds the address of a line with its state in the low bits; 0 is an empty way. `tree` has a bit for each inner node of a binary
-// tree over the ways: which half was used less lately.
-#define STATE 3ull
+// tree over the ways: which half was used less lately. `last` is the way of each set that was used last, by its place in `way`: there a line
+// is looked for first, and using it again changes nothing. An absent unit has one set of no ways.
+#define STATE    3ull
+#define MAX_WAYS 64u
 
 struct unit {
-    uint32_t sets, ways, leaves, latency; // leaves: the power of two at or above ways
+    uint32_t sets, mask, ways, leaves, latency; // leaves: the power of two at or above ways
     uint64_t *way, *tree;
+    uint32_t *last;
     struct cache_counts n;
+    struct { // what a use of a way does to the tree: the nodes on its path, and those of them that point right from now on
+        uint64_t path, right;
+    } use[MAX_WAYS];
 };
 struct private
 {
@@ -27,6 +33,7 @@ struct private
 struct caches {
     struct cache_config cfg;
     unsigned shift; // log2 of the line
+    uint64_t frame; // the bits of an address that say which line it is in
     struct private cpu[16];
     struct unit l3;
 };
@@ -49,7 +56,7 @@ static int unit_check(const struct cache_config *cfg, unsigned k, uint32_t line,
     if (g->line != line)
         return sim_fail(err, SIM_USAGE, "caches: %s has lines of %u bytes, another cache %u; all must be equally long",
                         unit_names[k], g->line, line);
-    if (!g->ways || g->ways > 64 || !is_power(line) || line < 16 || g->size % (line * g->ways) ||
+    if (!g->ways || g->ways > MAX_WAYS || !is_power(line) || line < 16 || g->size % (line * g->ways) ||
         !is_power(g->size / line / g->ways))
         return sim_fail(err, SIM_USAGE,
                         "caches: %s: %u bytes in %u ways of %u-byte lines is no power of two of sets (at most 64 ways)",
@@ -57,17 +64,44 @@ static int unit_check(const struct cache_config *cfg, unsigned k, uint32_t line,
     return 0;
 }
 
+// The nodes on the path to a way point to the other half once it is used.
+static void init_uses(struct unit *u)
+{
+    for (uint32_t way = 0; way < u->ways; way++)
+        for (uint32_t node = 1, half = u->leaves / 2; half; half /= 2) {
+            const uint32_t right = way & half ? 1 : 0;
+            u->use[way].path |= 1ull << node;
+            u->use[way].right |= right ? 0 : 1ull << node;
+            node = node * 2 + right;
+        }
+}
+
+static void unit_clear(struct unit *u)
+{
+    memset(u->way, 0, (size_t)u->sets * u->ways * sizeof *u->way);
+    memset(u->tree, 0, u->sets * sizeof *u->tree);
+    for (uint32_t set = 0; set < u->sets; set++)
+        u->last[set] = set * u->ways;
+    u->n = (struct cache_counts){0};
+}
+
 static bool unit_init(struct unit *u, const struct profile_cache *g)
 {
-    if (!g->size)
-        return true;
-    u->ways = g->ways;
-    u->sets = g->size / g->line / g->ways;
-    u->leaves = u->ways > 1 ? 2u << log2_of(u->ways - 1) : 1;
-    u->latency = g->latency;
-    u->way = calloc((size_t)u->sets * u->ways, sizeof *u->way);
-    u->tree = calloc(u->sets, sizeof *u->tree);
-    return u->way && u->tree;
+    if (g->size) {
+        u->ways = g->ways;
+        u->sets = g->size / g->line / g->ways;
+        u->leaves = u->ways > 1 ? 2u << log2_of(u->ways - 1) : 1;
+        u->latency = g->latency;
+        u->mask = u->sets - 1;
+        init_uses(u);
+    }
+    u->way = calloc((size_t)u->sets * u->ways + 1, sizeof *u->way);
+    u->tree = calloc(u->sets + 1, sizeof *u->tree);
+    u->last = calloc(u->sets + 1, sizeof *u->last);
+    if (!u->way || !u->tree || !u->last)
+        return false;
+    unit_clear(u);
+    return true;
 }
 
 static uint32_t line_of(const struct cache_config *cfg)
@@ -97,6 +131,7 @@ struct caches *caches_create(const struct cache_config *cfg, struct sim_error *e
     if (h) {
         h->cfg = *cfg;
         h->shift = log2_of(line_of(cfg));
+        h->frame = ~0ull << h->shift;
         for (unsigned n = 0; n < cfg->cpus; n++)
             for (unsigned k = 0; k < CACHE_L3; k++)
                 ok = unit_init(&h->cpu[n].u[k], &cfg->unit[k]) && ok;
@@ -113,6 +148,7 @@ static void unit_free(struct unit *u)
 {
     free(u->way);
     free(u->tree);
+    free(u->last);
 }
 
 void caches_destroy(struct caches *h)
@@ -123,15 +159,6 @@ void caches_destroy(struct caches *h)
     if (h)
         unit_free(&h->l3);
     free(h);
-}
-
-static void unit_clear(struct unit *u)
-{
-    if (u->sets) {
-        memset(u->way, 0, (size_t)u->sets * u->ways * sizeof *u->way);
-        memset(u->tree, 0, u->sets * sizeof *u->tree);
-    }
-    u->n = (struct cache_counts){0};
 }
 
 void caches_clear(struct caches *h)
@@ -148,36 +175,39 @@ void caches_clear(struct caches *h)
 
 // --- one unit
 
-uint64_t cache_line(const struct caches *h, uint64_t pa) { return pa >> h->shift << h->shift; }
+uint64_t cache_line(const struct caches *h, uint64_t pa) { return pa & h->frame; }
 
 static inline uint32_t set_of(const struct caches *h, const struct unit *u, uint64_t line)
 {
-    return (uint32_t)(line >> h->shift) & (u->sets - 1);
+    return (uint32_t)(line >> h->shift) & u->mask;
 }
+
+static inline bool holds(uint64_t way, uint64_t line) { return (way ^ line) - 1 < STATE; } // any state but I
 
 // The way that holds a line, or NULL.
 static inline uint64_t *find(const struct caches *h, const struct unit *u, uint64_t line)
 {
-    if (!u->sets)
-        return NULL;
     uint64_t *w = &u->way[(size_t)set_of(h, u, line) * u->ways];
     for (uint32_t k = 0; k < u->ways; k++)
-        if ((w[k] & ~STATE) == line && w[k] & STATE)
+        if (holds(w[k], line))
             return &w[k];
     return NULL;
 }
 
-// The nodes on the way to this leaf point to the other half from now on.
 static inline void touch(const struct caches *h, struct unit *u, uint64_t line, const uint64_t *w)
 {
-    const uint32_t set = set_of(h, u, line), way = (uint32_t)(w - u->way) - set * u->ways;
-    uint64_t t = u->tree[set];
-    for (uint32_t node = 1, half = u->leaves / 2; half; half /= 2) {
-        const uint32_t right = way & half ? 1 : 0;
-        t = right ? t & ~(1ull << node) : t | 1ull << node;
-        node = node * 2 + right;
-    }
-    u->tree[set] = t;
+    const uint32_t set = set_of(h, u, line), at = (uint32_t)(w - u->way), way = at - set * u->ways;
+    u->tree[set] = (u->tree[set] & ~u->use[way].path) | u->use[way].right;
+    u->last[set] = at;
+}
+
+// Find and touch.
+static inline uint64_t *use(const struct caches *h, struct unit *u, uint64_t line)
+{
+    uint64_t *w = &u->way[u->last[set_of(h, u, line)]];
+    if (__builtin_expect(!holds(*w, line), 0) && (w = find(h, u, line)))
+        touch(h, u, line, w);
+    return w;
 }
 
 static uint32_t victim(const struct unit *u, uint32_t set)
@@ -275,9 +305,7 @@ static void fill_l3(struct caches *h, struct private *p, uint64_t line)
 // From beyond the other processors: L3, else memory, whose line L3 keeps.
 static struct cache_result fetch_down(struct caches *h, struct private *p, uint64_t line)
 {
-    uint64_t *w = find(h, &h->l3, line);
-    if (w) {
-        touch(h, &h->l3, line, w);
+    if (use(h, &h->l3, line)) {
         p->shared.hits++;
         return (struct cache_result){h->l3.latency, CACHE_L3};
     }
@@ -339,9 +367,7 @@ static struct cache_result fetch_line(struct caches *h, unsigned cpu, uint64_t l
     *s = own ? CACHE_M : others ? CACHE_S : CACHE_E;
     if (others >= CACHE_E || (others && own)) { // the owner answers, or sharers say that theirs is gone
         p->n.transfers += others == CACHE_M;
-        uint64_t *w = find(h, &h->l3, line);
-        if (w)
-            touch(h, &h->l3, line, w);
+        use(h, &h->l3, line);
         return (struct cache_result){transfer_cost(h, peers, kind), CACHE_BY_PEER};
     }
     return fetch_down(h, p, line);
@@ -418,10 +444,9 @@ static struct cache_result miss(struct caches *h, unsigned cpu, uint64_t line, e
     p->u[first].n.misses += p->u[first].sets != 0;
     if (kind == CACHE_FETCH)
         clean_for_fetch(h, p, line);
-    uint64_t *w = find(h, l2, line);
+    uint64_t *w = use(h, l2, line);
     if (w) {
         l2->n.hits++;
-        touch(h, l2, line, w);
         r = (struct cache_result){l2->latency, CACHE_L2};
         // What is modified below comes up clean: it need not come down again.
         s = (*w & STATE) == CACHE_M ? CACHE_E : (enum cache_state)(*w & STATE);
@@ -449,22 +474,32 @@ static struct cache_result miss(struct caches *h, unsigned cpu, uint64_t line, e
     return r;
 }
 
-struct cache_result cache_access(struct caches *h, unsigned cpu, uint64_t pa, enum cache_kind kind)
+static __attribute__((noinline)) struct cache_result access_line(struct caches *h, unsigned cpu, uint64_t line,
+                                                                 enum cache_kind kind)
 {
-    struct private *p = &h->cpu[cpu];
-    struct unit *u = &p->u[kind == CACHE_FETCH ? CACHE_L1I : CACHE_L1D];
-    const uint64_t line = cache_line(h, pa);
-    uint64_t *w = find(h, u, line);
+    struct unit *u = &h->cpu[cpu].u[kind == CACHE_FETCH ? CACHE_L1I : CACHE_L1D];
+    uint64_t *w = use(h, u, line);
     if (!w)
         return miss(h, cpu, line, kind);
     u->n.hits++;
-    touch(h, u, line, w);
     struct cache_result r = {u->latency, kind == CACHE_FETCH ? CACHE_L1I : CACHE_L1D};
     if (kind >= CACHE_STORE && (*w & STATE) != CACHE_M) {
         r = take(h, cpu, line, kind, r);
         *w = line | CACHE_M;
     }
     return r;
+}
+
+// Most accesses find their line where their set was used last, and nobody need be asked.
+struct cache_result cache_access(struct caches *h, unsigned cpu, uint64_t pa, enum cache_kind kind)
+{
+    const unsigned first = kind == CACHE_FETCH ? CACHE_L1I : CACHE_L1D;
+    struct unit *u = &h->cpu[cpu].u[first];
+    const uint64_t line = pa & h->frame, way = u->way[u->last[set_of(h, u, line)]];
+    if (__builtin_expect(!holds(way, line) || (kind >= CACHE_STORE && (way & STATE) != CACHE_M), 0))
+        return access_line(h, cpu, line, kind);
+    u->n.hits++;
+    return (struct cache_result){u->latency, first};
 }
 
 uint32_t cache_queue(struct caches *h, unsigned cpu, uint64_t pa, struct cache_result r, uint64_t now)

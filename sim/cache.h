@@ -39,7 +39,7 @@ struct cache_config {
 };
 struct cache_result {
     uint32_t cycles;
-    uint8_t server; // enum cache_unit or cache_server
+    uint32_t server; // enum cache_unit or cache_server
 };
 
 struct caches;

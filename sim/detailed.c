@@ -10,6 +10,7 @@
 #include "sim/engine.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "isa/decode.h"
 
@@ -39,6 +40,7 @@ void detailed_select(struct sim_machine *m)
         struct sim_error err = {0};
         m->caches = caches_create(&cfg, &err);
         assert(m->caches && "detailed_check() was asked at creation");
+        m->line = cache_geometry(m->caches, CACHE_L1D).line;
     }
     for (unsigned n = 0; n < m->ncpus; n++) {
         m->cpu[n]->isa.env = on ? &sim_env_detailed : &sim_env;
@@ -121,20 +123,72 @@ static enum cache_kind kind_of(const struct isa_insn *i, unsigned acc)
 
 static bool flushes(const struct isa_insn *i) { return i && (i->op == ISA_OP_CLFLUSH || i->op == ISA_OP_CLFLUSHOPT); }
 
+static inline void touch_lines(struct sim_cpu *c, struct hpa pa, unsigned n, enum cache_kind kind)
+{
+    const uint64_t size = c->m->line, last = (pa.v + n - 1) & -size;
+    for (uint64_t line = pa.v & -size; line <= last; line += size)
+        charge_beyond(c, cycles_of(c, line, kind), c->m->profile->l1d.latency);
+}
+
 void detailed_data(struct sim_cpu *c, struct hpa pa, unsigned n, unsigned acc)
 {
-    struct caches *h = c->m->caches;
     const struct isa_insn *i = c->isa.at;
     if (bus_mmio_at(c->m, pa) || !ram_at(&c->m->ram, pa))
         return;
-    if (__builtin_expect(flushes(i), 0)) {
-        cache_flush_line(h, pa.v);
-        return;
-    }
-    const enum cache_kind kind = kind_of(i, acc);
-    const uint64_t last = cache_line(h, pa.v + n - 1), size = cache_geometry(h, CACHE_L1D).line;
-    for (uint64_t line = cache_line(h, pa.v); line <= last; line += size)
-        charge_beyond(c, cycles_of(c, line, kind), c->m->profile->l1d.latency);
+    if (__builtin_expect(flushes(i), 0))
+        cache_flush_line(c->m->caches, pa.v);
+    else
+        touch_lines(c, pa, n, kind_of(i, acc));
+}
+
+// The host's address of bytes in a page that the inline TLB would know, if it were asked.
+static inline void *known(const struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc)
+{
+    const struct isa_mirror *e = &(acc & (ISA_ACC_W | ISA_ACC_RMW) ? c->wr : c->rd)[isa_mirror_slot(la)];
+    if (e->tag != ((la & ~0xfffull) | c->mctx | MMU_HIDDEN) || (la & 0xfff) + n > 0x1000)
+        return NULL;
+    if (acc & (ISA_ACC_USER | ISA_ACC_X) || ((acc & ISA_ACC_SYS) && c->cpl == 3)) // other rights than the context's
+        return NULL;
+    return (void *)(uintptr_t)(e->addend + la);
+}
+
+static inline void copy(void *to, const void *from, unsigned n)
+{
+    if (n == 8)
+        memcpy(to, from, 8);
+    else if (n == 4)
+        memcpy(to, from, 4);
+    else
+        memcpy(to, from, n);
+}
+
+int detailed_read(struct isa_cpu *isa, uint64_t la, void *buf, unsigned n, unsigned acc)
+{
+    struct sim_cpu *c = sim_cpu_of(isa);
+    acc &= ~ISA_ACC_W;
+    const void *p = known(isa, la, n, acc);
+    if (!p || flushes(isa->at))
+        return mmu_read_detailed(isa, la, buf, n, acc);
+    touch_lines(c, ram_address(&c->m->ram, p), n, acc & ISA_ACC_RMW ? kind_of(isa->at, acc) : CACHE_LOAD);
+    copy(buf, p, n);
+    return 0;
+}
+
+int detailed_write(struct isa_cpu *isa, uint64_t la, const void *buf, unsigned n, unsigned acc)
+{
+    struct sim_cpu *c = sim_cpu_of(isa);
+    acc |= ISA_ACC_W;
+    void *p = known(isa, la, n, acc);
+    if (!p)
+        return mmu_write_detailed(isa, la, buf, n, acc);
+    touch_lines(c, ram_address(&c->m->ram, p), n, kind_of(isa->at, acc));
+    copy(p, buf, n);
+    return 0;
+}
+
+int detailed_probe(struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc)
+{
+    return known(c, la, n, acc) ? 0 : mmu_probe(c, la, n, acc);
 }
 
 void detailed_reference(struct sim_cpu *c, struct hpa pa, bool set_ad)
@@ -144,23 +198,25 @@ void detailed_reference(struct sim_cpu *c, struct hpa pa, bool set_ad)
 
 // --- instruction fetch
 
-static void fetch_line(struct sim_cpu *c, uint64_t pa)
+static __attribute__((noinline)) void fetch_line(struct sim_cpu *c, uint64_t line)
 {
-    const uint64_t line = cache_line(c->m->caches, pa);
-    if (line == c->fetch_line)
-        return;
     c->fetch_line = line;
     charge_beyond(c, cycles_of(c, line, CACHE_FETCH), c->m->profile->l1i.latency);
 }
 
-static void fetch(struct isa_cpu *c, const struct isa_insn *i)
+// Every instruction lies in one line, or in one and the next. The next one's page may be elsewhere.
+static inline __attribute__((always_inline)) void fetch(struct isa_cpu *c, const struct isa_insn *i)
 {
     struct sim_cpu *cpu = sim_cpu_of(c);
     const struct block *b = block_of(i);
+    const uint64_t first = b->pa + i->off, frame = -cpu->m->line;
     const unsigned in_page = 0x1000 - (unsigned)(b->pa & 0xfff);
+    const uint64_t last = __builtin_expect(b->cross, 0) ? b->pa2 + b->bytes - in_page - 1 : first + i->len - 1;
     c->at = i;
-    fetch_line(cpu, b->pa + i->off);
-    fetch_line(cpu, b->cross ? b->pa2 + b->bytes - in_page - 1 : b->pa + i->off + i->len - 1);
+    if ((first & frame) != cpu->fetch_line)
+        fetch_line(cpu, first & frame);
+    if ((last & frame) != cpu->fetch_line)
+        fetch_line(cpu, last & frame);
 }
 
 // Stand before the handlers of instructions that may have to bring a line in.

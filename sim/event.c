@@ -29,6 +29,7 @@ void ev_update_mask(struct sim_machine *m)
     uint64_t mask = m->ev_until | (m->hash_events ? EV_ALL & ~EV_UNHASHED : 0);
     for (unsigned k = 0; k < m->nsubs; k++)
         mask |= m->subs[k].mask;
+    m->refs_heard = mask >> EV_REF & 1;
     if (m->fidelity == SIM_DETAILED)
         mask |= EV_BIT(EV_REF); // the caches serve each of them: mmu_walk.c
     uint64_t changed = mask ^ m->ev_mask;

@@ -39,7 +39,8 @@ void sim_set_fidelity(struct sim_machine *m, enum sim_fidelity f)
 {
     m->fidelity = f;
     m->no_fetch_mirror = m->cfg.no_mirror;
-    m->no_data_mirror = m->cfg.no_mirror || f == SIM_DETAILED;
+    m->no_data_mirror = m->cfg.no_mirror;
+    m->hidden = f == SIM_DETAILED ? MMU_HIDDEN : 0;
     detailed_select(m);
     choose_costs(m);
     ev_update_mask(m);

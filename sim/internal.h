@@ -67,6 +67,8 @@ struct sim_machine {
     enum sim_fidelity fidelity;
     bool no_data_mirror, no_fetch_mirror;              // inline TLBs stay empty
     struct caches *caches;                             // in detailed fidelity, else NULL
+    uint64_t hidden;                                   // what tags of data mirrors have besides: MMU_HIDDEN in detailed fidelity
+    uint64_t line;                                     // bytes of a cache line, there
     uint32_t cost[ISA_COST_NUM], charge[ISA_COST_NUM]; // of instructions, and of what they cause (sim/fidelity.c)
     struct sim_ram ram;
     struct sim_cpu *cpu[SIM_MAX_CPUS];
@@ -75,6 +77,7 @@ struct sim_machine {
     uint64_t seen;    // the latest cycle that a guest or a device has observed
     // event bus (sim/event.c)
     uint64_t ev_mask;  // union of all subscriptions and needs below; tested before an event is even built
+    bool refs_heard;   // that has EV_REF; ev_mask always has, in detailed fidelity
     uint64_t ev_until; // kinds that end the run under way
     struct ev_sub *subs;
     unsigned nsubs;
@@ -178,6 +181,9 @@ void tlb_destroy(struct tlb *t);
 
 // Detailed fidelity (sim/detailed.c): what the caches are told, and what it costs.
 extern const struct isa_env sim_env_detailed; // sim_env, whose memory accesses come here (sim/env.c)
+int detailed_read(struct isa_cpu *c, uint64_t la, void *buf, unsigned n, unsigned acc);
+int detailed_write(struct isa_cpu *c, uint64_t la, const void *buf, unsigned n, unsigned acc);
+int detailed_probe(struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc);
 int mmu_read_detailed(struct isa_cpu *c, uint64_t la, void *buf, unsigned n, unsigned acc);
 int mmu_write_detailed(struct isa_cpu *c, uint64_t la, const void *buf, unsigned n, unsigned acc);
 void *mmu_host_run_detailed(struct isa_cpu *c, uint64_t la, uint64_t max, uint64_t *len, unsigned acc);

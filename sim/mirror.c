@@ -5,7 +5,8 @@
 #include "sim/internal.h"
 
 static uint64_t tag_of(const struct sim_cpu *c, uint64_t la) { return (la & ~0xfffull) | c->isa.mctx; }
-static unsigned tag_ctx(uint64_t tag) { return (unsigned)(tag >> 4) & 0xff; }
+static unsigned tag_ctx(uint64_t tag) { return (unsigned)(tag >> 4) & 0x7f; }
+_Static_assert(MMU_NCTX * 2 - 1 < 0x7f && MMU_HIDDEN >> 4 > 0x7f, "context numbers, the user bit and MMU_HIDDEN share eight bits");
 
 static bool allowed(const struct sim_machine *m, bool off) { return !off && !ev_wanted(m, EV_TLB_STALE) && !engine_observed(m); }
 
@@ -22,7 +23,7 @@ void mmu_mirror_fill(struct sim_cpu *c, uint64_t la, struct hpa pa, uint64_t dat
     // What depends on RFLAGS.AC is not mirrored, so AC counts as 0 here.
     unsigned g = TLB_DATA_RIGHTS(data), e = TLB_DATA_EPERMS(data);
     bool user = isa->cpl == 3;
-    struct isa_mirror m = {tag_of(c, la), (uint64_t)(uintptr_t)host - (la & ~0xfffull)};
+    struct isa_mirror m = {tag_of(c, la) | c->m->hidden, (uint64_t)(uintptr_t)host - (la & ~0xfffull)};
     if (!(e & EPT_R) || isa_pg_check(&s->pg, g, user, ISA_ACC_R, false) != ISA_RULE_NONE)
         return;
     unsigned slot = isa_mirror_slot(la);

@@ -7,8 +7,9 @@
 //   3. wr entries only where D is set at both levels and the context may write; rd entries only where it may read;
 //   4. plain RAM only, and not the APIC-access page; wr never where decoded code is, nor where paging-structure entries are that live TLB entries were made from;
 //      nothing on a page with an enabled data breakpoint, nor while INSN, MEM or TLB_STALE have listeners or cfg.no_mirror is set;
-//   5. the mirrors of a large page lie in the slots noted at its L1 entry (tlb_unit_state.mirrored);
-//   6. L1 replacement is by fill order, so hits that the mirror hides change nothing.
+//   5. in detailed fidelity data entries have MMU_HIDDEN in their tags: only sim/detailed.c finds them, for the caches must know of each access;
+//   6. the mirrors of a large page lie in the slots noted at its L1 entry (tlb_unit_state.mirrored);
+//   7. L1 replacement is by fill order, so hits that the mirror hides change nothing.
 #ifndef SIM_MMU_H
 #define SIM_MMU_H
 
@@ -26,8 +27,9 @@ struct mmu_fetch_mirror {
     uint64_t tag; // as isa_mirror.tag
     uint64_t page;
 };
-#define MMU_FX_SIZE 64u   // at most 64: mmu_state.fx_used
-#define MMU_FX_USER 0x10u // the bit of isa_cpu.mctx that is set at CPL 3
+#define MMU_FX_SIZE 64u      // at most 64: mmu_state.fx_used
+#define MMU_FX_USER 0x10u    // the bit of isa_cpu.mctx that is set at CPL 3
+#define MMU_HIDDEN  0x800ull // in the tag of a data mirror: inline code misses it
 // User and supervisor have a half each, so that they may run in the same page.
 static inline unsigned mmu_fx_slot(uint64_t la, uint64_t mctx)
 {

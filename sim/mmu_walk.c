@@ -75,6 +75,8 @@ static void tell_reference(struct walk *w, enum ev_dim dim, unsigned glevel, uns
     charge(w);
     if (w->c->m->caches) // which want all of them: ev_update_mask()
         detailed_reference(w->c, (struct hpa){at}, set_ad);
+    if (!w->c->m->refs_heard)
+        return;
     struct ev ev = {.kind = EV_REF,
                     .u.ref = {.dim = (uint8_t)dim,
                               .glevel = (uint8_t)glevel,

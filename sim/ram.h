@@ -30,5 +30,11 @@ static inline uint8_t *ram_at(const struct sim_ram *r, struct hpa pa)
     }
     return a < r->size ? r->base + a : NULL;
 }
+// The other way round.
+static inline struct hpa ram_address(const struct sim_ram *r, const void *p)
+{
+    const uint64_t a = (uint64_t)((const uint8_t *)p - r->base);
+    return (struct hpa){a < RAM_HOLE_START ? a : a + (RAM_HOLE_END - RAM_HOLE_START)};
+}
 
 #endif
