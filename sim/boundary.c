@@ -1,5 +1,5 @@
 // sim/boundary.c: what happens between two instructions, in the order of the manual ("Priority Among Concurrent Events"):
-// device time, stop conditions, turns, INIT, debug traps, VM-exit windows, external interrupts, instruction breakpoints, HLT.
+// device time, stop conditions, turns, then from exits for the virtual APIC down to instruction breakpoints, HLT.
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -71,7 +71,7 @@ static bool stops(struct sim_cpu *cpu, struct sim_stop *stop)
         m->has_pending_stop = false;
         return true;
     }
-    if (c->activity == ISA_SHUTDOWN)
+    if (c->activity == ISA_SHUTDOWN && c->vmx != ISA_VMX_NONROOT)
         stop_shutdown(cpu, stop);
     else if (m->stop_requested)
         engine_stop(cpu, stop, SIM_STOP_REQUEST, 0, "stopped on request");
@@ -128,7 +128,7 @@ static void deliver(struct sim_cpu *cpu, const struct isa_event *e, bool ask)
         r = c->env->intercept_event(c, e);
     if (!r) {
         vmx_event_comes(c, &cpu->vmx);
-        if (c->activity == ISA_HLT) {
+        if (c->activity != ISA_ACTIVE) {
             c->activity = ISA_ACTIVE;
             engine_tell_halt(cpu, true);
         }
@@ -287,6 +287,14 @@ static bool turn_over(struct sim_cpu *cpu)
     return cpu->isa.cycles >= turn_end(cpu);
 }
 
+// What comes at this boundary, by its priority. false: nothing does.
+static bool event(struct sim_cpu *cpu)
+{
+    return boundary_exit(cpu, vmx_trap_exit) || startup_take(cpu) || boundary_exit(cpu, vmx_mtf_exit) || debug_trap(cpu) ||
+           boundary_exit(cpu, vmx_nmi_window_exit) || nmi(cpu) || boundary_exit(cpu, vmx_int_window_exit) ||
+           virtual_interrupt(cpu) || interrupt(cpu);
+}
+
 enum engine_next engine_boundary(struct sim_cpu *cpu, struct sim_stop *stop)
 {
     struct isa_cpu *c = &cpu->isa;
@@ -299,10 +307,9 @@ enum engine_next engine_boundary(struct sim_cpu *cpu, struct sim_stop *stop)
             return ENGINE_STOP;
         if (turn_over(cpu))
             return ENGINE_TURN;
-        bool again =
-            startup_take(cpu) || boundary_exit(cpu, vmx_trap_exit) || debug_trap(cpu) || boundary_exit(cpu, vmx_window_exit);
-        if (!again && !nmi(cpu) && !virtual_interrupt(cpu) && !interrupt(cpu)) {
+        if (!event(cpu)) {
             if (c->activity == ISA_ACTIVE && !cpu->monitor.waiting) {
+                vmx_insn_comes(c, &cpu->vmx);
                 if (!insn_breakpoint(cpu))
                     break;
             } else {

@@ -1,4 +1,4 @@
-// sim/sleep.c: a processor in HLT, MWAIT or wait-for-SIPI, and what wakes it.
+// sim/sleep.c: a processor in HLT, MWAIT, wait-for-SIPI or (a guest) shutdown, and what wakes it.
 //
 // PARKED     while another processor is awake one that sleeps takes no turns: its clock stands and nobody waits for it. What wakes it comes from
 //            the running processor or from a device; it goes on at that moment. One whose VMX-preemption timer runs is not parked.
@@ -11,6 +11,8 @@
 bool engine_interrupts_can_come(const struct sim_cpu *cpu)
 {
     const struct isa_cpu *c = &cpu->isa;
+    if (c->activity == ISA_SHUTDOWN || c->activity == ISA_WAIT_SIPI)
+        return false;
     return (c->rflags_sys & ISA_FL_IF) || (c->vmx == ISA_VMX_NONROOT && (vmx_pin(&cpu->vmx) & 1));
 }
 
@@ -18,15 +20,13 @@ bool engine_interrupts_can_come(const struct sim_cpu *cpu)
 bool engine_nmi_can_come(const struct sim_cpu *cpu)
 {
     bool virtual = cpu->isa.vmx == ISA_VMX_NONROOT && (vmx_pin(&cpu->vmx) & VMX_PIN_VIRTUAL_NMIS);
-    return cpu->nmi && (virtual || !(cpu->isa.blocking & ISA_BLOCK_NMI));
+    return cpu->nmi && cpu->isa.activity != ISA_WAIT_SIPI && (virtual || !(cpu->isa.blocking & ISA_BLOCK_NMI));
 }
 
 static bool wakes(const struct sim_cpu *cpu)
 {
     if (startup_init_can_come(cpu) || startup_sipi_can_come(cpu))
         return true;
-    if (cpu->isa.activity == ISA_WAIT_SIPI)
-        return false;
     return engine_nmi_can_come(cpu) || (engine_interrupts_can_come(cpu) && bus_irq_pending(cpu->m, cpu->n)) ||
            (cpu->monitor.waiting && cpu->monitor.written);
 }
@@ -49,7 +49,7 @@ void sleep_wake(struct sim_cpu *cpu)
 static bool can_wake(const struct sim_machine *m)
 {
     for (unsigned n = 0; n < m->ncpus; n++)
-        if (m->cpu[n]->isa.activity != ISA_WAIT_SIPI && engine_interrupts_can_come(m->cpu[n]))
+        if (engine_interrupts_can_come(m->cpu[n]))
             return true;
     return false;
 }
@@ -102,12 +102,14 @@ static const char *sleeps_for_ever(const struct sim_cpu *cpu)
                                            : NULL;
     if (c->activity == ISA_WAIT_SIPI)
         return "waits for a start-up interrupt, and there is no other processor";
+    if (!timer && c->activity == ISA_SHUTDOWN)
+        return "is a guest in the shutdown state, which no external interrupt leaves";
     if (!timer && !engine_interrupts_can_come(cpu))
         return "halted with interrupts off (IF = 0), so nothing can wake it";
     return deadline ? NULL : "halted to wait for an interrupt, but no device will raise one";
 }
 
-// HLT, wait-for-SIPI: skip to the next moment at which something can happen.
+// HLT, wait-for-SIPI, shutdown: skip to the next moment at which something can happen.
 static enum engine_next halt(struct sim_cpu *cpu, struct sim_stop *stop)
 {
     struct isa_cpu *c = &cpu->isa;

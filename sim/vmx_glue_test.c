@@ -1,34 +1,8 @@
 // sim/vmx_glue_test.c: a small VMM and its guests on the whole machine: events, counters, cycles and exact boundaries, alike under both
 // dispatchers and with and without the inline TLB.
-#include "vmx-model/testvm.h"
+#include "sim/vmx_testkit.h"
 
-#include "isa/flags.h"
-#include "sim/internal.h"
 #include "sim/ledger.h"
-#include "sim/loader.h"
-
-#define HOST    0x100000u
-#define HANDLER 0x110000u
-#define GUEST   0x140000u
-#define STACK   0x180000u
-#define MODES   4
-
-// Count the exit in R15; stop at HLT exits; else skip the instruction and resume.
-static const uint8_t handler[] = {
-    0x49, 0xff, 0xc7,             // inc r15
-    0xb9, 0x02, 0x44, 0x00, 0x00, // mov ecx, 4402h
-    0x0f, 0x78, 0xc8,             // vmread rax, rcx
-    0x83, 0xf8, 0x0c,             // cmp eax, 12
-    0x74, 0x19,                   // je done
-    0xb9, 0x0c, 0x44, 0x00, 0x00, // mov ecx, 440ch
-    0x0f, 0x78, 0xcb,             // vmread rbx, rcx
-    0xb9, 0x1e, 0x68, 0x00, 0x00, // mov ecx, 681eh
-    0x0f, 0x78, 0xca,             // vmread rdx, rcx
-    0x48, 0x01, 0xda,             // add rdx, rbx
-    0x0f, 0x79, 0xca,             // vmwrite rcx, rdx
-    0x0f, 0x01, 0xc3,             // vmresume
-    0xf4,                         // done: hlt
-};
 
 struct log {
     unsigned n;
@@ -76,61 +50,13 @@ static void compare(void *ctx, struct sim_machine *m, const struct ev *e)
     ++*(unsigned *)ctx;
 }
 
-static void put(struct sim_machine *m, uint64_t at, const void *p, uint64_t n)
-{
-    assert_int_equal(sim_poke(m, 0, SIM_HOST_PHYSICAL, at, p, n), n);
-}
-
-// A VMM in root operation with a valid current VMCS, about to execute VMLAUNCH; the guest shares its page tables.
 static struct sim_machine *boot(unsigned mode, const void *guest, unsigned n, struct log *log)
 {
-    static const uint8_t launch[] = {0x0f, 0x01, 0xc2, 0xf4}; // vmlaunch; hlt
-    struct sim_config cfg = {.ram_bytes = 8 << 20, .loop = mode & 1, .no_mirror = mode & 2};
-    struct sim_load load = {.image = SIM_IMAGE_FLAT, .start = SIM_START_LONG64, .addr = HOST};
-    struct sim_error err;
-    struct sim_machine *m = sim_create(&cfg, &err);
-    assert_non_null(m);
-    assert_int_equal(sim_load_bytes(m, "vmm", launch, sizeof launch, &load, NULL, &err), 0);
-    put(m, HANDLER, handler, sizeof handler);
-    put(m, GUEST, guest, n);
-    tv_golden(TV_64);
-    struct sim_cpu *cpu = m->cpu[0];
-    struct isa_cpu *c = &cpu->isa;
-    c->cr0 |= ISA_CR0_NE;
-    c->cr4 |= ISA_CR4_VMXE;
-    c->vmx = ISA_VMX_ROOT;
-    cpu->vmx.on = true;
-    cpu->vmx.vmxon_ptr = TV_VMXON;
-    cpu->vmx.vmcs_ptr = TV_VMCS;
-    cpu->vmx.vmcs = tv.v.vmcs;
-    tv_close();
-    const struct {
-        enum vmcs_field f;
-        uint64_t val;
-    } set[] = {
-        {VF_CPU_BASED_VM_EXEC_CONTROL, 0x04006172 | VMX_PROC_HLT_EXITING},
-        {VF_HOST_CR0, c->cr0},
-        {VF_HOST_CR3, c->cr3},
-        {VF_HOST_CR4, c->cr4},
-        {VF_HOST_RIP, HANDLER},
-        {VF_HOST_RSP, STACK},
-        {VF_GUEST_CR0, c->cr0},
-        {VF_GUEST_CR3, c->cr3},
-        {VF_GUEST_CR4, c->cr4},
-        {VF_GUEST_RIP, GUEST},
-        {VF_GUEST_RSP, STACK - 4096},
-    };
-    for (unsigned k = 0; k < sizeof set / sizeof *set; k++)
-        vmcs_put(&cpu->vmx.vmcs, set[k].f, set[k].val);
-    isa_update_mode(c);
-    sim_touch(m, 0);
+    struct sim_machine *m = boot_vmm(mode, guest, n);
     memset(log, 0, sizeof *log);
     ev_subscribe(m, EV_BIT(EV_VMENTRY) | EV_BIT(EV_VMEXIT) | EV_BIT(EV_VMENTRY_FAIL) | EV_BIT(EV_VMX), record, log);
     return m;
 }
-
-static struct vmcs *vmcs(struct sim_machine *m) { return &m->cpu[0]->vmx.vmcs; }
-static void or_field(struct sim_machine *m, enum vmcs_field f, uint64_t bits) { vmcs_put(vmcs(m), f, vmcs_get(vmcs(m), f) | bits); }
 
 static struct sim_stop run(struct sim_machine *m)
 {
@@ -429,17 +355,6 @@ static void test_apic_access_after_mirror(void **state)
 #define DESCRIPTOR 0x201000u
 #define NOTIFY     0xf2u
 
-// A guest's own descriptor tables, with a gate for one vector.
-static void gate64(struct sim_machine *m, unsigned vector, uint64_t target)
-{
-    const uint64_t gdt[] = {0, 0x00af9b000000ffff, 0x00cf93000000ffff};
-    const uint64_t gate[] = {(target & 0xffff) | 8 << 16 | 0x8e00ull << 32 | (target >> 16 & 0xffff) << 48, target >> 32};
-    put(m, 0x202000, gdt, sizeof gdt);
-    put(m, 0x203000 + 16 * vector, gate, sizeof gate);
-    vmcs_put(vmcs(m), VF_GUEST_GDTR_BASE, 0x202000);
-    vmcs_put(vmcs(m), VF_GUEST_IDTR_BASE, 0x203000);
-}
-
 static struct sim_machine *boot_virtual(unsigned mode, const void *guest, unsigned n, struct log *l, uint32_t proc2)
 {
     struct sim_machine *m = boot_apic(mode, guest, n, l, 0);
@@ -494,8 +409,6 @@ static void test_monitor_trap_after_event(void **state)
         sim_destroy(m);
     }
 }
-
-static void self_ipi(struct sim_machine *m, unsigned vector) { bus_mmio_write(m, (struct hpa){0xfee00300}, 4, 0x40000 | vector); }
 
 // A notification reaches a guest that is halted: the posted interrupt wakes it, without an exit, and the local APIC has its EOI.
 static void test_posted_interrupt(void **state)

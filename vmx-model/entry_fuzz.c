@@ -89,10 +89,12 @@ static bool guest(const struct input *in)
         tv.c->rip = rip;
     }
     for (unsigned n = 0; n < 16; n++) {
-        if (vmx_window_armed(tv.c, &tv.v) && vmx_window_exit(tv.c, &tv.v))
+        if (vmx_trap_exit(tv.c, &tv.v) || vmx_mtf_exit(tv.c, &tv.v) || vmx_nmi_window_exit(tv.c, &tv.v) ||
+            vmx_int_window_exit(tv.c, &tv.v))
             return vmx_take_exit(tv.c, &tv.v);
         if (tv.c->activity != ISA_ACTIVE)
             break;
+        vmx_insn_comes(tv.c, &tv.v);
         int r = isa_te_run(tv.t, 1);
         if (r == ISA_R_VMEXIT)
             return vmx_take_exit(tv.c, &tv.v);

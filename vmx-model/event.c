@@ -45,6 +45,9 @@ int vmx_intercept_event(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_e
 
 int vmx_intercept_triple(struct isa_cpu *c, struct vmx_cpu *v) { return vmx_exit_record(v, VMX_R_TRIPLE_FAULT, 0, NULL); }
 
+// External interrupts and most exits at a boundary do not come in the activity states shutdown and wait-for-SIPI.
+static bool runs_or_halts(const struct isa_cpu *c) { return c->activity == ISA_ACTIVE || c->activity == ISA_HLT; }
+
 bool vmx_ack_on_exit(const struct vmx_cpu *v) { return vmx_get(v, VF_VM_EXIT_CONTROLS) & VMX_EXIT_ACK_INTERRUPT; }
 
 // The exit happens whatever RFLAGS.IF says: the interrupt is the host's.
@@ -57,7 +60,7 @@ bool vmx_intercept_irq(struct isa_cpu *c, struct vmx_cpu *v, bool nmi, int vecto
         vmx_exit_record(v, VMX_R_EXCEPTION_NMI, 0, NULL);
         v->exit.intr_info = VMX_INTR_VALID | ISA_X_NMI | (uint32_t)ISA_EV_NMI << 8;
     } else {
-        if (!(pin & VMX_PIN_EXT_INT_EXITING) || c->activity == ISA_SHUTDOWN || c->activity == ISA_WAIT_SIPI)
+        if (!(pin & VMX_PIN_EXT_INT_EXITING) || !runs_or_halts(c))
             return false;
         vmx_exit_record(v, VMX_R_EXTERNAL_INTERRUPT, 0, NULL);
         if (vector >= 0 && vmx_ack_on_exit(v))
@@ -79,22 +82,6 @@ void vmx_intercept_sipi(struct vmx_cpu *v, uint8_t vector)
     v->exit.trap_like = true;
 }
 
-static bool window_open(const struct isa_cpu *c, const struct vmx_cpu *v, uint32_t *reason)
-{
-    uint32_t proc = vmx_proc(v);
-    bool awake = c->activity == ISA_ACTIVE || c->activity == ISA_HLT;
-    const uint32_t sti_or_mov_ss = ISA_BLOCK_STI | ISA_BLOCK_MOVSS;
-    if ((proc & VMX_PROC_NMI_WINDOW_EXITING) && c->activity != ISA_WAIT_SIPI && !(c->blocking & (ISA_BLOCK_NMI | sti_or_mov_ss))) {
-        *reason = VMX_R_NMI_WINDOW;
-        return true;
-    }
-    if ((proc & VMX_PROC_INT_WINDOW_EXITING) && awake && (c->rflags_sys & ISA_FL_IF) && !(c->blocking & sti_or_mov_ss)) {
-        *reason = VMX_R_INTERRUPT_WINDOW;
-        return true;
-    }
-    return false;
-}
-
 // The timer counts down by 1 when bit 0..4 of IA32_VMX_MISC of the time-stamp counter changes; whole steps from the VM entry here.
 static unsigned timer_shift(const struct vmx_cpu *v) { return v->caps->misc & 0x1f; }
 
@@ -111,14 +98,6 @@ uint64_t vmx_timer_left(const struct vmx_cpu *v)
     return v->exit_cycle < v->timer_deadline ? (v->timer_deadline - v->exit_cycle) >> timer_shift(v) : 0;
 }
 
-static bool timer_expired(const struct isa_cpu *c, const struct vmx_cpu *v, uint32_t *reason)
-{
-    if (c->cycles < v->timer_deadline || c->activity == ISA_WAIT_SIPI)
-        return false;
-    *reason = VMX_R_PREEMPTION_TIMER;
-    return true;
-}
-
 static bool exit_at_boundary(struct vmx_cpu *v, uint32_t reason, uint64_t qual)
 {
     v->mtf_pending = false;
@@ -128,24 +107,42 @@ static bool exit_at_boundary(struct vmx_cpu *v, uint32_t reason, uint64_t qual)
     return true;
 }
 
-// Manual, "Monitor Trap Flag", "TPR Virtualization", "APIC-Write VM Exits": all take priority over debug traps, which stay pending.
+// --- exits at a boundary, from the highest priority down; sim/boundary.c asks in this order, with INIT, debug traps and interrupts in between
+//
+// Manual: "TPR Virtualization", "APIC-Write VM Exits", "Monitor Trap Flag", "VMX-Preemption Timer", "NMI-Window Exiting", "Interrupt-Window Exiting and
+// Virtual-Interrupt Delivery"; which activity state blocks what: "Activity State", "Architectural State Before a VM Exit".
+
+// A guest in the shutdown state takes the exit once an NMI has woken it.
 bool vmx_trap_exit(struct isa_cpu *c, struct vmx_cpu *v)
 {
-    if (v->trap_reason)
-        return exit_at_boundary(v, v->trap_reason, v->trap_qual);
-    return v->mtf_pending && exit_at_boundary(v, VMX_R_MONITOR_TRAP_FLAG, 0);
+    return v->trap_reason && runs_or_halts(c) && exit_at_boundary(v, v->trap_reason, v->trap_qual);
 }
 
-bool vmx_window_exit(struct isa_cpu *c, struct vmx_cpu *v)
+bool vmx_mtf_exit(struct isa_cpu *c, struct vmx_cpu *v)
 {
-    uint32_t reason;
-    if (vmx_trap_exit(c, v))
-        return true;
-    if (timer_expired(c, v, &reason) || window_open(c, v, &reason))
-        return exit_at_boundary(v, reason, 0);
-    // the instruction that comes now will be followed by an exit; a guest that sleeps executes none
-    v->mtf_pending = (vmx_proc(v) & VMX_PROC_MONITOR_TRAP_FLAG) && c->activity == ISA_ACTIVE;
-    return false;
+    return v->mtf_pending && runs_or_halts(c) && exit_at_boundary(v, VMX_R_MONITOR_TRAP_FLAG, 0);
+}
+
+bool vmx_nmi_window_exit(struct isa_cpu *c, struct vmx_cpu *v)
+{
+    if (c->activity == ISA_WAIT_SIPI)
+        return false;
+    if (c->cycles >= v->timer_deadline)
+        return exit_at_boundary(v, VMX_R_PREEMPTION_TIMER, 0);
+    bool open = !(c->blocking & (ISA_BLOCK_NMI | ISA_BLOCK_STI | ISA_BLOCK_MOVSS));
+    return open && (vmx_proc(v) & VMX_PROC_NMI_WINDOW_EXITING) && exit_at_boundary(v, VMX_R_NMI_WINDOW, 0);
+}
+
+bool vmx_int_window_exit(struct isa_cpu *c, struct vmx_cpu *v)
+{
+    bool open = (c->rflags_sys & ISA_FL_IF) && !(c->blocking & (ISA_BLOCK_STI | ISA_BLOCK_MOVSS)) && runs_or_halts(c);
+    return open && (vmx_proc(v) & VMX_PROC_INT_WINDOW_EXITING) && exit_at_boundary(v, VMX_R_INTERRUPT_WINDOW, 0);
+}
+
+void vmx_insn_comes(const struct isa_cpu *c, struct vmx_cpu *v)
+{
+    if (c->vmx == ISA_VMX_NONROOT && (vmx_proc(v) & VMX_PROC_MONITOR_TRAP_FLAG))
+        v->mtf_pending = true;
 }
 
 // Manual, "Monitor Trap Flag": the exit then is pending before the handler's first instruction.

@@ -68,6 +68,7 @@ static bool abort_with(struct isa_cpu *c, struct vmx_cpu *v, enum vmx_abort why)
     v->vmcs.abort = why;
     vmx_phys_write(c, v->vmcs_ptr + VMCS_OFF_ABORT, &v->vmcs.abort, 4);
     c->activity = ISA_SHUTDOWN;
+    c->vmx = ISA_VMX_ROOT; // not a guest that sleeps
     return false;
 }
 

@@ -289,13 +289,13 @@ static void test_windows(void **state)
     on(PROC, VMX_PROC_INT_WINDOW_EXITING);
     enter_guest();
     assert_true(vmx_window_armed(tv.c, &tv.v));
-    assert_false(vmx_window_exit(tv.c, &tv.v)); // IF = 0
+    assert_false(exits_here()); // IF = 0
     tv.c->rflags_sys |= ISA_FL_IF;
     tv.c->blocking = ISA_BLOCK_STI;
-    assert_false(vmx_window_exit(tv.c, &tv.v));
+    assert_false(exits_here());
     tv.c->blocking = 0;
     tv.c->activity = ISA_HLT; // an open window wakes from HLT
-    assert_true(vmx_window_exit(tv.c, &tv.v));
+    assert_true(exits_here());
     assert_int_equal(tv.v.exit.reason, VMX_R_INTERRUPT_WINDOW);
     assert_true(vmx_take_exit(tv.c, &tv.v));
     assert_int_equal(tv_get(VF_GUEST_ACTIVITY_STATE), ISA_HLT);
@@ -305,9 +305,9 @@ static void test_windows(void **state)
     on(PROC, VMX_PROC_NMI_WINDOW_EXITING);
     tv_set(VF_GUEST_INTERRUPTIBILITY_INFO, ISA_BLOCK_NMI);
     enter_guest();
-    assert_false(vmx_window_exit(tv.c, &tv.v));
+    assert_false(exits_here());
     tv.c->blocking = 0;
-    assert_true(vmx_window_exit(tv.c, &tv.v));
+    assert_true(exits_here());
     assert_int_equal(tv.v.exit.reason, VMX_R_NMI_WINDOW);
     tv_close();
     start();
@@ -321,9 +321,10 @@ static void test_monitor_trap_flag(void **state)
     start();
     on(PROC, VMX_PROC_MONITOR_TRAP_FLAG);
     enter_guest();
-    assert_false(vmx_window_exit(tv.c, &tv.v)); // before the first instruction
+    assert_false(exits_here()); // before the first instruction
+    vmx_insn_comes(tv.c, &tv.v);
     guest_code("\x90", 1);
-    assert_true(vmx_window_exit(tv.c, &tv.v));
+    assert_true(exits_here());
     assert_int_equal(tv.v.exit.reason, VMX_R_MONITOR_TRAP_FLAG);
     assert_true(vmx_take_exit(tv.c, &tv.v));
     assert_int_equal(tv_get(VF_GUEST_RIP), TV_GUEST + 1);
@@ -331,7 +332,7 @@ static void test_monitor_trap_flag(void **state)
     start();
     tv_set(VF_VM_ENTRY_INTR_INFO_FIELD, VMX_INTR_VALID | 7u << 8); // pending MTF VM exit, without the control
     enter_guest();
-    assert_true(vmx_window_exit(tv.c, &tv.v));
+    assert_true(exits_here());
     assert_int_equal(tv.v.exit.reason, VMX_R_MONITOR_TRAP_FLAG);
     tv_close();
 }

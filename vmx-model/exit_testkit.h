@@ -40,6 +40,13 @@ static inline void start(void)
     tv_set(VF_GUEST_CR4, ISA_CR4_PAE | ISA_CR4_VMXE | ISA_CR4_OSXSAVE);
 }
 
+// A VM exit at the boundary where the guest stands, without anything from outside.
+static inline bool exits_here(void)
+{
+    return vmx_trap_exit(tv.c, &tv.v) || vmx_mtf_exit(tv.c, &tv.v) || vmx_nmi_window_exit(tv.c, &tv.v) ||
+           vmx_int_window_exit(tv.c, &tv.v);
+}
+
 // One instruction of the guest.
 static inline int guest(const char *code, unsigned n)
 {

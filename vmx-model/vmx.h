@@ -145,11 +145,16 @@ void vmx_intercept_init(struct vmx_cpu *v);
 void vmx_intercept_sipi(struct vmx_cpu *v, uint8_t vector);
 // Whether an exit for an external interrupt must acknowledge it ("acknowledge interrupt on exit").
 bool vmx_ack_on_exit(const struct vmx_cpu *v);
-// At an instruction boundary in non-root operation, before debug traps: true and a record if the instruction that ended there causes a VM
-// exit: the TPR fell below its threshold, an APIC write, an EOI, or the monitor trap flag.
+// At an instruction boundary in non-root operation: true and a record if there is a VM exit. From the highest priority down: before an INIT, what the
+// instruction did to the virtual APIC (the TPR fell below its threshold, an APIC write, an EOI); before debug traps, the monitor trap flag; before NMIs,
+// the VMX-preemption timer and NMI windows; before external interrupts, interrupt windows. vmx_window_armed: each boundary must be watched (the
+// timer's alone: vmx_deadline).
 bool vmx_trap_exit(struct isa_cpu *c, struct vmx_cpu *v);
-// After debug traps: true and a record if that, the VMX-preemption timer, an NMI window or an interrupt window causes a VM exit. vmx_window_armed: each boundary must be watched (the timer's alone: vmx_deadline).
-bool vmx_window_exit(struct isa_cpu *c, struct vmx_cpu *v);
+bool vmx_mtf_exit(struct isa_cpu *c, struct vmx_cpu *v);
+bool vmx_nmi_window_exit(struct isa_cpu *c, struct vmx_cpu *v);
+bool vmx_int_window_exit(struct isa_cpu *c, struct vmx_cpu *v);
+// Nothing of that came, so an instruction will be executed: with the monitor trap flag an exit follows it.
+void vmx_insn_comes(const struct isa_cpu *c, struct vmx_cpu *v);
 // An event is about to be delivered through the IDT at a boundary: with the monitor trap flag an exit follows it.
 void vmx_event_comes(const struct isa_cpu *c, struct vmx_cpu *v);
 // Virtual interrupts (vmx-model/virq.c). The vector to deliver at this boundary, which is in service from now on, or -1. Their priority is that
