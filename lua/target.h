@@ -50,7 +50,8 @@ struct lx_validate_options {
     const char *const *ids; // NULL-terminated; empty: all
     const char *report;     // Markdown file, its plots beside it; NULL: none
     FILE *out;
-    FILE *progress; // which scenario is under way: a line each, or on a terminal one that is written over; NULL: nowhere
+    FILE *
+        progress; // which scenario is under way: a line each, or on a terminal one that is written over; in the end the seconds; NULL: nowhere
 };
 // Measure, print a table, write the report. SIM_OK, or SIM_CHECK_FAILED if a target failed or a scenario did; err says how many.
 enum sim_status lx_validate(const struct lx_validate_options *o, struct sim_error *err);

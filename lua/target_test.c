@@ -73,7 +73,8 @@ static void test_progress_lines(void)
     lx_validate(&(struct lx_validate_options){.dir = dir, .out = f, .progress = g}, &err);
     fclose(f);
     fclose(g);
-    assert_string_equal(progress, "measuring, 1 of 2: v01-v05-a\nmeasuring, 2 of 2: v22-b\n");
+    static const char lines[] = "measuring, 1 of 2: v01-v05-a\nmeasuring, 2 of 2: v22-b\nmeasured in ";
+    assert_int_equal(strncmp(progress, lines, sizeof lines - 1), 0);
     free(out);
     free(progress);
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lua/lx.h"
@@ -22,6 +23,7 @@ struct run {
     char file[96]; // under way
     struct measured m[MOST_MEASURED];
     unsigned n, failed_scripts;
+    time_t began;
     struct lx_plot *plots;
     unsigned nplots;
 };
@@ -85,8 +87,8 @@ static void progress(const struct run *r, unsigned k, unsigned n, const char *na
     if (name)
         fprintf(f, "%smeasuring, %u of %u: %.*s%s", terminal ? "\r\033[K" : "", k, n, (int)strcspn(name, "."), name,
                 terminal ? "" : "\n");
-    else if (terminal)
-        fputs("\r\033[K", f);
+    else
+        fprintf(f, "%smeasured in %ld s\n", terminal ? "\r\033[K" : "", (long)(time(NULL) - r->began));
     fflush(f);
 }
 
@@ -120,13 +122,13 @@ static const char *const verdict_name[] = {"PASS", "EXPLAINED", "FAIL"};
 
 static void print_table(const struct run *r, FILE *f)
 {
-    fprintf(f, "%-10s %-4s %-28s %-14s %-34s %s\n", "verdict", "id", "expected", "tolerance", "got", "statement [source]");
     for (unsigned k = 0; k < lx_ntarget_rows; k++) {
         const struct lx_target_row *t = &lx_target_rows[k];
         const struct measured *m;
         for (unsigned from = 0; (m = measured_of(r, t, &from));) {
-            fprintf(f, "%-10s %-4s %-28s %-14s %-34s %s [%s]\n", verdict_name[m->verdict], t->id, t->expected, t->tolerance, m->got,
-                    t->statement, t->source);
+            fprintf(f, "%-10s %-4s %s [%s]\n", verdict_name[m->verdict], t->id, t->statement, t->source);
+            const bool words = !strncmp(m->got, "holds", 5) || !strncmp(m->got, "does not", 8);
+            fprintf(f, "%-15s expected %s (%s)%s %s\n", "", t->expected, t->tolerance, words ? ":" : ", got", m->got);
             if (m->because[0])
                 fprintf(f, "%-15s %s\n", "", m->because);
         }
@@ -222,6 +224,7 @@ enum sim_status lx_validate(const struct lx_validate_options *o, struct sim_erro
     if (!r || !(r->plots = calloc(MOST_PLOTS, sizeof *r->plots)))
         return free(r), sim_fail(err, SIM_INTERNAL, "validate: out of memory"), err->status;
     r->o = o;
+    r->began = time(NULL);
     int n = check_ids(o, err) < 0 ? -2 : scandir(o->dir, &names, is_scenario, alphasort);
     if (n == -1)
         sim_fail(err, SIM_USAGE, "validate: %s: %s", o->dir, strerror(errno));
@@ -242,8 +245,8 @@ enum sim_status lx_validate(const struct lx_validate_options *o, struct sim_erro
         for (unsigned k = 0; k < r->n; k++)
             count[r->m[k].verdict]++;
         unsigned missing = uncovered(r, o->out, false);
-        fprintf(o->out, "\n%u passed, %u missed and explained, %u failed; %u not measured\n", count[LX_PASS], count[LX_EXPLAINED],
-                count[LX_FAIL], missing);
+        fprintf(o->out, "\n%u targets: %u passed, %u missed and explained, %u failed; %u not measured\n", r->n + missing,
+                count[LX_PASS], count[LX_EXPLAINED], count[LX_FAIL], missing);
         if ((!o->report || write_report(r, err) == 0) && count[LX_FAIL] + r->failed_scripts)
             sim_fail(err, SIM_CHECK_FAILED, "validate: %u targets and %u scenarios failed", count[LX_FAIL], r->failed_scripts);
     }

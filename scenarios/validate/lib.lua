@@ -32,8 +32,8 @@ end
 
 -- The references of one access through WINDOW of scenarios/page-walk, from events.
 lib.WINDOW = 0x8080604010
-function lib.walk(guest, start)
-  local m = ringside.machine{profile = "textbook"}
+function lib.walk(guest, start, profile, set)
+  local m = ringside.machine{profile = profile or "textbook", set = set}
   m:load("page-walk/" .. guest .. ".bin", {at = start, start = "long64"})
   m:run_to("access")
   local refs = {}

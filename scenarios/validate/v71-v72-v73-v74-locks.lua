@@ -15,8 +15,8 @@ local function requests(m, cpu)
   end
   return sum
 end
-local function run(lock, cpus, work)
-  local m = lib.locks(cpus, lock, {warm = WARM, total = TOTAL, work = work, jitter = 15, think = cpus > 1 and AWAY or 0})
+local function run(lock, cpus, work, set)
+  local m = lib.locks(cpus, lock, {warm = WARM, total = TOTAL, work = work, jitter = 15, think = cpus > 1 and AWAY or 0}, set)
   m:run_to(lock .. "_warm")
   local before = requests(m)
   m:run_to(lock .. "_total")
@@ -26,11 +26,12 @@ local function run(lock, cpus, work)
   m:close()
   return r
 end
-local short, long = {}, {}
+local short, long, dies = {}, {}, {} -- dies: a short section, the first four processors on one die, the others on its neighbour
 for _, lock in ipairs(LOCKS) do
-  short[lock], long[lock] = {}, {}
+  short[lock], long[lock], dies[lock] = {}, {}, {}
   for cpus = 1, 8 do
     short[lock][cpus], long[lock][cpus] = run(lock, cpus, SHORT), run(lock, cpus, LONG)
+    dies[lock][cpus] = cpus > 4 and run(lock, cpus, SHORT, {["topology.die"] = 4}) or short[lock][cpus]
   end
 end
 
@@ -125,6 +126,7 @@ local function plot(name, what, by, more)
 end
 plot("locks", "a short one", short, line)
 plot("locks-long", "one of 800 cycles", long)
+plot("locks-dies", "a short one; from 5 on, on two dies", dies)
 local bus = {}
 for n, lock in ipairs(LOCKS) do
   bus[n] = {NAMES[lock]}
