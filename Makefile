@@ -50,8 +50,9 @@ TESTS := $(TESTSRC:%.c=$(O)/%)
 FUZZERS := $(FUZZSRC:%.c=$(O)/%)
 BENCHES := $(patsubst scenarios/%.c,build/guests/%.bin,$(wildcard scenarios/bench/*.c))
 GUESTS := $(patsubst scenarios/%.asm,build/guests/%.bin,$(wildcard scenarios/*/*.asm)) \
-          $(patsubst scenarios/%.S,build/guests/%.elf,$(filter-out scenarios/bench/% scenarios/hypervisor/%,$(wildcard scenarios/*/*.S))) \
-          build/guests/kvm/kvmrun build/guests/hypervisor/hypervisor.bin build/guests/hypervisor/entries.bin $(BENCHES)
+          $(patsubst scenarios/%.S,build/guests/%.elf,$(filter-out scenarios/bench/% scenarios/hypervisor/% scenarios/binary-translation/%,$(wildcard scenarios/*/*.S))) \
+          build/guests/kvm/kvmrun build/guests/hypervisor/hypervisor.bin build/guests/hypervisor/entries.bin \
+          build/guests/binary-translation/kernel.bin build/guests/binary-translation/vmm.bin $(BENCHES)
 
 .PHONY: validate all guests run test test-guests test-programs test-scenarios check check-equality check-format check-layers check-asan check-modes check-werror check-fuzz check-docs bench docs \
         install clean help setup format difftest
@@ -170,6 +171,18 @@ build/guests/hypervisor/kernel.bin build/guests/hypervisor/entries.bin: build/gu
 build/guests/hypervisor/hypervisor.bin: $(addprefix scenarios/hypervisor/,boot.S hv.c nested.c shadow.c spare.c hv.h link.ld) build/guests/include/vmcs.h \
                                         build/guests/hypervisor/kernel.bin
 	gcc $(FREESTANDING) -I build/guests/include -Wl,-T,scenarios/hypervisor/link.ld -o $(@:.bin=.elf) $(filter %.c %.S,$^)
+	objcopy -O binary $(@:.bin=.elf) $@
+
+# A kernel of 32 bits, and a VMM for it that translates it, or uses VT-x.
+BT := scenarios/binary-translation
+FREESTANDING32 := -m32 -march=i686 -fno-asynchronous-unwind-tables $(filter-out -mno-red-zone,$(FREESTANDING))
+build/guests/binary-translation/kernel.bin: $(addprefix $(BT)/,start.S kernel.c kernel.ld)
+	@mkdir -p $(@D)
+	gcc $(FREESTANDING32) -Wl,-T,$(BT)/kernel.ld -o $(@:.bin=.elf) $(filter %.c %.S,$^)
+	objcopy -O binary $(@:.bin=.elf) $@
+build/guests/binary-translation/vmm.bin: $(addprefix $(BT)/,boot.S vmm.c shadow.c decode.c vtx.c bt.c vmm.h vmm.ld) build/guests/include/vmcs.h
+	@mkdir -p $(@D)
+	gcc $(FREESTANDING32) -I build/guests/include -Wl,-T,$(BT)/vmm.ld -o $(@:.bin=.elf) $(filter %.c %.S,$^)
 	objcopy -O binary $(@:.bin=.elf) $@
 
 $(O)/ringside: $(O)/sim/main.o $(O)/libringside.a
