@@ -195,6 +195,8 @@ static inline void tlb_touch(struct tlb *t, enum tlb_unit unit, int i)
 // Put an entry into its unit, replacing the entry with the same key, an empty way, or the oldest. Returns its index; -1 where the unit
 // is absent.
 int tlb_fill(struct tlb *t, const struct tlb_entry *e);
+// What remains of filling a paging-structure cache when the entry is dropped at once: an entry less where there was no room, and the counts.
+void tlb_pass(struct tlb *t, enum tlb_unit unit, uint16_t vpid, uint64_t key1, uint64_t la, unsigned shift);
 // Copy second-level entry i into a first-level unit; returns like tlb_fill().
 int tlb_promote(struct tlb *t, unsigned i, enum tlb_unit l1);
 uint64_t tlb_data(const struct tlb_entry *e); // struct tlb_hot.data of an entry

@@ -11,6 +11,12 @@
 
 enum outcome { WALK_DONE, WALK_PF, WALK_VIOLATION, WALK_MISCONFIG, WALK_LOG_FULL = SIM_WALK_LOG_FULL };
 
+// An entry for a paging-structure cache: the guest entry val at src, of that level, refers to the table at gpa.
+struct upper {
+    unsigned level, rights;
+    uint64_t gpa, src, val;
+};
+
 struct walk {
     struct sim_cpu *c;
     struct mmu_state *s;
@@ -21,6 +27,10 @@ struct walk {
     uint16_t refs, charged;
     enum outcome outcome;
     uint32_t err;
+    // Without EPT and listeners, what goes into paging-structure caches waits until the walk has succeeded: a page fault would drop it.
+    bool defer;
+    unsigned waiting;
+    struct upper upper[4];
 };
 
 // A guest-physical address translated.
@@ -335,6 +345,9 @@ static inline int locate(struct walk *w, uint64_t gpa, unsigned acc, unsigned gl
 
 // --- the guest dimension
 
+// Whoever listens to these sees each fill where it happens.
+#define FILL_EVENTS (EV_BIT(EV_REF) | EV_BIT(EV_TLB_FILL) | EV_BIT(EV_TLB_EVICT) | EV_BIT(EV_TLB_FLUSH))
+
 // Where the walk stands: the table to read next.
 struct place {
     unsigned level;
@@ -373,39 +386,62 @@ static bool from_cache(struct walk *w, struct place *p)
     return false;
 }
 
-// Remember that the entry of level p->level + 1 for this address refers to the table at p.
-static void fill_structure_cache(struct walk *w, const struct place *p, const struct located *l, uint64_t src, uint64_t val)
+static void fill_upper(struct walk *w, const struct upper *x, const struct located *l)
 {
-    unsigned level = p->level + 1;
-    if (level < 2 || mmu_is_soft(w->c))
-        return;
-    unsigned shift = isa_pg_shift(w->s->pg.mode, level);
+    const unsigned shift = isa_pg_shift(w->s->pg.mode, x->level);
     struct tlb_entry e = {.mapping = w->s->ept_on ? TLB_COMBINED : TLB_LINEAR,
-                          .unit = tlb_cache_of_level(level),
+                          .unit = tlb_cache_of_level(x->level),
                           .page_shift = (uint8_t)shift,
-                          .perms = (uint8_t)p->rights | TLB_PERM_R,
-                          .gperms = (uint8_t)p->rights | TLB_PERM_R,
+                          .perms = (uint8_t)x->rights | TLB_PERM_R,
+                          .gperms = (uint8_t)x->rights | TLB_PERM_R,
                           .eperms = perms_of_ept(l->perms),
                           .vpid = w->s->vpid,
                           .pcid = w->s->pcid,
                           .eptrta = w->s->eptrta,
                           .tag = w->la >> shift << shift,
-                          .gpa = {p->gpa},
+                          .gpa = {x->gpa},
                           .frame = {l->hpa & ~0xfffull},
-                          .src = {{src}, {l->src}},
-                          .src_val = {val, l->src_val},
-                          .src_size = {8, l->src_size},
+                          .src = {{x->src}, {l->src}},
+                          .src_val = {x->val, l->src_val},
+                          .src_size = {(uint8_t)isa_pg_entry_size(w->s->pg.mode), l->src_size},
                           .src_leaf_large = {false, l->large}};
-    if (w->s->pg.mode == ISA_PG_32)
-        e.src_size[0] = 4;
     stamp(w, &e);
     tlb_fill(w->c->tlb, &e);
+}
+
+// Remember that the entry val at src, of level p->level + 1 for this address, refers to the table at p.
+static void fill_structure_cache(struct walk *w, const struct place *p, const struct located *l, uint64_t src, uint64_t val)
+{
+    const struct upper x = {p->level + 1, p->rights, p->gpa, src, val};
+    if (x.level < 2 || mmu_is_soft(w->c))
+        return;
+    if (w->defer)
+        w->upper[w->waiting++] = x;
+    else
+        fill_upper(w, &x, l);
+}
+
+static void fill_waiting(struct walk *w)
+{
+    for (unsigned k = 0; k < w->waiting; k++) {
+        const struct located l = {.hpa = w->upper[k].gpa, .perms = EPT_ALL};
+        fill_upper(w, &w->upper[k], &l);
+    }
+}
+
+// As if they had been filled before the page fault, which drops them.
+static void pass_waiting(struct walk *w)
+{
+    for (unsigned k = 0; k < w->waiting; k++)
+        tlb_pass(w->c->tlb, tlb_cache_of_level(w->upper[k].level), w->s->vpid, w->s->key1, w->la,
+                 isa_pg_shift(w->s->pg.mode, w->upper[k].level));
 }
 
 static int page_fault(struct walk *w, enum isa_rule rule, unsigned rights)
 {
     w->outcome = WALK_PF;
     w->err = isa_pg_error(&w->s->pg, rule, rights, isa_pg_user(&w->c->isa, w->acc), w->acc);
+    pass_waiting(w);
     end(w, 0, 0, 0);
     return mmu_page_fault(w->c, w->la, w->acc, rights, rule);
 }
@@ -516,6 +552,7 @@ static int guest_walk(struct walk *w, struct leaf *leaf)
         if (v.leaf)
             break;
     }
+    fill_waiting(w);
     leaf->shift = isa_pg_shift(pg->mode, p.level);
     leaf->gpa = p.gpa | (w->la & ((1ull << leaf->shift) - 1));
     leaf->at = at;
@@ -534,6 +571,7 @@ int mmu_walk(struct sim_cpu *c, uint64_t la, unsigned acc, struct tlb_entry *e)
     // Without paging the linear address is guest-physical and the guest's own tables grant everything.
     struct leaf leaf = {.gpa = la, .shift = 30, .rights = ISA_PG_W | ISA_PG_U | ISA_PG_X, .dirty = true};
     int r;
+    w.defer = !w.s->ept_on && !(c->m->ev_mask & FILL_EVENTS) && c->tlb->policy == SIM_TLB_MODEL;
     begin(&w);
     if (paged && (r = guest_walk(&w, &leaf)))
         return r;

@@ -168,13 +168,15 @@ static bool made_from(const struct tlb_entry *e, struct hpa pa, unsigned n)
 
 static void mark_stale(struct tlb *t, struct hpa pa, unsigned n)
 {
+    // Sources are naturally aligned, so most entries are told by the words that were written.
+    const uint64_t first = pa.v >> 3, words = ((pa.v + n - 1) >> 3) - first;
     uint64_t now;
     unsigned which;
     for (unsigned unit = 0; unit < TLB_NUNIT; unit++)
         for (unsigned b = 0; b < (total(&t->u[unit]) + 63) / 64; b++)
             for (uint64_t m = t->u[unit].live[b]; m; m &= m - 1) {
                 struct tlb_entry *e = &t->u[unit].entry[b * 64 + (unsigned)__builtin_ctzll(m)];
-                if (!made_from(e, pa, n))
+                if (((e->src[0].v >> 3) - first > words && (e->src[1].v >> 3) - first > words) || !made_from(e, pa, n))
                     continue;
                 bool stale = tlb_source_changed(t->cpu->m, e, &now, &which);
                 if (stale && !e->stale)
@@ -333,6 +335,24 @@ int tlb_fill(struct tlb *t, const struct tlb_entry *e)
     return insert(t, (enum tlb_unit)e->unit, e, tlb_key0(e->vpid, e->tag, e->page_shift), key1, tlb_data(e));
 }
 
+void tlb_pass(struct tlb *t, enum tlb_unit unit, uint16_t vpid, uint64_t key1, uint64_t la, unsigned shift)
+{
+    struct tlb_unit_state *u = &t->u[unit];
+    const struct tlb_geometry *g = &u->g[tlb_class(shift)];
+    if (!g->ways || !u->size)
+        return;
+    const uint64_t key0 = tlb_key0(vpid, la, shift);
+    const unsigned i = choose(u, tlb_set(g, la, shift), g->ways, key0, key1);
+    assert(u->hot[i].key0 != key0 || !tlb_key1_equal(u->hot[i].key1, key1)); // the walk would have begun there
+    if (u->hot[i].key0)
+        tlb_evict(t, unit, i);
+    t->clock++;
+    u->count.fills++;
+    u->count.dropped++;
+    t->cpu->stat[SIM_STAT_TLB_FILLS]++;
+    t->cpu->stat[SIM_STAT_TLB_FLUSHED]++;
+}
+
 int tlb_promote(struct tlb *t, unsigned i, enum tlb_unit l1)
 {
     const struct tlb_hot *h = &t->u[TLB_STLB].hot[i];
@@ -341,7 +361,7 @@ int tlb_promote(struct tlb *t, unsigned i, enum tlb_unit l1)
 
 // --- invalidation
 
-bool tlb_selects(const struct tlb_select *s, const struct tlb_entry *e)
+static inline bool selects(const struct tlb_select *s, const struct tlb_entry *e)
 {
     if (!(s->mappings >> e->mapping & 1))
         return false;
@@ -358,6 +378,7 @@ bool tlb_selects(const struct tlb_select *s, const struct tlb_entry *e)
     }
     return true;
 }
+bool tlb_selects(const struct tlb_select *s, const struct tlb_entry *e) { return selects(s, e); }
 
 static unsigned invalidate_unit(struct tlb *t, enum tlb_unit unit, const struct tlb_select *s)
 {
@@ -366,7 +387,7 @@ static unsigned invalidate_unit(struct tlb *t, enum tlb_unit unit, const struct 
     for (unsigned b = 0; b < (total(u) + 63) / 64; b++)
         for (uint64_t m = u->live[b]; m; m &= m - 1) {
             unsigned i = b * 64 + (unsigned)__builtin_ctzll(m);
-            if (tlb_selects(s, &u->entry[i])) {
+            if (selects(s, &u->entry[i])) {
                 tlb_drop(t, unit, i);
                 n++;
             }
@@ -374,32 +395,42 @@ static unsigned invalidate_unit(struct tlb *t, enum tlb_unit unit, const struct 
     return n;
 }
 
+// The one set that can hold an address as a page of the class whose shift this is.
+static inline __attribute__((always_inline)) unsigned invalidate_set(struct tlb *t, enum tlb_unit unit, const struct tlb_select *s,
+                                                                     unsigned shift)
+{
+    struct tlb_unit_state *u = &t->u[unit];
+    const unsigned cls = tlb_class(shift);
+    if (!u->by_size[cls])
+        return 0;
+    const unsigned base = tlb_set(&u->g[cls], s->addr, shift);
+    const uint64_t key0 = tlb_key0(0, s->addr, shift);
+    unsigned n = 0;
+    for (unsigned i = base; i < base + u->g[cls].ways; i++)
+        if ((u->hot[i].key0 ^ key0) << 16 == 0 && selects(s, &u->entry[i])) { // all but the VPID
+            tlb_drop(t, unit, i);
+            n++;
+        }
+    return n;
+}
+
 // One page of a unit without fragments: only the sets that can hold it.
 static unsigned invalidate_page(struct tlb *t, enum tlb_unit unit, const struct tlb_select *s)
 {
-    struct tlb_unit_state *u = &t->u[unit];
-    unsigned n = 0;
-    for (unsigned k = 0; k < 4; k++) {
-        if (!u->by_size[k])
-            continue;
-        const unsigned base = tlb_set(&u->g[k], s->addr, tlb_class_shift[k]);
-        const uint64_t key0 = tlb_key0(0, s->addr, tlb_class_shift[k]);
-        for (unsigned i = base; i < base + u->g[k].ways; i++)
-            if ((u->hot[i].key0 ^ key0) << 16 == 0 && tlb_selects(s, &u->entry[i])) { // all but the VPID
-                tlb_drop(t, unit, i);
-                n++;
-            }
-    }
-    return n;
+    return invalidate_set(t, unit, s, 12) + invalidate_set(t, unit, s, 21) + invalidate_set(t, unit, s, 22) +
+           invalidate_set(t, unit, s, 30);
 }
+
+static bool is_empty(const struct tlb_unit_state *u) { return !(u->by_size[0] | u->by_size[1] | u->by_size[2] | u->by_size[3]); }
 
 unsigned tlb_invalidate(struct tlb *t, const struct tlb_select *s)
 {
     unsigned n = 0;
     if (t->cpu && mmu_is_soft(t->cpu))
         soft_invalidate(t->cpu, s);
-    for (unsigned unit = 0; unit < TLB_NUNIT; unit++) {
-        if (!(s->units >> unit & 1) || !t->u[unit].size)
+    for (uint32_t left = s->units; left; left &= left - 1) {
+        const enum tlb_unit unit = (enum tlb_unit)__builtin_ctz(left);
+        if (is_empty(&t->u[unit]))
             continue;
         bool narrow = s->one_page && !t->fragments && unit <= TLB_NTLB;
         const unsigned here = narrow ? invalidate_page(t, unit, s) : invalidate_unit(t, unit, s);
