@@ -30,7 +30,7 @@ struct walk {
     // Without EPT and listeners, what goes into paging-structure caches waits until the walk has succeeded: a page fault would drop it.
     bool defer;
     unsigned waiting;
-    struct upper upper[4];
+    struct upper *upper; // room for four
 };
 
 // A guest-physical address translated.
@@ -335,11 +335,16 @@ static int locate_by_ept(struct walk *w, uint64_t gpa, unsigned acc, unsigned gl
     return ept_walk(w, gpa, acc, glevel, l);
 }
 
+static inline struct located identity(uint64_t gpa)
+{
+    return (struct located){.hpa = gpa, .perms = EPT_ALL, .shift = 30, .dirty = true};
+}
+
 static inline int locate(struct walk *w, uint64_t gpa, unsigned acc, unsigned glevel, struct located *l)
 {
     if (w->s->ept_on)
         return locate_by_ept(w, gpa, acc, glevel, l);
-    *l = (struct located){.hpa = gpa, .perms = EPT_ALL, .shift = 30, .dirty = true};
+    *l = identity(gpa);
     return 0;
 }
 
@@ -347,6 +352,13 @@ static inline int locate(struct walk *w, uint64_t gpa, unsigned acc, unsigned gl
 
 // Whoever listens to these sees each fill where it happens.
 #define FILL_EVENTS (EV_BIT(EV_REF) | EV_BIT(EV_TLB_FILL) | EV_BIT(EV_TLB_EVICT) | EV_BIT(EV_TLB_FLUSH))
+
+// What most walks have in common is known when they are compiled: 4-level paging without EPT. One text serves these and all others.
+struct kind {
+    enum isa_pg_mode mode;
+    bool ept;
+};
+#define FOR_EACH_KIND static inline __attribute__((always_inline))
 
 // Where the walk stands: the table to read next.
 struct place {
@@ -358,14 +370,14 @@ struct place {
 };
 
 // Start below the deepest paging-structure-cache entry for the address, else at the root.
-static bool from_cache(struct walk *w, struct place *p)
+FOR_EACH_KIND bool from_cache(struct walk *w, const struct kind k, struct place *p)
 {
     struct tlb *t = w->c->tlb;
-    unsigned top = isa_pg_top(w->s->pg.mode);
+    const unsigned top = k.mode == ISA_PG_4L ? 4 : isa_pg_top(k.mode);
     for (unsigned level = 2; level <= top; level++) {
         const enum tlb_unit unit = tlb_cache_of_level(level);
         const struct tlb_unit_state *u = &t->u[unit];
-        const unsigned shift = isa_pg_shift(w->s->pg.mode, level);
+        const unsigned shift = isa_pg_shift(k.mode, level);
         if (!u->by_size[tlb_class(shift)])
             continue;
         int i = tlb_probe(u, tlb_key0(w->s->vpid, w->la, shift), w->s->key1, w->la, shift);
@@ -409,16 +421,15 @@ static void fill_upper(struct walk *w, const struct upper *x, const struct locat
     tlb_fill(w->c->tlb, &e);
 }
 
-// Remember that the entry val at src, of level p->level + 1 for this address, refers to the table at p.
-static void fill_structure_cache(struct walk *w, const struct place *p, const struct located *l, uint64_t src, uint64_t val)
+// Remember an upper entry, whose table was located at l.
+static inline void fill_structure_cache(struct walk *w, const struct upper x, const struct located l)
 {
-    const struct upper x = {p->level + 1, p->rights, p->gpa, src, val};
-    if (x.level < 2 || mmu_is_soft(w->c))
-        return;
-    if (w->defer)
+    if (w->defer) {
         w->upper[w->waiting++] = x;
-    else
-        fill_upper(w, &x, l);
+    } else if (!mmu_is_soft(w->c)) {
+        const struct located at = l;
+        fill_upper(w, &x, &at);
+    }
 }
 
 static void fill_waiting(struct walk *w)
@@ -447,10 +458,11 @@ static int page_fault(struct walk *w, enum isa_rule rule, unsigned rights)
 }
 
 // The root of the walk; with PAE paging the PDPTE register of the address.
-static int root(struct walk *w, struct place *p)
+FOR_EACH_KIND int root(struct walk *w, const struct kind k, struct place *p)
 {
-    *p = (struct place){.level = isa_pg_top(w->s->pg.mode), .gpa = w->s->root, .rights = ISA_PG_W | ISA_PG_U | ISA_PG_X};
-    if (w->s->pg.mode == ISA_PG_PAE) {
+    const unsigned top = k.mode == ISA_PG_4L ? 4 : isa_pg_top(k.mode);
+    *p = (struct place){.level = top, .gpa = w->s->root, .rights = ISA_PG_W | ISA_PG_U | ISA_PG_X};
+    if (k.mode == ISA_PG_PAE) {
         uint64_t e = w->c->isa.pdpte[w->la >> 30 & 3];
         if (!(e & ISA_PTE_P))
             return page_fault(w, ISA_RULE_PF_NOT_PRESENT, 0);
@@ -478,16 +490,15 @@ static inline bool may_be_reserved(const struct isa_pg *pg, uint64_t e)
     const uint64_t anywhere = (~0ull << pg->maxphyaddr & 0x000fffffffffffffull) | (pg->nxe ? 0 : ISA_PTE_XD) | ISA_PTE_PS;
     return pg->mode < ISA_PG_4L || e & anywhere;
 }
-static struct verdict judge(const struct walk *w, struct place *p, uint64_t e)
+FOR_EACH_KIND struct verdict judge(const struct walk *w, const struct isa_pg *pg, struct place *p, uint64_t e)
 {
-    const struct isa_pg *pg = &w->s->pg;
     const struct isa_cpu *isa = &w->c->isa;
     struct verdict v = {.rule = ISA_RULE_NONE};
     if (!(e & ISA_PTE_P)) {
         v.rule = ISA_RULE_PF_NOT_PRESENT;
         return v;
     }
-    if (may_be_reserved(pg, e) && e & isa_pg_reserved(pg, p->level, e)) {
+    if (may_be_reserved(pg, e) && e & isa_pg_reserved(&w->s->pg, p->level, e)) {
         v.rule = ISA_RULE_PF_RSVD;
         return v;
     }
@@ -503,43 +514,48 @@ static struct verdict judge(const struct walk *w, struct place *p, uint64_t e)
 }
 
 // Find the table of p in host memory. src, val: the entry that referred to it (src 0: the root).
-static int locate_table(struct walk *w, struct place *p, uint64_t off, uint64_t src, uint64_t val)
+FOR_EACH_KIND int locate_table(struct walk *w, const struct kind k, struct place *p, uint64_t off, uint64_t src, uint64_t val)
 {
-    const unsigned acc = w->s->ept_on && w->s->ept.ad ? ISA_ACC_RMW : ISA_ACC_R;
-    struct located l;
-    int r = locate(w, p->gpa + off, acc, p->level, &l);
-    if (r)
-        return r;
+    const unsigned acc = w->s->ept.ad ? ISA_ACC_RMW : ISA_ACC_R;
+    struct located l = identity(p->gpa + off);
+    if (k.ept) {
+        struct located by_ept;
+        const int r = locate_by_ept(w, p->gpa + off, acc, p->level, &by_ept);
+        if (r)
+            return r;
+        l = by_ept;
+    }
     p->hpa = l.hpa & ~0xfffull;
     p->eperms = l.perms;
     p->ept_entry = l.src_val;
-    if (w->s->ept_on && mmu_is_apic_page(w->s, (struct hpa){l.hpa})) {
+    if (k.ept && mmu_is_apic_page(w->s, (struct hpa){l.hpa})) {
         w->outcome = WALK_VIOLATION;
         end(w, p->gpa + off, 0, 0);
         return vmx_apic_access_physical(&w->c->isa, &w->c->vmx, (unsigned)(l.hpa & 0xfff));
     }
     if (src)
-        fill_structure_cache(w, p, &l, src, val);
+        fill_structure_cache(w, (struct upper){p->level + 1, p->rights, p->gpa, src, val}, l);
     return 0;
 }
 
-static int guest_walk(struct walk *w, struct leaf *leaf)
+FOR_EACH_KIND int walk_tables(struct walk *w, const struct kind k, struct leaf *leaf)
 {
-    const struct isa_pg *pg = &w->s->pg;
-    const unsigned size = isa_pg_entry_size(pg->mode);
+    struct isa_pg pg = w->s->pg;
+    pg.mode = k.mode;
+    const unsigned size = isa_pg_entry_size(k.mode);
     struct place p;
     uint64_t at = 0, e = 0; // the entry read last
     int r;
-    w->from_cache = from_cache(w, &p);
-    if (!w->from_cache && (r = root(w, &p)))
+    w->from_cache = from_cache(w, k, &p);
+    if (!w->from_cache && (r = root(w, k, &p)))
         return r;
     for (;; p.level--, p.located = false) {
-        const uint64_t off = (uint64_t)size * isa_pg_index(pg->mode, p.level, w->la), gpa = p.gpa + off;
-        if (!p.located && (r = locate_table(w, &p, off, at, e)))
+        const uint64_t off = (uint64_t)size * isa_pg_index(k.mode, p.level, w->la), gpa = p.gpa + off;
+        if (!p.located && (r = locate_table(w, k, &p, off, at, e)))
             return r;
         at = p.hpa + off;
         e = load(w->c, at, size);
-        struct verdict v = judge(w, &p, e);
+        struct verdict v = judge(w, &pg, &p, e);
         bool forbidden = v.set && !(p.eperms & EPT_W); // by EPT: the processor may not set A or D
         if (v.set && !forbidden)
             store(w->c, at, e |= v.set, size);
@@ -548,32 +564,43 @@ static int guest_walk(struct walk *w, struct leaf *leaf)
             return page_fault(w, v.rule, p.rights);
         if (forbidden)
             return violation(w, gpa, false, ISA_ACC_W, p.eperms, p.ept_entry);
-        p.gpa = isa_pg_frame(pg, p.level, e, v.leaf);
+        p.gpa = isa_pg_frame(&pg, p.level, e, v.leaf);
         if (v.leaf)
             break;
     }
     fill_waiting(w);
-    leaf->shift = isa_pg_shift(pg->mode, p.level);
+    leaf->shift = isa_pg_shift(k.mode, p.level);
     leaf->gpa = p.gpa | (w->la & ((1ull << leaf->shift) - 1));
     leaf->at = at;
     leaf->val = e;
     leaf->rights = p.rights;
     leaf->dirty = e & ISA_PTE_D;
-    leaf->global = pg->pge && (e & ISA_PTE_G);
+    leaf->global = pg.pge && (e & ISA_PTE_G);
     return 0;
+}
+
+static __attribute__((noinline)) int guest_walk_4_levels(struct walk *w, struct leaf *leaf)
+{
+    return walk_tables(w, (struct kind){ISA_PG_4L, false}, leaf);
+}
+
+static __attribute__((noinline)) int guest_walk(struct walk *w, struct leaf *leaf)
+{
+    return walk_tables(w, (struct kind){(enum isa_pg_mode)w->s->pg.mode, w->s->ept_on}, leaf);
 }
 
 int mmu_walk(struct sim_cpu *c, uint64_t la, unsigned acc, struct tlb_entry *e)
 {
-    struct walk w = {.c = c, .s = &c->mmu, .la = la, .acc = acc, .has_la = true};
+    struct upper upper[4];
+    struct walk w = {.c = c, .s = &c->mmu, .la = la, .acc = acc, .has_la = true, .upper = upper};
     struct located l;
     bool paged = w.s->pg.mode != ISA_PG_NONE;
     // Without paging the linear address is guest-physical and the guest's own tables grant everything.
     struct leaf leaf = {.gpa = la, .shift = 30, .rights = ISA_PG_W | ISA_PG_U | ISA_PG_X, .dirty = true};
     int r;
-    w.defer = !w.s->ept_on && !(c->m->ev_mask & FILL_EVENTS) && c->tlb->policy == SIM_TLB_MODEL;
+    w.defer = !w.s->ept_on && !(c->m->ev_mask & FILL_EVENTS) && c->tlb->policy == SIM_TLB_MODEL && !mmu_is_soft(c);
     begin(&w);
-    if (paged && (r = guest_walk(&w, &leaf)))
+    if (paged && (r = w.s->pg.mode == ISA_PG_4L && !w.s->ept_on ? guest_walk_4_levels(&w, &leaf) : guest_walk(&w, &leaf)))
         return r;
     w.rights = leaf.rights;
     if ((r = locate(&w, leaf.gpa, acc, 0, &l)))
