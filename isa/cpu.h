@@ -278,7 +278,11 @@ struct isa_cpu {
     uint64_t rep_cc[4]; // here (kind, a, b, res), for a fault gives them back. Whoever takes control elsewhere clears rep_cut
     uint8_t dbg_hits;   // data and I/O breakpoints that the instruction under way has met, as in DR6 (isa/debug.h)
     bool irq_waits;     // engine: an interrupt or NMI waits that would come in as soon as RFLAGS.IF lets it
-    uint8_t attention;  // engine: look at interrupts, debug traps or windows before the next block
+    // RF that IRET loaded counts until an instruction completes, and where nobody can tell, no flag is set for so short a time: rf_at is the
+    // count of instructions at which RF is 1 (0: none). rf_lazy: the engine allows it.
+    uint64_t rf_at;
+    bool rf_lazy;
+    uint8_t attention; // engine: look at interrupts, debug traps or windows before the next block
     // --- ports to the machine, and the inline TLBs
     const struct isa_env *env;
     struct isa_mirror rd[ISA_MIRROR_SIZE];

@@ -99,6 +99,17 @@ static inline void isa_set_rflags(struct isa_cpu *c, uint64_t fl)
     isa_set_status(c, (uint32_t)fl);
 }
 
+// RF that was loaded lately (isa_cpu.rf_at) becomes a flag again. idx: position in its block of the instruction under way; 0 between two.
+static inline uint32_t isa_late_rf(const struct isa_cpu *c, unsigned idx)
+{
+    return __builtin_expect(c->rf_at != 0, 0) && c->rf_at == c->insns + idx ? ISA_FL_RF : 0;
+}
+static inline void isa_settle_rf(struct isa_cpu *c, unsigned idx)
+{
+    c->rflags_sys |= isa_late_rf(c, idx);
+    c->rf_at = 0;
+}
+
 // RFLAGS was loaded: must the engine look before the next instruction? (Where TF, RF, blocking or a debug trap were there before, it does anyway.)
 static inline void isa_flags_loaded(struct isa_cpu *c)
 {

@@ -28,6 +28,10 @@ static void load_flags(struct isa_cpu *c, uint64_t fl, uint64_t writable)
 {
     isa_set_rflags(c, (isa_rflags(c) & ~(writable | ISA_FL_RF)) | (fl & writable));
     c->blocking &= ~(ISA_BLOCK_STI | ISA_BLOCK_MOVSS);
+    if ((c->rflags_sys & ISA_FL_RF) && c->rf_lazy && c->at) {
+        c->rflags_sys &= ~ISA_FL_RF;
+        c->rf_at = c->insns + c->at->idx + 1;
+    }
     isa_flags_loaded(c);
 }
 

@@ -106,6 +106,7 @@ static int leave_old(struct isa_cpu *c, struct isa_desc *d, enum isa_task_source
 {
     struct isa_seg *tr = &c->seg[ISA_TR];
     bool wide = wide_type(isa_seg_type(tr)), nests = source == ISA_TASK_CALL || source == ISA_TASK_GATE;
+    isa_settle_rf(c, c->at ? c->at->idx : 0);
     uint32_t flags = (uint32_t)isa_rflags(c);
     uint8_t state[64];
     struct isa_desc old = {0};

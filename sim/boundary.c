@@ -248,6 +248,7 @@ static void choose_budget(struct sim_cpu *cpu)
                  isa_bp_any(c, ISA_BP_EXEC) || (c->vmx == ISA_VMX_NONROOT && vmx_window_armed(c, &cpu->vmx));
     if (e->precise)
         c->attention = 1;
+    c->rf_lazy = !e->precise && !engine_observed(cpu->m) && c->vmx != ISA_VMX_NONROOT;
     mmu_watch(cpu);
     c->irq_waits = irq_waits(cpu);
     e->horizon = bus_next_deadline(cpu->m);
@@ -300,6 +301,7 @@ enum engine_next engine_boundary(struct sim_cpu *cpu, struct sim_stop *stop)
     struct isa_cpu *c = &cpu->isa;
     for (;;) {
         c->attention = 0;
+        isa_settle_rf(c, 0);
         engine_take_hits(c);
         if (c->cycles >= bus_next_deadline(cpu->m))
             bus_run_deadlines(cpu->m, c->cycles);

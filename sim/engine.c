@@ -81,6 +81,7 @@ void engine_outcome(struct sim_cpu *cpu, int r)
     struct engine_cpu *e = cpu->eng;
     c->attention = 1;
     c->rep_cut = false;
+    isa_settle_rf(c, 0);
     if (r == ISA_R_FAULT) {
         e->last = c->fault;
         e->last_rip = e->deliver_rip = c->rip;

@@ -68,7 +68,7 @@ static uint64_t get(const struct isa_cpu *c, const struct reg *r)
     uint64_t v = 0;
     switch (r->how) {
     case RIP: return engine_rip(c);
-    case RFLAGS: return isa_rflags(c);
+    case RFLAGS: return isa_rflags(c) | isa_late_rf(c, c->at ? c->at->idx : 0);
     case CPL: return c->cpl;
     case GPR: return c->gpr[r->where] >> r->shift & mask_of(r->bits);
     case ST_sig: return c->x87.r[isa_x87_phys(&c->x87, r->where)].sig;
