@@ -101,10 +101,13 @@ struct tlb_geometry {
     uint32_t hash;             // so many further bits of the page number are XORed into the set
     uint32_t base, sets, ways; // entries base .. base + sets * ways - 1; sets is a power of two; 0 ways: nowhere to put such pages
 };
+#define TLB_THERE 64u
+static inline unsigned tlb_there(uint64_t page) { return (unsigned)(page ^ page >> 6) & (TLB_THERE - 1); }
 struct tlb_unit_state {
-    uint32_t size;            // entries; 0: the profile has no such unit
-    struct tlb_geometry g[4]; // by size class; classes may share their entries
-    uint16_t by_size[4];      // live entries per size class
+    uint32_t size;                // entries; 0: the profile has no such unit
+    struct tlb_geometry g[4];     // by size class; classes may share their entries
+    uint16_t by_size[4];          // live entries per size class
+    uint16_t there[4][TLB_THERE]; // and per class and tlb_there(): most look-ups of what is not there end here
     struct tlb_counts count;
     uint8_t policy; // enum profile_policy
     uint8_t *tree;  // of the policies with trees (sim/replace.c), else NULL
@@ -171,13 +174,13 @@ static inline int tlb_probe(const struct tlb_unit_state *u, uint64_t key0, uint6
 static inline int tlb_find(const struct tlb_unit_state *u, uint16_t vpid, uint64_t key1, uint64_t la)
 {
     int i = -1; // one line per size class: with a constant shift a probe is a few instructions
-    if (u->by_size[0] && (i = tlb_probe(u, tlb_key0(vpid, la, 12), key1, la, 12)) >= 0)
+    if (u->there[0][tlb_there(la >> 12)] && (i = tlb_probe(u, tlb_key0(vpid, la, 12), key1, la, 12)) >= 0)
         return i;
-    if (u->by_size[1] && (i = tlb_probe(u, tlb_key0(vpid, la, 21), key1, la, 21)) >= 0)
+    if (u->there[1][tlb_there(la >> 21)] && (i = tlb_probe(u, tlb_key0(vpid, la, 21), key1, la, 21)) >= 0)
         return i;
-    if (u->by_size[2] && (i = tlb_probe(u, tlb_key0(vpid, la, 22), key1, la, 22)) >= 0)
+    if (u->there[2][tlb_there(la >> 22)] && (i = tlb_probe(u, tlb_key0(vpid, la, 22), key1, la, 22)) >= 0)
         return i;
-    return u->by_size[3] ? tlb_probe(u, tlb_key0(vpid, la, 30), key1, la, 30) : i;
+    return u->there[3][tlb_there(la >> 30)] ? tlb_probe(u, tlb_key0(vpid, la, 30), key1, la, 30) : i;
 }
 // Policies with trees (sim/replace.c): the state of so many sets, all zero, to be freed; entry i was used; the way of a full set to give up.
 uint8_t *replace_create(unsigned sets);
@@ -197,6 +200,10 @@ static inline void tlb_touch(struct tlb *t, enum tlb_unit unit, int i)
 int tlb_fill(struct tlb *t, const struct tlb_entry *e);
 // What remains of filling a paging-structure cache when the entry is dropped at once: an entry less where there was no room, and the counts.
 void tlb_pass(struct tlb *t, enum tlb_unit unit, uint16_t vpid, uint64_t key1, uint64_t la, unsigned shift);
+// The same in two steps, for who writes the entry where it will stay: room for it, with what look-ups compare (-1: there is none); then,
+// once u[unit].entry[i] is filled in but for valid, unit, counted, lru and walk, the rest.
+int tlb_place(struct tlb *t, enum tlb_unit unit, uint64_t tag, unsigned shift, uint64_t key0, uint64_t key1, uint64_t data);
+void tlb_placed(struct tlb *t, enum tlb_unit unit, unsigned i);
 // Copy second-level entry i into a first-level unit; returns like tlb_fill().
 int tlb_promote(struct tlb *t, unsigned i, enum tlb_unit l1);
 uint64_t tlb_data(const struct tlb_entry *e); // struct tlb_hot.data of an entry

@@ -400,25 +400,38 @@ FOR_EACH_KIND bool from_cache(struct walk *w, const struct kind k, struct place 
 
 static void fill_upper(struct walk *w, const struct upper *x, const struct located *l)
 {
-    const unsigned shift = isa_pg_shift(w->s->pg.mode, x->level);
-    struct tlb_entry e = {.mapping = w->s->ept_on ? TLB_COMBINED : TLB_LINEAR,
-                          .unit = tlb_cache_of_level(x->level),
-                          .page_shift = (uint8_t)shift,
-                          .perms = (uint8_t)x->rights | TLB_PERM_R,
-                          .gperms = (uint8_t)x->rights | TLB_PERM_R,
-                          .eperms = perms_of_ept(l->perms),
-                          .vpid = w->s->vpid,
-                          .pcid = w->s->pcid,
-                          .eptrta = w->s->eptrta,
-                          .tag = w->la >> shift << shift,
-                          .gpa = {x->gpa},
-                          .frame = {l->hpa & ~0xfffull},
-                          .src = {{x->src}, {l->src}},
-                          .src_val = {x->val, l->src_val},
-                          .src_size = {(uint8_t)isa_pg_entry_size(w->s->pg.mode), l->src_size},
-                          .src_leaf_large = {false, l->large}};
-    stamp(w, &e);
-    tlb_fill(w->c->tlb, &e);
+    struct tlb *t = w->c->tlb;
+    const struct mmu_state *m = w->s;
+    const enum tlb_unit unit = tlb_cache_of_level(x->level);
+    const unsigned shift = isa_pg_shift(m->pg.mode, x->level);
+    const uint64_t tag = w->la >> shift << shift, table = l->hpa & ~0xfffull;
+    const uint64_t data = table | (l->perms & EPT_USER_X ? TLB_DATA_USER_X : 0) | (l->perms & 7u) << 3 | (x->rights & 7u);
+    if (!t->u[unit].size || t->policy == SIM_TLB_FORGET)
+        return;
+    const int i = tlb_place(t, unit, tag, shift, tlb_key0(m->vpid, tag, shift), m->key1, data);
+    if (i < 0)
+        return;
+    struct tlb_entry *e = &t->u[unit].entry[i];
+    memset(e, 0, sizeof *e);
+    e->mapping = m->ept_on ? TLB_COMBINED : TLB_LINEAR;
+    e->page_shift = (uint8_t)shift;
+    e->perms = e->gperms = (uint8_t)x->rights | TLB_PERM_R;
+    e->eperms = perms_of_ept(l->perms);
+    e->vpid = m->vpid;
+    e->pcid = m->pcid;
+    e->eptrta = m->eptrta;
+    e->tag = tag;
+    e->gpa.v = x->gpa;
+    e->frame.v = table;
+    e->src[0].v = x->src;
+    e->src_val[0] = x->val;
+    e->src_size[0] = (uint8_t)isa_pg_entry_size(m->pg.mode);
+    e->src[1].v = l->src;
+    e->src_val[1] = l->src_val;
+    e->src_size[1] = l->src_size;
+    e->src_leaf_large[1] = l->large;
+    stamp(w, e);
+    tlb_placed(t, unit, (unsigned)i);
 }
 
 // Remember an upper entry, whose table was located at l.

@@ -10,6 +10,10 @@
 
 _Static_assert(TLB_PERM_W == ISA_PG_W && TLB_PERM_U == ISA_PG_U && TLB_PERM_X == ISA_PG_X, "rights have one encoding");
 
+static inline bool is_empty(const struct tlb_unit_state *u)
+{
+    return !(u->by_size[0] | u->by_size[1] | u->by_size[2] | u->by_size[3]);
+}
 static unsigned total(const struct tlb_unit_state *u) { return u->size; }
 
 static struct tlb_geometry geometry(struct tlb_unit_state *u, struct profile_tlb p)
@@ -210,6 +214,7 @@ void tlb_drop(struct tlb *t, enum tlb_unit unit, unsigned i)
     u->live[i / 64] &= ~(1ull << i % 64);
     const unsigned cls = u->hot[i].key0 >> 1 & 3;
     u->by_size[cls]--;
+    u->there[cls][tlb_there(e->tag >> e->page_shift)]--;
     t->fragments -= (u->hot[i].data & TLB_DATA_FRAGMENT) != 0;
     u->hot[i].key0 = u->hot[i].stamp = 0;
     if (e->counted)
@@ -226,6 +231,8 @@ void tlb_drop(struct tlb *t, enum tlb_unit unit, unsigned i)
 // one with the oldest stamp.
 static unsigned choose(const struct tlb_unit_state *u, unsigned base, unsigned ways, uint64_t key0, uint64_t key1)
 {
+    if (is_empty(u))
+        return base;
     const struct tlb_hot *h = &u->hot[base];
     uint64_t oldest = UINT64_MAX;
     unsigned best = 0;
@@ -278,43 +285,60 @@ void tlb_evict(struct tlb *t, enum tlb_unit unit, unsigned i)
     }
 }
 
-static int insert(struct tlb *t, enum tlb_unit unit, const struct tlb_entry *e, uint64_t key0, uint64_t key1, uint64_t data)
+int tlb_place(struct tlb *t, enum tlb_unit unit, uint64_t tag, unsigned shift, uint64_t key0, uint64_t key1, uint64_t data)
 {
     struct tlb_unit_state *u = &t->u[unit];
-    const struct tlb_geometry *g = &u->g[key0 >> 1 & 3];
+    const unsigned cls = tlb_class(shift);
+    const struct tlb_geometry *g = &u->g[cls];
     if (!g->ways)
         return -1;
-    const unsigned base = tlb_set(g, e->tag, e->page_shift), i = choose(u, base, g->ways, key0, key1);
+    const unsigned base = tlb_set(g, tag, shift), i = choose(u, base, g->ways, key0, key1);
     struct tlb_hot *h = &u->hot[i];
     if (h->key0) {
         bool same = h->key0 == key0 && tlb_key1_equal(h->key1, key1 & ~TLB_K1_GLOBAL);
         if (__builtin_expect(t->policy == SIM_TLB_KEEP, 0) && !same && tlb_grow(u))
-            return insert(t, unit, e, key0, key1, data);
+            return tlb_place(t, unit, tag, shift, key0, key1, data);
         same ? tlb_drop(t, unit, i) : tlb_evict(t, unit, i);
     }
     // Lookups of the page may find this entry from now on, even where another one served so far (other page size, global).
-    if (t->cpu && first_level(unit) && (e->page_shift == 12 || overlapped(u, base, g->ways, key0)))
-        mmu_mirror_drop(t->cpu, unit, e->tag, e->page_shift);
+    if (first_level(unit) && t->cpu && (shift == 12 || overlapped(u, base, g->ways, key0)))
+        mmu_mirror_drop(t->cpu, unit, tag, shift);
     *h = (struct tlb_hot){key0, key1, data, ++t->clock};
-    u->count.fills++;
     if (u->tree)
         replace_touch(u, i);
-    u->entry[i] = *e;
-    u->entry[i].valid = true;
-    u->entry[i].unit = (uint8_t)unit;
-    u->entry[i].walk = t->walk;
-    u->entry[i].lru = t->clock;
     u->live[i / 64] |= 1ull << i % 64;
-    u->by_size[key0 >> 1 & 3]++;
+    u->by_size[cls]++;
+    u->there[cls][tlb_there(tag >> shift)]++;
     t->fragments += (data & TLB_DATA_FRAGMENT) != 0;
-    u->entry[i].counted = false;
-    if (!second_holds(t, unit, key0 >> 1 & 3))
-        count_sources(t, &u->entry[i]);
+    return (int)i;
+}
+
+void tlb_placed(struct tlb *t, enum tlb_unit unit, unsigned i)
+{
+    struct tlb_unit_state *u = &t->u[unit];
+    struct tlb_entry *e = &u->entry[i];
+    e->valid = true;
+    e->unit = (uint8_t)unit;
+    e->walk = t->walk;
+    e->lru = t->clock;
+    e->counted = false;
+    u->count.fills++;
+    if (!second_holds(t, unit, tlb_class(e->page_shift)))
+        count_sources(t, e);
     if (t->cpu) {
         t->cpu->stat[SIM_STAT_TLB_FILLS]++;
-        emit_entry(t, EV_TLB_FILL, &u->entry[i]);
+        emit_entry(t, EV_TLB_FILL, e);
     }
-    return (int)i;
+}
+
+static int insert(struct tlb *t, enum tlb_unit unit, const struct tlb_entry *e, uint64_t key0, uint64_t key1, uint64_t data)
+{
+    const int i = tlb_place(t, unit, e->tag, e->page_shift, key0, key1, data);
+    if (i >= 0) {
+        t->u[unit].entry[i] = *e;
+        tlb_placed(t, unit, (unsigned)i);
+    }
+    return i;
 }
 
 uint64_t tlb_data(const struct tlb_entry *e)
@@ -341,11 +365,13 @@ void tlb_pass(struct tlb *t, enum tlb_unit unit, uint16_t vpid, uint64_t key1, u
     const struct tlb_geometry *g = &u->g[tlb_class(shift)];
     if (!g->ways || !u->size)
         return;
-    const uint64_t key0 = tlb_key0(vpid, la, shift);
-    const unsigned i = choose(u, tlb_set(g, la, shift), g->ways, key0, key1);
-    assert(u->hot[i].key0 != key0 || !tlb_key1_equal(u->hot[i].key1, key1)); // the walk would have begun there
-    if (u->hot[i].key0)
-        tlb_evict(t, unit, i);
+    if (!is_empty(u)) {
+        const uint64_t key0 = tlb_key0(vpid, la, shift);
+        const unsigned i = choose(u, tlb_set(g, la, shift), g->ways, key0, key1);
+        assert(u->hot[i].key0 != key0 || !tlb_key1_equal(u->hot[i].key1, key1)); // the walk would have begun there
+        if (u->hot[i].key0)
+            tlb_evict(t, unit, i);
+    }
     t->clock++;
     u->count.fills++;
     u->count.dropped++;
@@ -401,7 +427,7 @@ static inline __attribute__((always_inline)) unsigned invalidate_set(struct tlb 
 {
     struct tlb_unit_state *u = &t->u[unit];
     const unsigned cls = tlb_class(shift);
-    if (!u->by_size[cls])
+    if (!u->there[cls][tlb_there(s->addr >> shift)])
         return 0;
     const unsigned base = tlb_set(&u->g[cls], s->addr, shift);
     const uint64_t key0 = tlb_key0(0, s->addr, shift);
@@ -420,8 +446,6 @@ static unsigned invalidate_page(struct tlb *t, enum tlb_unit unit, const struct 
     return invalidate_set(t, unit, s, 12) + invalidate_set(t, unit, s, 21) + invalidate_set(t, unit, s, 22) +
            invalidate_set(t, unit, s, 30);
 }
-
-static bool is_empty(const struct tlb_unit_state *u) { return !(u->by_size[0] | u->by_size[1] | u->by_size[2] | u->by_size[3]); }
 
 unsigned tlb_invalidate(struct tlb *t, const struct tlb_select *s)
 {
