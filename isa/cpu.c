@@ -50,6 +50,7 @@ void isa_reset(struct isa_cpu *c)
     c->cr0 = ISA_CR0_CD | ISA_CR0_NW;
     start_over(c);
     c->xcr0 = 1;
+    c->pm_ctl1 = ISA_PM_CTL1_INIT;
     c->x87.cw = 0x40; // all registers hold +0 and are valid; FNINIT makes it 37FH
     c->x87.valid = 0xff;
     c->mxcsr = ISA_MXCSR_INIT;

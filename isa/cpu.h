@@ -142,12 +142,16 @@ enum isa_mode { ISA_REAL, ISA_V86, ISA_PROT16, ISA_PROT32, ISA_COMPAT16, ISA_COM
 enum isa_vmx_mode { ISA_VMX_OFF, ISA_VMX_ROOT, ISA_VMX_NONROOT };
 
 // Interruptibility, with the bit positions of the VMCS field "Guest interruptibility state".
-#define ISA_BLOCK_STI   (1u << 0)
-#define ISA_BLOCK_MOVSS (1u << 1)
-#define ISA_BLOCK_SMI   (1u << 2)
-#define ISA_BLOCK_NMI   (1u << 3)
+#define ISA_BLOCK_STI    (1u << 0)
+#define ISA_BLOCK_MOVSS  (1u << 1)
+#define ISA_BLOCK_SMI    (1u << 2)
+#define ISA_BLOCK_NMI    (1u << 3)
 
 // Activity, with the values of the VMCS field "Guest activity state".
+// IA32_PM_CTL1: its bits, and its value at RESET, which is the initial state of the XSAVE component too.
+#define ISA_PM_CTL1_MASK 1ull
+#define ISA_PM_CTL1_INIT 1ull
+
 enum isa_activity { ISA_ACTIVE, ISA_HLT, ISA_SHUTDOWN, ISA_WAIT_SIPI };
 
 // How an event came about, with the values of the "interruption type" field of VM-entry interruption information.
@@ -253,8 +257,9 @@ struct isa_cpu {
     struct isa_dtr gdtr, idtr;
     // --- control and debug registers
     uint64_t cr0, cr2, cr3, cr4, cr8, xcr0, xss;
-    uint32_t pkru;  // protection keys: bits 2k (no access) and 2k + 1 (no write) of key k
-    uint64_t dr[8]; // 4 and 5 unused
+    uint64_t pm_ctl1; // IA32_PM_CTL1: hardware duty cycling
+    uint32_t pkru;    // protection keys: bits 2k (no access) and 2k + 1 (no write) of key k
+    uint64_t dr[8];   // 4 and 5 unused
     uint64_t efer;
     uint64_t pdpte[4];    // PAE PDPTE registers
     uint64_t pending_dbg; // trap-class debug conditions (DR6 bits) that wait for the end of the instruction

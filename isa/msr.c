@@ -114,6 +114,13 @@ static bool apic_base_ok(struct isa_cpu *c, uint64_t v)
     return !(ext && !was_en); // and entered from the enabled state only
 }
 
+static bool xss_ok(struct isa_cpu *c, uint64_t v)
+{
+    uint32_t r[4];
+    c->env->cpuid(c, 0xd, 1, r);
+    return !(v & ~(r[2] | (uint64_t)r[3] << 32));
+}
+
 static bool write_fn(struct isa_cpu *c, uint32_t msr, uint64_t v, enum isa_rule *rule)
 {
     switch (msr) {
@@ -146,6 +153,11 @@ static bool write_fn(struct isa_cpu *c, uint32_t msr, uint64_t v, enum isa_rule 
             *rule = c->fault.rule;
             return false;
         }
+        return true;
+    case ISA_MSR_XSS:
+        if (!xss_ok(c, v))
+            return false;
+        c->xss = v;
         return true;
     default: // IA32_PAT
         if (!pat_ok(v))

@@ -26,6 +26,7 @@ const struct isa_msr_info *isa_msr_find(uint32_t addr); // NULL if the table doe
 #define ISA_MSR_TSC             0x10u
 #define ISA_MSR_APIC_BASE       0x1bu
 #define ISA_MSR_FEATURE_CONTROL 0x3au
+#define ISA_MSR_XSS             0xda0u
 #define ISA_MSR_EFER            0xc0000080u
 #define ISA_MSR_FS_BASE         0xc0000100u
 #define ISA_MSR_GS_BASE         0xc0000101u

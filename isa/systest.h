@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "isa/xstate.h"
 #include "isa/cr.h"
 #include "isa/decode.h"
 #include "isa/deliver.h"
@@ -113,6 +114,8 @@ static void st_cpuid(struct isa_cpu *c, uint32_t leaf, uint32_t sub, uint32_t ou
             out[isa_feature_info[f].reg] |= 1u << isa_feature_info[f].bit;
     if (leaf == 0x80000008)
         out[0] = 40;
+    if (leaf == 0xd && sub == 1)
+        out[2] = ISA_XS_HDC;
 }
 static uint64_t st_tsc(struct isa_cpu *c, uint64_t cycles) { return cycles + c->tsc_offset; }
 static uint64_t st_random(struct isa_cpu *c) { return 0x123456789abcdef0ull; }

@@ -2,7 +2,7 @@
 //
 // IN USE   a component in its initial state counts as not in use: XSAVEOPT, XSAVEC and XSAVES leave it out. Modifications are not
 //          tracked.
-// XSS      no supervisor component exists, so IA32_XSS has no bits, and XSAVES and XRSTORS handle what XCR0 enables.
+// XSS      supervisor components are handled by XSAVES and XRSTORS alone, where IA32_XSS enables them.
 // MANUAL   "Managing State Using the XSAVE Feature Set".
 #include "isa/cr.h"
 #include "isa/fpu.h"
@@ -35,7 +35,8 @@ static bool sse_in_use(const struct isa_cpu *c)
 }
 static uint64_t in_use(const struct isa_cpu *c)
 {
-    return (x87_in_use(&c->x87) ? ISA_XS_X87 : 0) | (sse_in_use(c) ? ISA_XS_SSE : 0) | (c->pkru ? ISA_XS_PKRU : 0);
+    return (x87_in_use(&c->x87) ? ISA_XS_X87 : 0) | (sse_in_use(c) ? ISA_XS_SSE : 0) | (c->pkru ? ISA_XS_PKRU : 0) |
+           (c->pm_ctl1 != ISA_PM_CTL1_INIT ? ISA_XS_HDC : 0);
 }
 // To the compacting instructions and XGETBV, MXCSR belongs to the SSE component.
 static uint64_t in_use_mxcsr(const struct isa_cpu *c) { return in_use(c) | (c->mxcsr != ISA_MXCSR_INIT ? ISA_XS_SSE : 0); }
@@ -47,14 +48,19 @@ static void put_component(const struct isa_cpu *c, unsigned k, uint8_t *p)
 {
     switch (k) {
     case ISA_XSTATE_PKRU: memcpy(p, &(uint64_t){c->pkru}, 8); break;
+    case ISA_XSTATE_HDC: memcpy(p, &c->pm_ctl1, 8); break;
     }
 }
 static void get_component(struct isa_cpu *c, unsigned k, const uint8_t *p)
 {
     switch (k) {
     case ISA_XSTATE_PKRU: isa_set_pkru(c, p ? (uint32_t)get64(p) : 0); break;
+    case ISA_XSTATE_HDC: c->pm_ctl1 = p ? get64(p) : ISA_PM_CTL1_INIT; break;
     }
 }
+
+// What WRMSR would refuse XRSTORS refuses too.
+static bool component_ok(unsigned k, const uint8_t *p) { return k != ISA_XSTATE_HDC || !(get64(p) & ~ISA_PM_CTL1_MASK); }
 
 // --- what all have in common
 
@@ -230,6 +236,9 @@ static int restore(struct isa_cpu *c, const struct isa_insn *i, uint64_t rfbm, b
         if ((rfbm & bv) >> isa_xstate[k].bit & 1 &&
             (r = isa_ld_slow(c, la + isa_xstate_at(k, comp), more[k], isa_xstate[k].size, ISA_ACC_R)))
             return r;
+    for (unsigned k = 0; k < ISA_XSTATE_NUM; k++)
+        if ((rfbm & bv) >> isa_xstate[k].bit & 1 && !component_ok(k, more[k]))
+            return isa_gp0(c, ISA_RULE_GP_MSR_VALUE);
     uint32_t mxcsr;
     memcpy(&mxcsr, a + 24, 4);
     // The standard format loads MXCSR whether or not the SSE state is in its initial form.

@@ -135,10 +135,54 @@ static void test_xgetbv(void **state)
     assert_int_equal(run(t, "\x0f\x01\xd0", 0), 0);
     assert_int_equal(t->c.gpr[ISA_RAX], 0); // only what XCR0 enables
     assert_int_equal(t->c.gpr[ISA_RDX], 0);
-    // IA32_XSS: nothing can be set
+    free(t);
+}
+
+// A supervisor component: where IA32_XSS enables it, and in the compacted format only.
+static void test_supervisor(void **state)
+{
+    struct st *t = calloc(1, sizeof *t);
     enum isa_rule rule;
-    assert_true(isa_wrmsr(&t->c, 0xda0, 0, &rule));
-    assert_false(isa_wrmsr(&t->c, 0xda0, 1u << 8, &rule));
+    uint64_t val = 5;
+    open_64(t);
+    assert_true(isa_wrmsr(&t->c, ISA_MSR_XSS, 0, &rule));
+    assert_false(isa_wrmsr(&t->c, ISA_MSR_XSS, 1u << 8, &rule)); // CPUID does not report it
+    assert_int_equal(rule, ISA_RULE_GP_MSR_VALUE);
+    assert_false(isa_wrmsr(&t->c, ISA_MSR_XSS, ISA_XS_PKRU, &rule)); // a user component
+    assert_true(isa_wrmsr(&t->c, 0xdb1, 0, &rule));
+    assert_false(isa_wrmsr(&t->c, 0xdb1, 2, &rule));
+    assert_false(isa_wrmsr(&t->c, 0xdb2, 0, &rule));
+    assert_true(isa_rdmsr(&t->c, 0xdb2, &val, &rule));
+    assert_int_equal(val, 0);
+    t->c.pkru = 7;
+    for (unsigned enabled = 0; enabled < 2; enabled++) {
+        const uint64_t all = ALL | (enabled ? ISA_XS_HDC : 0);
+        t->c.pm_ctl1 = 0;
+        assert_true(isa_wrmsr(&t->c, ISA_MSR_XSS, enabled ? ISA_XS_HDC : 0, &rule));
+        clear_area(t);
+        assert_int_equal(run(t, XSAVEC, ~0ull), 0); // never sees it
+        assert_int_equal(at(t, 520, 8), ALL | ISA_XS_COMPACT);
+        assert_int_equal(run(t, XSAVES, ~0ull), 0);
+        assert_int_equal(at(t, 520, 8), all | ISA_XS_COMPACT);
+        assert_int_equal(at(t, 512, 8), ISA_XS_PKRU | (all & ISA_XS_HDC)); // 0 is not its initial value
+        assert_int_equal(at(t, 584, 8), 0);
+        t->c.pm_ctl1 = 1;
+        assert_int_equal(run(t, XRSTORS, ~0ull), 0);
+        assert_int_equal(t->c.pm_ctl1, !enabled);
+        t->c.pm_ctl1 = 1;
+        assert_int_equal(run(t, XSAVES, ~0ull), 0);
+        assert_int_equal(at(t, 512, 8), ISA_XS_PKRU);
+        t->c.pm_ctl1 = 0;
+        assert_int_equal(run(t, XRSTORS, ISA_XS_HDC), 0);
+        assert_int_equal(t->c.pm_ctl1, enabled);                            // its initial value
+        assert_int_equal(run(t, XRSTOR, ~0ull), enabled ? ISA_R_FAULT : 0); // XCOMP_BV has what only XRSTORS handles
+    }
+    st_put(t, AREA + 512, ISA_XS_HDC, 8);
+    st_put(t, AREA + 584, 2, 8);
+    assert_int_equal(run(t, XRSTORS, ~0ull), ISA_R_FAULT);
+    assert_int_equal(t->c.fault.rule, ISA_RULE_GP_MSR_VALUE);
+    assert_int_equal(t->c.pm_ctl1, 1);
+    assert_int_equal(t->c.pkru, 7);
     free(t);
 }
 
@@ -174,7 +218,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_layout), cmocka_unit_test(test_standard), cmocka_unit_test(test_compacted),
-        cmocka_unit_test(test_xgetbv), cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_xgetbv), cmocka_unit_test(test_faults),   cmocka_unit_test(test_supervisor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

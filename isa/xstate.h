@@ -1,7 +1,7 @@
 // isa/xstate.h: the layout of XSAVE areas: what isa/xstate.def says, for the instructions and for CPUID.
 //
 // AREA     0..511 legacy region (isa/fxsave.c), 512 header: XSTATE_BV, 520 XCOMP_BV (bit 63: compacted), 528..575 reserved; from 576
-//          the components 2 and up: at their own offsets (standard format) or one behind the other (compacted format).
+//          the components 2 and up: at their own offsets (standard format, which has no supervisor components) or one behind the other (compacted format).
 // MANUAL   "XSAVE Area", "Standard Format of XSAVE Area", "Compacted Format of XSAVE Area".
 #ifndef ISA_XSTATE_H
 #define ISA_XSTATE_H
@@ -11,6 +11,7 @@
 #define ISA_XS_X87       (1ull << 0)
 #define ISA_XS_SSE       (1ull << 1)
 #define ISA_XS_PKRU      (1ull << 9)
+#define ISA_XS_HDC       (1ull << 13)
 #define ISA_XS_COMPACT   (1ull << 63) // in XCOMP_BV
 #define ISA_XSAVE_HEADER 512u
 #define ISA_XSAVE_AREA   576u // without further components
@@ -19,7 +20,7 @@ struct isa_xstate {
     const char *id;
     uint8_t bit;
     bool aligned;
-    uint16_t feature, offset, size;
+    uint16_t feature, offset, size; // offset 0: a supervisor component
     const char *text;
 };
 enum {
@@ -30,6 +31,7 @@ enum {
 };
 extern const struct isa_xstate isa_xstate[ISA_XSTATE_NUM];
 
+static inline bool isa_xstate_supervisor(unsigned k) { return !isa_xstate[k].offset; }
 // Where component isa_xstate[k] lies. comp: XCOMP_BV of a compacted area; without bit 63 the area has the standard format.
 unsigned isa_xstate_at(unsigned k, uint64_t comp);
 // Bytes of an area that holds the components of a bitmap.

@@ -1,6 +1,6 @@
 // sim/cpuid.c: the CPUID leaves, made from the profile and isa/features.def.
 //
-// MODELS     leaves 0, 1, 2, 4, 7, 0BH, 0DH; 80000000H to 80000004H, 80000008H. Other basic leaves inside the range read as 0, leaves
+// MODELS     leaves 0, 1, 2, 4, 6, 7, 0BH, 0DH; 80000000H to 80000004H, 80000008H. Other basic leaves inside the range read as 0, leaves
 //            above it as the highest basic leaf, as Intel processors do.
 // MANUAL     "CPUID--CPU Identification".
 #include <string.h>
@@ -49,18 +49,18 @@ static void caches(const struct sim_profile *p, unsigned ncpus, uint32_t sub, ui
 // Leaf 0DH: which state components there are, and how large areas must be.
 static void xsave_areas(const struct isa_cpu *c, const struct sim_profile *p, uint32_t sub, uint32_t out[4])
 {
-    uint64_t all = ISA_XS_X87 | ISA_XS_SSE;
+    uint64_t all = ISA_XS_X87 | ISA_XS_SSE, supervisor = 0;
     if (!isa_has(p->features, ISA_FEAT_XSAVE))
         return;
     for (unsigned k = 0; k < ISA_XSTATE_NUM; k++) {
         const struct isa_xstate *s = &isa_xstate[k];
         if (!isa_has(p->features, s->feature))
             continue;
-        all |= 1ull << s->bit;
+        *(isa_xstate_supervisor(k) ? &supervisor : &all) |= 1ull << s->bit;
         if (sub == s->bit) {
             out[0] = s->size;
             out[1] = s->offset;
-            out[2] = s->aligned ? 2 : 0;
+            out[2] = isa_xstate_supervisor(k) | (s->aligned ? 2u : 0);
         }
     }
     if (sub == 0) {
@@ -70,6 +70,8 @@ static void xsave_areas(const struct isa_cpu *c, const struct sim_profile *p, ui
         out[3] = (uint32_t)(all >> 32);
     } else if (sub == 1) {
         out[1] = isa_xstate_size(c->xcr0 | c->xss, true);
+        out[2] = (uint32_t)supervisor;
+        out[3] = (uint32_t)(supervisor >> 32);
     }
 }
 

@@ -103,14 +103,28 @@ static void env_on_cr(struct isa_cpu *c, unsigned cr, uint64_t old, uint64_t now
     ev_emit(cpu, &ev);
 }
 
+// IA32_PKG_HDC_CTL: all processors of the package share it.
+#define PKG_HDC_CTL 0xdb0u
+static bool has_hdc(const struct sim_machine *m) { return isa_has(m->profile->features, ISA_FEAT_HDC); }
+
 static bool env_rdmsr(struct isa_cpu *c, uint32_t msr, uint64_t *val)
 {
-    return glue_rdmsr(c, msr, val) || bus_rdmsr(sim_cpu_of(c)->m, sim_cpu_of(c)->n, msr, val);
+    struct sim_machine *m = sim_cpu_of(c)->m;
+    if (msr != PKG_HDC_CTL)
+        return glue_rdmsr(c, msr, val) || bus_rdmsr(m, sim_cpu_of(c)->n, msr, val);
+    *val = m->pkg_hdc;
+    return has_hdc(m);
 }
 
 static bool env_wrmsr(struct isa_cpu *c, uint32_t msr, uint64_t val)
 {
-    return glue_wrmsr(c, msr, val) || bus_wrmsr(sim_cpu_of(c)->m, sim_cpu_of(c)->n, msr, val);
+    struct sim_machine *m = sim_cpu_of(c)->m;
+    if (msr != PKG_HDC_CTL)
+        return glue_wrmsr(c, msr, val) || bus_wrmsr(m, sim_cpu_of(c)->n, msr, val);
+    if (!has_hdc(m) || val > 1)
+        return false;
+    m->pkg_hdc = val;
+    return true;
 }
 
 static void env_on_msr(struct isa_cpu *c, uint32_t msr, uint64_t val, bool write)

@@ -41,6 +41,7 @@ static uint64_t hash_cpu(uint64_t h, const struct isa_cpu *c)
         c->tsc_offset,    c->tsc_aux,      c->misc_enable,  c->debugctl,   c->feature_control,
         c->spec_ctrl,     c->tsc_adjust,   c->cr0_fixed0,   c->cr0_fixed1, c->kernel_gs_base,
         c->mtrr_def_type, c->cr4_fixed0,   c->cr4_fixed1,   c->xss,        c->pkru,
+        c->pm_ctl1,
     };
     for (unsigned k = 0; k < sizeof word / sizeof *word; k++)
         h = hash_u64(h, word[k]);
@@ -119,6 +120,7 @@ uint64_t sim_state_hash(struct sim_machine *m)
         h = hash_waiting(hash_vmx(hash_cpu(h, &m->cpu[n]->isa), &m->cpu[n]->vmx), m->cpu[n]);
     h = m->ncpus > 1 ? hash_u64(hash_u64(h, m->running), m->seen) : h;
     h = hash_u64(h, m->rng);
+    h = m->pkg_hdc ? hash_u64(h, m->pkg_hdc) : h;
     return bus_hash(m, hash_ram(h, &m->ram));
 }
 

@@ -72,6 +72,7 @@ struct sim_machine {
     uint32_t cost[ISA_COST_NUM], charge[ISA_COST_NUM]; // of instructions, and of what they cause (sim/fidelity.c)
     struct sim_ram ram;
     struct sim_cpu *cpu[SIM_MAX_CPUS];
+    uint64_t pkg_hdc; // IA32_PKG_HDC_CTL, of all processors
     unsigned ncpus;
     unsigned running; // the processor whose turn it is
     uint64_t seen;    // the latest cycle that a guest or a device has observed

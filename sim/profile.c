@@ -78,7 +78,8 @@ static void choose_features(struct sim_profile *p, enum generation generation)
             p->features[f / 64] |= 1ull << f % 64;
 }
 
-// What may be 1 of a word of controls: what the processor allows and this model knows, and what must be 1.
+// What may be 1 of a word of controls: what the processor allows and this model knows, and what must be 1. (A control of what the profile's CPUID does
+// not report is not allowed either: choose_caps().)
 static uint64_t allow(uint64_t msr, enum vmx_ctl_word word)
 {
     uint64_t known = 0;
@@ -89,8 +90,9 @@ static uint64_t allow(uint64_t msr, enum vmx_ctl_word word)
     return msr & ((known | (uint32_t)msr) << 32 | 0xffffffff);
 }
 
-static void choose_caps(struct vmx_caps *k, const struct published *m)
+static void choose_caps(struct sim_profile *p, const struct published *m)
 {
+    struct vmx_caps *k = &p->vmx;
     const bool has_true = m->basic >> 55 & 1;
     // A region of 4096 bytes; no dual-monitor treatment of SMM.
     k->basic = (m->basic & ~(0x1fffull << 32 | 1ull << 49)) | 0x1000ull << 32;
@@ -99,6 +101,8 @@ static void choose_caps(struct vmx_caps *k, const struct published *m)
     k->exit = allow(m->exit, VMX_WORD_EXIT);
     k->entry = allow(m->entry, VMX_WORD_ENTRY);
     k->proc2 = allow(m->proc2, VMX_WORD_PROC2);
+    if (!isa_has(p->features, ISA_FEAT_XSAVES))
+        k->proc2 &= ~(1ull << 52); // "enable XSAVES/XRSTORS"
     if (!k->proc2)
         k->proc &= ~(1ull << 63);
     k->misc &= m->misc;
@@ -173,7 +177,7 @@ int sim_profile_load(struct sim_profile *p, const char *name, struct sim_error *
     if (r->generation == LATER)
         p->vmx = vmx_caps_later;
     if (r->msrs->basic)
-        choose_caps(&p->vmx, r->msrs);
+        choose_caps(p, r->msrs);
     return 0;
 }
 

@@ -1,6 +1,6 @@
 // vmx-model/entry_fuzz.c: VMLAUNCH on random VMCS contents, random guest code after it, VMRESUME after each exit.
 //
-// The first byte of the input chooses a valid VMCS to start from and whether all of it is then overwritten; records of 10 bytes
+// The first byte of the input chooses a valid VMCS to start from, the processor, and whether all of the VMCS is then overwritten; records of 10 bytes
 // (field, operation, value) change fields; what remains is guest code, and fills the tables in memory.
 // PROMISES   no crash, no finding of a sanitizer; each entry ends in exactly one of its four ways with the processor in the state that
 //            belongs to it; state that an exit saves can be entered again.
@@ -125,6 +125,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     unsigned how = (unsigned)take(&in, 1), count = (unsigned)take(&in, 1) & 7;
     tv_golden((enum tv_golden)(how % TV_HOST32)); // hosts are 64-bit here
+    if (how & 0x40)
+        tv.caps = vmx_caps_later;
     if (how & 0x80)
         overwrite_all(&in);
     change_some(&in, count);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "isa/msr.h"
+#include "isa/xstate.h"
 
 // --- the matrix: instruction, controls, expected exit
 
@@ -293,6 +294,43 @@ static void test_matrix(void **state)
     printf("# intercept matrix: %u instructions, %u exits\n", total, exits);
 }
 
+// XSAVES and XRSTORS exit if EDX:EAX, IA32_XSS and the XSS-exiting bitmap have a bit in common, and say where their operand is.
+static void test_xsaves(void **state)
+{
+    static const struct {
+        uint8_t code[4];
+        unsigned reason;
+    } k[] = {{{0x0f, 0xc7, 0x6b, 0x40}, VMX_R_XSAVES}, {{0x0f, 0xc7, 0x5b, 0x40}, VMX_R_XRSTORS}}; // [rbx + 40h]
+    static const uint64_t sets[] = {0, 1, ISA_XS_HDC, ISA_XS_HDC | 1ull << 40, 1ull << 40};
+    unsigned cases = 0, exits = 0;
+    for (unsigned n = 0; n < 2 * 5 * 5 * 5; n++, cases++) {
+        const uint64_t mask = sets[n / 2 % 5], xss = sets[n / 10 % 5], bitmap = sets[n / 50];
+        start();
+        tv.caps = vmx_caps_later;
+        on(PROC2, VMX_PROC2_ENABLE_XSAVES);
+        tv_set(VF_XSS_EXIT_BITMAP, bitmap);
+        enter_guest();
+        tv.c->xss = xss;
+        tv.c->gpr[ISA_RBX] = TV_DATA;
+        tv.c->gpr[ISA_RAX] = (uint32_t)mask;
+        tv.c->gpr[ISA_RDX] = mask >> 32;
+        tv_w64(TV_DATA + 0x40 + 520, 1ull << 63);
+        int r = guest((const char *)k[n % 2].code, 4);
+        if (mask & xss & bitmap) {
+            assert_int_equal(r, ISA_R_VMEXIT);
+            assert_int_equal(tv.v.exit.reason, k[n % 2].reason);
+            assert_int_equal(tv.v.exit.qual, 0x40);
+            assert_int_equal(tv.v.exit.insn_len, 4);
+            assert_int_equal(tv.v.exit.insn_info & 0x0fffffff, 3u << 23 | 1u << 22 | 3u << 15 | 2u << 7);
+            exits++;
+        } else {
+            assert_int_equal(r, ISA_R_STOP);
+        }
+        tv_close();
+    }
+    printf("# XSAVES and XRSTORS: %u cases, %u exits\n", cases, exits);
+}
+
 // --- the exit matrix: every intercept on and off, from ring 0 and 3, in real, virtual-8086, protected and 64-bit mode
 
 enum { EXITS, GP3 = ISA_X_GP, UD3 = ISA_X_UD }; // what ring 3 sees: the exit, or the fault that goes before it
@@ -428,6 +466,21 @@ static void invpcid_enabled(bool set)
     set ? on(PROC2, VMX_PROC2_ENABLE_INVPCID) : off(PROC2, VMX_PROC2_ENABLE_INVPCID);
 }
 
+// The area is at TV_DATA, or in 16-bit modes at BP + DI = 0 of the stack segment.
+static void xsave_area(void)
+{
+    const uint64_t at = tv.c->mode == ISA_LONG64 || tv.c->mode == ISA_PROT32 ? TV_DATA : tv.c->seg[ISA_SS].base;
+    memset(isa_te_at(tv.t, at), 0, 1024);
+    tv_w64(at + 520, 1ull << 63);
+    on(PROC2, VMX_PROC2_ENABLE_XSAVES);
+    tv.c->xss = RAX_AT = ISA_XS_HDC;
+    tv_set(VF_XSS_EXIT_BITMAP, ISA_XS_HDC);
+}
+static void xss_bitmap(bool set) { tv_set(VF_XSS_EXIT_BITMAP, set ? ISA_XS_HDC : ~ISA_XS_HDC); }
+static void xss_component(bool set) { tv.c->xss = set ? ISA_XS_HDC : 0; }
+static void xss_asked(bool set) { RAX_AT = set ? ISA_XS_HDC : 0; }
+static void xsaves_enabled(bool set) { set ? on(PROC2, VMX_PROC2_ENABLE_XSAVES) : off(PROC2, VMX_PROC2_ENABLE_XSAVES); }
+
 static void rdtscp_enabled(bool set)
 {
     on(PROC, VMX_PROC_RDTSC_EXITING);
@@ -507,6 +560,16 @@ static const struct intercept_case special[] = {
              .intercept = invpcid_enabled)},
     {SPECIAL("rdtscp enabled", RDTSCP, GP3, CODE(0x0f, 0x01, 0xf9), .undefined = true, .prepare = no_tsd,
              .intercept = rdtscp_enabled)},
+    {SPECIAL("xsaves, XSS-exiting bitmap", XSAVES, GP3, CODE(0x0f, 0xc7, 0x2b), .prepare = xsave_area, .intercept = xss_bitmap)},
+    {SPECIAL("xsaves, IA32_XSS", XSAVES, GP3, CODE(0x0f, 0xc7, 0x2b), .prepare = xsave_area, .intercept = xss_component)},
+    {SPECIAL("xsaves, EDX:EAX", XSAVES, GP3, CODE(0x0f, 0xc7, 0x2b), .prepare = xsave_area, .intercept = xss_asked)},
+    {SPECIAL("xsaves enabled", XSAVES, GP3, CODE(0x0f, 0xc7, 0x2b), .undefined = true, .prepare = xsave_area,
+             .intercept = xsaves_enabled)},
+    {SPECIAL("xrstors, XSS-exiting bitmap", XRSTORS, GP3, CODE(0x0f, 0xc7, 0x1b), .prepare = xsave_area, .intercept = xss_bitmap)},
+    {SPECIAL("xrstors, IA32_XSS", XRSTORS, GP3, CODE(0x0f, 0xc7, 0x1b), .prepare = xsave_area, .intercept = xss_component)},
+    {SPECIAL("xrstors, EDX:EAX", XRSTORS, GP3, CODE(0x0f, 0xc7, 0x1b), .prepare = xsave_area, .intercept = xss_asked)},
+    {SPECIAL("xrstors enabled", XRSTORS, GP3, CODE(0x0f, 0xc7, 0x1b), .undefined = true, .prepare = xsave_area,
+             .intercept = xsaves_enabled)},
     {SPECIAL("invept", INVEPT, EXITS, CODE(0x66, 0x0f, 0x38, 0x80, 0x08), .always = true, .no_real = true, .prepare = nothing)},
     {SPECIAL("invvpid", INVVPID, EXITS, CODE(0x66, 0x0f, 0x38, 0x81, 0x08), .always = true, .no_real = true, .prepare = nothing)},
     {SPECIAL("in al, dx", IO_INSTRUCTION, GP3, CODE(0xec), IOQ(0x3f8, 1, IN), .prepare = port_low, .intercept = map_low)},
@@ -632,6 +695,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_matrix),
+        cmocka_unit_test(test_xsaves),
         cmocka_unit_test(test_exit_matrix),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

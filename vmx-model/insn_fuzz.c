@@ -1,7 +1,7 @@
 // vmx-model/insn_fuzz.c: random sequences of VMX instructions on random region images, in root operation and as the guest of a VMM that
 // uses VMCS shadowing and VM functions.
 //
-// The first byte chooses the operation; records of 12 bytes (instruction, operand, register) follow, and what remains fills the regions.
+// The first byte chooses the operation and the processor; records of 12 bytes (instruction, operand, register) follow, and what remains fills the regions.
 // PROMISES   no crash, no finding of a sanitizer; each instruction ends in success, one of the two failures, a fault or a VM exit, and
 //            the current-VMCS pointer stays a page inside the physical-address width.
 #define TV_NO_CMOCKA
@@ -78,6 +78,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const uint8_t *rest = data + 2;
     size_t left = size - 2;
     tv_golden(TV_64);
+    if (data[0] & 2)
+        tv.caps = vmx_caps_later;
     size_t records = 12u * count < left ? count : left / 12;
     fill(rest + 12 * records, left - 12 * records);
     if (guest)

@@ -168,13 +168,24 @@ static int pause_insn(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_ins
     return vmx_exit_record(v, VMX_R_PAUSE, 0, i);
 }
 
-static int invpcid(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_insn *i)
+static int operand_exit(const struct isa_cpu *c, struct vmx_cpu *v, uint32_t reason, const struct isa_insn *i)
 {
-    if (!(vmx_proc(v) & VMX_PROC_INVLPG_EXITING))
-        return 0;
-    int r = vmx_exit_record(v, VMX_R_INVPCID, vmx_displacement(c, i), i);
+    int r = vmx_exit_record(v, reason, vmx_displacement(c, i), i);
     v->exit.insn_info = vmx_operand_info(c, i);
     return r;
+}
+
+static int invpcid(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_insn *i)
+{
+    return vmx_proc(v) & VMX_PROC_INVLPG_EXITING ? operand_exit(c, v, VMX_R_INVPCID, i) : 0;
+}
+
+// components: those that EDX:EAX asks for and IA32_XSS enables. #GP(0) above ring 0 goes before the exit: the instruction raises it.
+static int supervisor_xsave(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_insn *i, uint32_t reason, uint64_t components)
+{
+    int r = enabled(c, v, VMX_PROC2_ENABLE_XSAVES);
+    bool exits = !c->cpl && (components & vmx_get(v, VF_XSS_EXIT_BITMAP));
+    return r || !exits ? r : operand_exit(c, v, reason, i);
 }
 
 // --- MSRs and ports
@@ -261,8 +272,8 @@ static int by_function(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_in
     case ISA_ICPT_RDTSCP: return rdtsc(c, v, i, true, val);
     case ISA_ICPT_RDPID: return enabled(c, v, VMX_PROC2_ENABLE_RDTSCP);
     case ISA_ICPT_INVPCID_ENABLED: return enabled(c, v, VMX_PROC2_ENABLE_INVPCID);
-    case ISA_ICPT_XSAVES:
-    case ISA_ICPT_XRSTORS: return enabled(c, v, VMX_PROC2_ENABLE_XSAVES);
+    case ISA_ICPT_XSAVES: return supervisor_xsave(c, v, i, VMX_R_XSAVES, arg);
+    case ISA_ICPT_XRSTORS: return supervisor_xsave(c, v, i, VMX_R_XRSTORS, arg);
     case ISA_ICPT_INVPCID: return invpcid(c, v, i);
     case ISA_ICPT_RDMSR: return msr_access(c, v, i, (uint32_t)arg, false, val);
     case ISA_ICPT_WRMSR: return msr_access(c, v, i, (uint32_t)arg, true, val);
