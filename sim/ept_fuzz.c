@@ -25,9 +25,10 @@ static void controls(struct sim_cpu *c, const uint8_t *p)
     uint64_t *f = c->vmx.vmcs.f;
     f[VF_CPU_BASED_VM_EXEC_CONTROL] = VMX_PROC_ACTIVATE_SECONDARY;
     f[VF_SECONDARY_VM_EXEC_CONTROL] = VMX_PROC2_ENABLE_EPT | (p[0] & 1 ? VMX_PROC2_ENABLE_VPID : 0) |
-                                      (p[0] & 2 ? VMX_PROC2_ENABLE_PML : 0) | (p[0] & 4 ? VMX_PROC2_EPT_VIOLATION_VE : 0);
+                                      (p[0] & 2 ? VMX_PROC2_ENABLE_PML : 0) | (p[0] & 4 ? VMX_PROC2_EPT_VIOLATION_VE : 0) |
+                                      (p[0] & 32 ? VMX_PROC2_MODE_BASED_EXECUTE : 0);
     f[VF_VIRTUAL_PROCESSOR_ID] = 1;
-    f[VF_EPT_POINTER] = TABLES | 0x1e | (p[0] & 8 ? EPTP_AD : 0);
+    f[VF_EPT_POINTER] = TABLES | (p[0] & 64 ? 0x26 : 0x1e) | (p[0] & 8 ? EPTP_AD : 0);
     f[VF_PML_ADDRESS] = LOG;
     f[VF_GUEST_PML_INDEX] = p[1] * 2u;
     f[VF_VIRT_EXCEPTION_INFO] = AREA;
@@ -72,9 +73,11 @@ static void entry(struct sim_machine *m, const uint8_t *p)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct sim_error err;
-    const struct sim_config cfg = {.ram_bytes = 8 << 20};
+    struct sim_config cfg = {.ram_bytes = 8 << 20};
     if (size < 2)
         return 0;
+    if (data[0] & 64) // an EPT of 5 levels
+        cfg.profile = "later";
     struct sim_machine *m = sim_create(&cfg, &err);
     assert(m);
     struct sim_cpu *c = m->cpu[0];

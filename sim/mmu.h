@@ -234,10 +234,13 @@ struct tlb_select {
     uint64_t eptrta, addr;
 };
 #define TLB_UNITS_TLB (1u << TLB_ITLB | 1u << TLB_DTLB | 1u << TLB_STLB)
-#define TLB_UNITS_EPT (1u << TLB_NTLB | 1u << TLB_EPT_PML4E | 1u << TLB_EPT_PDPTE | 1u << TLB_EPT_PDE) // guest-physical mappings
+#define TLB_UNITS_EPT                                                                                                              \
+    (1u << TLB_NTLB | 1u << TLB_EPT_PML5E | 1u << TLB_EPT_PML4E | 1u << TLB_EPT_PDPTE |                                            \
+     1u << TLB_EPT_PDE) // guest-physical mappings
 #define TLB_UNITS_PSC (1u << TLB_PML5E | 1u << TLB_PML4E | 1u << TLB_PDPTE | 1u << TLB_PDE)
 // Which of them keeps the entries of a level, 2 to 5.
 static inline enum tlb_unit tlb_cache_of_level(unsigned level) { return (enum tlb_unit)(TLB_PDE + 2 - level); }
+static inline enum tlb_unit tlb_ept_cache_of_level(unsigned level) { return (enum tlb_unit)(TLB_EPT_PDE + 2 - level); }
 #define TLB_UNITS_ALL ((1u << TLB_NUNIT) - 1)
 #define TLB_MAP_LA    (1u << TLB_LINEAR | 1u << TLB_COMBINED)
 #define TLB_MAP_ALL   (TLB_MAP_LA | 1u << TLB_GUEST_PHYSICAL)

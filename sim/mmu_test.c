@@ -225,6 +225,71 @@ static void test_five_levels(void **state)
     kit_close(&k);
 }
 
+// A 4-level EPT translates 48 bits of a guest-physical address, a 5-level one all that there are.
+static void test_wide_guest_physical(void **state)
+{
+    static const char *const set[] = {"maxphyaddr=52"};
+    static const uint64_t gpa = 1ull << 48 | 0x5000, la = 0x7f0040000000;
+    for (unsigned levels = 4; levels <= 5; levels++) {
+        struct kit k;
+        uint64_t val = 0;
+        kit_open_as(&k, (struct sim_config){.profile = "later", .set = set, .nset = 1});
+        k.bias = 0x800000;
+        const uint64_t root = kit_table(&k);
+        kit_map(&k, root, la, gpa, KIT_RW, 1);
+        kit_long(&k, root);
+        const uint64_t eptp = kit_ept_deep(&k, 0x800000, 1, false, levels);
+        kit_ept_map(&k, eptp, gpa, 0x600000, EPT_RWX, 1);
+        kit_put(&k, 0x600000, 0x1234);
+        kit_nonroot(&k, eptp, 1);
+        struct sim_walk w;
+        sim_translate(k.m, 0, la, ISA_ACC_R, &w);
+        assert_int_equal(w.outcome, levels == 4 ? SIM_WALK_EPT_VIOLATION : SIM_WALK_OK);
+        assert_int_equal(w.refs, levels == 4 ? 20 : 29);
+        assert_int_equal(kit_read(&k, la, &val), levels == 4 ? ISA_R_VMEXIT : 0);
+        if (levels == 5) {
+            assert_int_equal(val, 0x1234);
+        } else {
+            assert_int_equal(k.c->vmx.exit.reason, 48);
+            assert_int_equal(k.c->vmx.exit.gpa.v, gpa);
+            assert_int_equal(k.c->vmx.exit.qual & 0x1ff, 1 | 1 << 7 | 1 << 8); // a read; nothing grants anything
+        }
+        kit_close(&k);
+    }
+}
+
+// The cache of EPT PML5 entries saves a reference of each EPT walk, and INVEPT empties it. Bits 7:3 of such an entry are reserved.
+static void test_five_level_ept_caches(void **state)
+{
+    static const char *const set[] = {"tlb.nested.entries=0", "psc.pde.entries=0", "psc.pdpte.entries=0", "psc.pml4e.entries=0",
+                                      "psc.ept.pml5e.entries=4"};
+    struct kit k;
+    uint64_t val;
+    kit_open_as(&k, (struct sim_config){.profile = "later", .set = set, .nset = 5});
+    k.bias = 0x800000;
+    const uint64_t root = kit_table(&k), la = 0x7f0040000000;
+    kit_map(&k, root, la, 0x600000, KIT_RW, 1);
+    kit_map(&k, root, la + 0x1000, 0x601000, KIT_RW, 1);
+    kit_long(&k, root);
+    const uint64_t eptp = kit_ept_deep(&k, 0x1000000, 1, false, 5);
+    kit_nonroot(&k, eptp, 1);
+    kit_listen(&k, KIT_TRANSLATION);
+    assert_int_equal(kit_cold(&k, la), 29);
+    assert_int_equal(tlb_count(k.c->tlb, TLB_EPT_PML5E), 1);
+    assert_int_equal(kit_refs(&k, la + 0x1000), 24);
+    mmu_invept(k.c, 1, eptp);
+    assert_int_equal(tlb_count(k.c->tlb, TLB_EPT_PML5E), 0);
+    for (unsigned bit = 3; bit < 8; bit++) {
+        const uint64_t at = eptp & EPT_ADDR, e = kit_get(&k, at);
+        kit_put(&k, at, e | 1u << bit);
+        mmu_invept(k.c, 2, 0);
+        assert_int_equal(kit_read(&k, la, &val), ISA_R_VMEXIT);
+        assert_int_equal(k.c->vmx.exit.reason, 49);
+        kit_put(&k, at, e);
+    }
+    kit_close(&k);
+}
+
 // The PML5E cache shortens a walk by one reference, and INVLPG and MOV CR3 empty it.
 static void test_five_level_caches(void **state)
 {
@@ -1220,6 +1285,8 @@ int main(void)
         cmocka_unit_test(test_protection_keys),
         cmocka_unit_test(test_five_level_caches),
         cmocka_unit_test(test_later_profile),
+        cmocka_unit_test(test_wide_guest_physical),
+        cmocka_unit_test(test_five_level_ept_caches),
         cmocka_unit_test(test_accessed_dirty),
         cmocka_unit_test(test_ept_accessed_dirty),
         cmocka_unit_test(test_reserved_and_levels),

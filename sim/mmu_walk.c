@@ -225,8 +225,6 @@ static int violation(struct walk *w, uint64_t gpa, bool final, unsigned acc, uns
                              entry);
 }
 
-static const enum tlb_unit ept_cache_of_level[] = {[2] = TLB_EPT_PDE, [3] = TLB_EPT_PDPTE, [4] = TLB_EPT_PML4E};
-
 // Start below the deepest cached entry of an upper level, else at the root. Returns the level to read first.
 static unsigned ept_start(struct walk *w, uint64_t gpa, uint64_t *table, unsigned *perms)
 {
@@ -234,8 +232,8 @@ static unsigned ept_start(struct walk *w, uint64_t gpa, uint64_t *table, unsigne
     const struct ept *ept = &w->s->ept;
     *table = ept->root;
     *perms = EPT_ALL;
-    for (unsigned level = 2; level <= ept->levels && level <= 4; level++) {
-        const enum tlb_unit unit = ept_cache_of_level[level];
+    for (unsigned level = 2; level <= ept->levels; level++) {
+        const enum tlb_unit unit = tlb_ept_cache_of_level(level);
         const struct tlb_unit_state *u = &t->u[unit];
         if (!u->by_size[tlb_class(ept_shift(level))])
             continue;
@@ -256,11 +254,11 @@ static unsigned ept_start(struct walk *w, uint64_t gpa, uint64_t *table, unsigne
 // The entry e at `at`, of that level, refers to a table.
 static void ept_fill_cache(struct walk *w, uint64_t gpa, unsigned level, uint64_t at, uint64_t e, unsigned perms)
 {
-    if (level > 4 || level < 2 || !w->c->tlb->u[ept_cache_of_level[level]].size || mmu_is_soft(w->c))
+    if (level < 2 || !w->c->tlb->u[tlb_ept_cache_of_level(level)].size || mmu_is_soft(w->c))
         return;
     const unsigned shift = ept_shift(level);
     struct tlb_entry x = {.mapping = TLB_GUEST_PHYSICAL,
-                          .unit = ept_cache_of_level[level],
+                          .unit = tlb_ept_cache_of_level(level),
                           .page_shift = (uint8_t)shift,
                           .perms = perms_of_ept(perms),
                           .gperms = TLB_PERM_W | TLB_PERM_U | TLB_PERM_X | TLB_PERM_R,
@@ -282,6 +280,8 @@ static int ept_walk(struct walk *w, uint64_t gpa, unsigned acc, unsigned glevel,
     unsigned need = need_of(w, acc), perms;
     uint64_t table;
     int r;
+    if (ept_too_wide(ept, gpa)) // no entry decides, so none lets it become a virtualization exception
+        return violation(w, gpa, glevel == 0, acc, 0, EPT_SUPPRESS_VE);
     for (unsigned level = ept_start(w, gpa, &table, &perms);; level--) {
         uint64_t at = table + 8 * ept_index(level, gpa), e = load(w->c, at, 8), set = 0;
         enum ept_status st = ept_check(ept, level, e);

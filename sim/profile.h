@@ -32,7 +32,8 @@ struct sim_profile {
     const char *name, *text;
     uint64_t hz;
     uint32_t cost[ISA_COST_NUM];
-    struct profile_tlb itlb, itlb_2m, dtlb, dtlb_2m, dtlb_1g, stlb, ntlb, pml5e, pml4e, pdpte, pde, ept_pml4e, ept_pdpte, ept_pde;
+    struct profile_tlb itlb, itlb_2m, dtlb, dtlb_2m, dtlb_1g, stlb, ntlb, pml5e, pml4e, pdpte, pde, ept_pml5e, ept_pml4e, ept_pdpte,
+        ept_pde;
     uint8_t stlb_policy, stlb_hash; // so many further bits of the page number are XORed into the set
     uint8_t stlb_2m;                // the second level takes 2- and 4-MByte pages, too
     struct profile_cache l1i, l1d, l2, l3;

@@ -91,6 +91,7 @@ struct tlb *tlb_create(const struct sim_profile *p, enum sim_tlb_policy policy, 
     unit_create(&t->u[TLB_PML4E], p->pml4e);
     unit_create(&t->u[TLB_PDPTE], p->pdpte);
     unit_create(&t->u[TLB_PDE], p->pde);
+    unit_create(&t->u[TLB_EPT_PML5E], p->ept_pml5e);
     unit_create(&t->u[TLB_EPT_PML4E], p->ept_pml4e);
     unit_create(&t->u[TLB_EPT_PDPTE], p->ept_pdpte);
     unit_create(&t->u[TLB_EPT_PDE], p->ept_pde);
@@ -503,6 +504,7 @@ const char *tlb_unit_name(enum tlb_unit unit)
                                        "PML4E cache",
                                        "PDPTE cache",
                                        "PDE cache",
+                                       "EPT PML5E cache",
                                        "EPT PML4E cache",
                                        "EPT PDPTE cache",
                                        "EPT PDE cache"};

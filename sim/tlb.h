@@ -19,7 +19,8 @@ enum tlb_unit {
     TLB_PML4E,
     TLB_PDPTE,
     TLB_PDE,
-    TLB_EPT_PML4E /* of guest-physical mappings */,
+    TLB_EPT_PML5E /* of guest-physical mappings */,
+    TLB_EPT_PML4E,
     TLB_EPT_PDPTE,
     TLB_EPT_PDE,
     TLB_NUNIT

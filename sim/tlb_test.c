@@ -24,8 +24,8 @@ static struct sim_profile big; // room for all of them
 static void put(struct kit *k, struct specimen s)
 {
     static const uint8_t shift[] = {
-        [TLB_ITLB] = 12,  [TLB_DTLB] = 12, [TLB_STLB] = 12,      [TLB_NTLB] = 12,      [TLB_PML5E] = 48,  [TLB_PML4E] = 39,
-        [TLB_PDPTE] = 30, [TLB_PDE] = 21,  [TLB_EPT_PML4E] = 39, [TLB_EPT_PDPTE] = 30, [TLB_EPT_PDE] = 21};
+        [TLB_ITLB] = 12,  [TLB_DTLB] = 12, [TLB_STLB] = 12,      [TLB_NTLB] = 12,      [TLB_PML5E] = 48,     [TLB_PML4E] = 39,
+        [TLB_PDPTE] = 30, [TLB_PDE] = 21,  [TLB_EPT_PML5E] = 48, [TLB_EPT_PML4E] = 39, [TLB_EPT_PDPTE] = 30, [TLB_EPT_PDE] = 21};
     struct tlb_entry e = {.global = s.global,
                           .mapping = s.map,
                           .unit = s.unit,
@@ -111,8 +111,8 @@ static void zoo_open(struct kit *k)
 {
     kit_open(k, false);
     big = *k->m->profile;
-    big.itlb = big.dtlb = big.stlb = big.ntlb = big.pml5e = big.pml4e = big.pdpte = big.pde = big.ept_pml4e = big.ept_pdpte =
-        big.ept_pde = (struct profile_tlb){256, 256};
+    big.itlb = big.dtlb = big.stlb = big.ntlb = big.pml5e = big.pml4e = big.pdpte = big.pde = big.ept_pml5e = big.ept_pml4e =
+        big.ept_pdpte = big.ept_pde = (struct profile_tlb){256, 256};
     k->m->profile = &big;
     tlb_destroy(k->c->tlb);
     k->c->tlb = tlb_create(&big, SIM_TLB_MODEL, 0);

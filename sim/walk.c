@@ -52,6 +52,9 @@ static bool ept_steps(struct explain *x, uint64_t gpa, unsigned need, unsigned g
     *shift = 30;
     if (!x->s->ept_on)
         return true;
+    if (ept_too_wide(ept, gpa))
+        return fail(x, x->w->refs ? &x->w->step[x->w->refs - 1] : NULL, SIM_WALK_EPT_VIOLATION,
+                    "The guest-physical address has bits beyond the 48 that a 4-level EPT translates (EPT violation).");
     uint64_t table = ept->root;
     for (unsigned level = ept->levels;; level--) {
         uint64_t at = table + 8 * ept_index(level, gpa), e = load(x->c, at, 8);

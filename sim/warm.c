@@ -3,8 +3,6 @@
 
 #include "sim/internal.h"
 
-static const enum tlb_unit ept_cache_of_level[] = {[2] = TLB_EPT_PDE, [3] = TLB_EPT_PDPTE, [4] = TLB_EPT_PML4E};
-
 static uint8_t structure_cache(const struct sim_cpu *c, uint64_t la)
 {
     const struct mmu_state *s = &c->mmu;
@@ -21,8 +19,8 @@ static uint8_t structure_cache(const struct sim_cpu *c, uint64_t la)
 static uint8_t ept_structure_cache(const struct sim_cpu *c, uint64_t gpa)
 {
     const struct mmu_state *s = &c->mmu;
-    for (unsigned level = 2; level <= s->ept.levels && level <= 4; level++) {
-        const struct tlb_unit_state *u = &c->tlb->u[ept_cache_of_level[level]];
+    for (unsigned level = 2; level <= s->ept.levels; level++) {
+        const struct tlb_unit_state *u = &c->tlb->u[tlb_ept_cache_of_level(level)];
         if (u->size && tlb_probe(u, tlb_key0(0, gpa, ept_shift(level)), s->gkey1, gpa, ept_shift(level)) >= 0)
             return (uint8_t)level;
     }
@@ -64,7 +62,7 @@ const char *sim_warm_why(const struct sim_warm *h, unsigned glevel, unsigned ele
     if (elevel && (h->ntlb >> glevel & 1))
         return tlb_unit_name(TLB_NTLB);
     if (h->epsc[glevel] && elevel >= h->epsc[glevel])
-        return tlb_unit_name(ept_cache_of_level[h->epsc[glevel]]);
+        return tlb_unit_name(tlb_ept_cache_of_level(h->epsc[glevel]));
     return NULL;
 }
 

@@ -494,6 +494,28 @@ static void test_rows_have_texts(void **state)
     }
 }
 
+// A 5-level EPT is for processors that report it; so is "enable XSAVES/XRSTORS".
+static void test_later_processor(void **state)
+{
+    for (unsigned later = 0; later < 2; later++) {
+        struct vmx_entry_report r = {0};
+        tv_golden(TV_64);
+        if (later)
+            tv.caps = vmx_caps_later;
+        tv_set(VF_EPT_POINTER, TV_TABLE | 4 << 3 | 6);
+        vmx_check_entry(tv.c, &tv.v, &r);
+        assert_int_equal(r.n, !later);
+        assert_true(later || !strcmp(r.failure[0].id, "E-CT-014"));
+        tv_set(VF_EPT_POINTER, TV_TABLE | 3 << 3 | 6);
+        tv_set(VF_SECONDARY_VM_EXEC_CONTROL, tv_get(VF_SECONDARY_VM_EXEC_CONTROL) | VMX_PROC2_ENABLE_XSAVES);
+        vmx_check_entry(tv.c, &tv.v, &r);
+        assert_int_equal(r.n, !later);
+        assert_true(later || !strcmp(r.failure[0].id, "E-CT-005"));
+        assert_int_equal(vmcs_exists(&tv.caps, VF_XSS_EXIT_BITMAP), later);
+        tv_close();
+    }
+}
+
 // --- three planted mistakes are reported as exactly those three
 
 static int launch(void)
@@ -535,7 +557,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_goldens),         cmocka_unit_test(test_rows),           cmocka_unit_test(test_rows_apply),
-        cmocka_unit_test(test_rows_have_texts), cmocka_unit_test(test_three_mistakes),
+        cmocka_unit_test(test_rows_have_texts), cmocka_unit_test(test_three_mistakes), cmocka_unit_test(test_later_processor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

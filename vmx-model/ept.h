@@ -46,6 +46,9 @@ struct ept {
 };
 void ept_init(struct ept *e, uint64_t eptp, unsigned maxphyaddr, uint64_t ept_vpid_cap);
 
+// A 4-level EPT translates 48 bits: an access to a guest-physical address beyond them is an EPT violation that no entry causes.
+static inline bool ept_too_wide(const struct ept *e, uint64_t gpa) { return e->levels == 4 && gpa >> 48; }
+
 static inline unsigned ept_shift(unsigned level) { return 3 + 9 * level; }
 static inline unsigned ept_index(unsigned level, uint64_t gpa) { return (unsigned)(gpa >> ept_shift(level)) & 0x1ff; }
 static inline bool ept_leaf(unsigned level, uint64_t entry) { return level == 1 || (level <= 3 && (entry & EPT_PS)); }
