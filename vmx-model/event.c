@@ -34,10 +34,11 @@ int vmx_intercept_event(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_e
     if (e->type != ISA_EV_NMI)
         qual = e->vector == ISA_X_PF ? e->addr : e->vector == ISA_X_DB ? e->dr6 & QUAL_DB : 0;
     int r = vmx_exit_record(v, VMX_R_EXCEPTION_NMI, qual, NULL);
-    v->exit.intr_info = VMX_INTR_VALID | e->vector | (uint32_t)e->type << 8 | (e->has_error ? VMX_INTR_ERROR : 0);
+    const bool error = e->has_error && (c->cr0 & ISA_CR0_PE); // real mode has no error codes
+    v->exit.intr_info = VMX_INTR_VALID | e->vector | (uint32_t)e->type << 8 | (error ? VMX_INTR_ERROR : 0);
     if (e->vector != ISA_X_DF && unblocked_by_iret(c))
         v->exit.intr_info |= VMX_INTR_UNBLOCKED;
-    v->exit.intr_err = e->has_error ? e->error : 0;
+    v->exit.intr_err = error ? e->error : 0;
     v->exit.insn_len = e->insn_len;
     v->exit.trap_like = e->type == ISA_EV_NMI;
     return r;

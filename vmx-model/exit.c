@@ -36,7 +36,7 @@ static void record_vectoring(struct isa_cpu *c, struct vmx_cpu *v)
     uint32_t info = 0, error = 0;
     if (during_delivery(c, v)) {
         info = VMX_INTR_VALID | d->vector | (uint32_t)d->type << 8;
-        if (d->has_error && d->type == ISA_EV_HWEXC) {
+        if (d->has_error && d->type == ISA_EV_HWEXC && (c->cr0 & ISA_CR0_PE)) {
             info |= VMX_INTR_ERROR;
             error = d->error;
         }

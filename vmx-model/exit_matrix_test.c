@@ -691,12 +691,88 @@ static void test_exit_matrix(void **state)
            rows, cases, more, decided);
 }
 
+// Every exception, with its bit of the exception bitmap alone clear and alone set. What is not intercepted is delivered, and what comes of that in a guest
+// without handlers is no exit for this vector.
+static void test_exceptions(void **state)
+{
+    unsigned cases = 0;
+    for (unsigned vector = 0; vector < 32; vector++)
+        for (unsigned p = 0; p < NPLACE; p++)
+            for (unsigned set = 0; set < 2; set++, cases++) {
+                matrix_guest(place[p].g, place[p].ring3);
+                const bool error = isa_vector_info(vector)->has_error && place[p].g != TV_REAL;
+                const uint32_t info = VMX_INTR_VALID | (uint32_t)ISA_EV_HWEXC << 8 | vector | (error ? VMX_INTR_ERROR : 0);
+                const uint64_t qual = vector == ISA_X_PF ? 0x1234 : vector == ISA_X_DB ? 5 : 0;
+                tv_set(VF_EXCEPTION_BITMAP, set ? 1u << vector : ~(1u << vector));
+                isa_raise(tv.c, (enum isa_vector)vector, 0x18, ISA_RULE_NONE);
+                tv.c->fault.addr = tv.c->fault.dr6 = qual;
+                int r = isa_deliver_fault(tv.c);
+                bool exits = r == ISA_R_VMEXIT && tv.v.exit.reason == VMX_R_EXCEPTION_NMI && tv.v.exit.intr_info == info;
+                if (exits != set)
+                    fail_msg("exception %u, place %u, bit %u: result %d, reason %u, information %x", vector, p, set, r,
+                             tv.v.exit.reason, tv.v.exit.intr_info);
+                if (set) {
+                    assert_int_equal(tv.v.exit.qual, qual);
+                    assert_int_equal(tv.v.exit.intr_err, error ? 0x18 : 0);
+                    assert_int_equal(tv.v.exit.insn_len, 0);
+                }
+                tv_close();
+            }
+    printf("# exception bitmap: 32 vectors, %u cases\n", cases);
+}
+
+// No row of intercepts.def is without a case, and no modelled control that makes instructions exit.
+static bool has_case(unsigned reason, unsigned word, uint32_t control)
+{
+    for (unsigned n = 0; n < sizeof icases / sizeof *icases; n++)
+        if (control ? icases[n].word == word && icases[n].control == control : icases[n].reason == reason)
+            return true;
+    for (unsigned n = 0; !control && n < sizeof special / sizeof *special; n++)
+        if (special[n].reason == reason)
+            return true;
+    return false;
+}
+
+static void test_matrix_is_complete(void **state)
+{
+    static const struct {
+        const char *point;
+        unsigned reason, word;
+        uint32_t control;
+    } rows[] = {
+#define W_ALWAYS                                    0
+#define W_FN                                        0
+#define W_PIN                                       VMX_WORD_PIN
+#define W_PROC                                      VMX_WORD_PROC
+#define W_PROC2                                     VMX_WORD_PROC2
+#define I(point, reason, word, control, info, text) {#point, VMX_R_##reason, W_##word, control},
+#include "vmx-model/intercepts.def"
+#undef I
+    };
+    unsigned missing = 0, n = sizeof rows / sizeof *rows;
+    for (unsigned k = 0; k < n; k++) {
+        if (rows[k].reason == VMX_R_GETSEC ||
+            rows[k].reason == VMX_R_RSM) // #UD: no SMX, no system-management mode (docs/quirks.md)
+            continue;
+        if (!has_case(rows[k].reason, rows[k].word, rows[k].control)) {
+            print_error("%s has no case in the exit matrix\n", rows[k].point);
+            missing++;
+        }
+    }
+    for (unsigned reason = VMX_R_VMCALL; reason <= VMX_R_VMXON; reason++)
+        missing += !has_case(reason, 0, 0);
+    assert_int_equal(missing, 0);
+    printf("# exit matrix: all %u rows of intercepts.def have cases\n", n);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_matrix),
         cmocka_unit_test(test_xsaves),
         cmocka_unit_test(test_exit_matrix),
+        cmocka_unit_test(test_exceptions),
+        cmocka_unit_test(test_matrix_is_complete),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
