@@ -214,7 +214,28 @@ static void test_monitor_trap_flag(void **state)
     }
 }
 
-// STI blocks for one more instruction; then the window is open.
+// A repeated string instruction is left after each iteration, with RIP still at it and its count in RCX.
+static void test_monitor_trap_flag_repeats(void **state)
+{
+    static const uint8_t guest[] = {0xf3, 0xaa, 0xf4}; // rep stosb; hlt
+    for (unsigned mode = 0; mode < MODES; mode++) {
+        struct log l;
+        struct sim_machine *m = boot(mode, guest, sizeof guest, &l);
+        or_field(m, VF_CPU_BASED_VM_EXEC_CONTROL, VMX_PROC_MONITOR_TRAP_FLAG);
+        m->cpu[0]->isa.gpr[ISA_RCX] = 3;
+        m->cpu[0]->isa.gpr[ISA_RDI] = 0x200000;
+        put(m, HANDLER, "\x0f\x01\xc3", 3); // vmresume
+        const struct sim_until u = {.events = EV_BIT(EV_VMEXIT), .max_insns = 1000};
+        for (unsigned n = 0; n < 4; n++) {
+            assert_int_equal(sim_run(m, &u).kind, SIM_STOP_UNTIL);
+            assert_int_equal(l.e[l.n - 1].reason, n < 3 ? 37 : 12);
+            assert_int_equal(l.e[l.n - 1].rip, n < 2 ? GUEST : GUEST + 2);
+            assert_int_equal(m->cpu[0]->isa.gpr[ISA_RCX], n < 2 ? 2 - n : 0);
+        }
+        sim_destroy(m);
+    }
+}
+
 // The monitor trap flag's exit goes before the single-step trap of the same boundary, which stays pending.
 static void test_monitor_trap_before_debug_trap(void **state)
 {
@@ -453,6 +474,7 @@ static void test_nmi_exits_while_virtual_nmis_are_blocked(void **state)
     }
 }
 
+// STI blocks for one more instruction; then the window is open.
 static void test_interrupt_window(void **state)
 {
     static const uint8_t guest[] = {0xfa, 0x90, 0xfb, 0x90, 0x90, 0xf4}; // cli; nop; sti; nop; nop; hlt
@@ -605,6 +627,7 @@ int main(void)
         cmocka_unit_test(test_ledger_many),
         cmocka_unit_test(test_failed_entry),
         cmocka_unit_test(test_monitor_trap_flag),
+        cmocka_unit_test(test_monitor_trap_flag_repeats),
         cmocka_unit_test(test_monitor_trap_before_debug_trap),
         cmocka_unit_test(test_tpr_below_threshold),
         cmocka_unit_test(test_apic_access_page),
