@@ -196,6 +196,31 @@ const struct vmx_check_info *vmx_check_by_id(const char *id)
 
 // --- longer texts
 
+// What makes a field exist: vmcs_exists().
+static const char *const cap_text[] = {
+    [VMCS_CAP_PROC2] = "\"activate secondary controls\"",
+    [VMCS_CAP_TPR_SHADOW] = "\"use TPR shadow\"",
+    [VMCS_CAP_MSR_BITMAP] = "\"use MSR bitmaps\"",
+    [VMCS_CAP_VPID] = "\"enable VPID\"",
+    [VMCS_CAP_EPT] = "\"enable EPT\"",
+    [VMCS_CAP_APIC_ACCESS] = "\"virtualize APIC accesses\"",
+    [VMCS_CAP_PLE] = "\"PAUSE-loop exiting\"",
+    [VMCS_CAP_VMFUNC] = "\"enable VM functions\"",
+    [VMCS_CAP_SHADOW] = "\"VMCS shadowing\"",
+    [VMCS_CAP_PML] = "\"enable PML\"",
+    [VMCS_CAP_VE] = "\"EPT-violation #VE\"",
+    [VMCS_CAP_XSAVES] = "\"enable XSAVES/XRSTORS\"",
+    [VMCS_CAP_TSC_SCALING] = "\"use TSC scaling\"",
+    [VMCS_CAP_POSTED] = "\"process posted interrupts\"",
+    [VMCS_CAP_VID] = "\"virtual-interrupt delivery\"",
+    [VMCS_CAP_PREEMPTION] = "\"activate VMX-preemption timer\"",
+    [VMCS_CAP_PAT] = "a control that saves or loads IA32_PAT",
+    [VMCS_CAP_EFER] = "a control that saves or loads IA32_EFER",
+    [VMCS_CAP_PERF] = "a control that saves or loads IA32_PERF_GLOBAL_CTRL",
+    [VMCS_CAP_BNDCFGS] = "a control that clears or loads IA32_BNDCFGS",
+    [VMCS_CAP_UNMODELLED] = NULL,
+};
+
 unsigned vmx_explain_field(uint32_t encoding, char *buf, unsigned size)
 {
     static const char *const width[] = {"16-bit", "64-bit", "32-bit", "natural-width"};
@@ -211,6 +236,9 @@ unsigned vmx_explain_field(uint32_t encoding, char *buf, unsigned size)
     add(&t, "%s field, %s, in the %s", width[i->width], type[i->type], vmcs_group_name[i->group]);
     if (i->cap == VMCS_CAP_UNMODELLED)
         add(&t, "\nnot modelled: VMREAD and VMWRITE of it fail with error 12");
+    else if (cap_text[i->cap])
+        add(&t, "\nexists where %s may be 1 (else VMREAD and VMWRITE of it fail with error 12)%s", cap_text[i->cap],
+            i->cap == VMCS_CAP_PERF || i->cap == VMCS_CAP_BNDCFGS ? "; that is not modelled" : "");
     for (unsigned w = 0; w < VMX_NWORD; w++)
         for (unsigned b = 0; vmx_word_field((enum vmx_ctl_word)w) == (enum vmcs_field)f && b < 32; b++) {
             const struct vmx_control *c = vmx_control((enum vmx_ctl_word)w, b);

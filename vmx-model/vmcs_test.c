@@ -122,7 +122,7 @@ static void test_image(void **state)
 // What the capability MSRs allow is what is modelled, and nothing that must be 1 is forbidden.
 static void test_capabilities(void **state)
 {
-    const struct vmx_caps *k = &vmx_caps_teach;
+    const struct vmx_caps *k = &vmx_caps_later;
     const uint64_t msr[VMX_NWORD] = {[VMX_WORD_PIN] = k->pin,
                                      [VMX_WORD_PROC] = k->proc,
                                      [VMX_WORD_PROC2] = k->proc2,
@@ -140,6 +140,7 @@ static void test_capabilities(void **state)
         }
     for (unsigned n = 0; vmx_control_n(n); n++)
         assert_ptr_equal(vmx_control((enum vmx_ctl_word)vmx_control_n(n)->word, vmx_control_n(n)->bit), vmx_control_n(n));
+    assert_int_equal(vmx_caps_teach.proc2 ^ k->proc2, (uint64_t)VMX_PROC2_ENABLE_XSAVES << 32); // what CPUID reports there alone
     assert_int_equal(k->true_pin >> 32, k->pin >> 32);
     assert_int_equal((uint32_t)k->true_proc & ~(uint32_t)k->proc, 0);
     assert_int_equal((uint32_t)k->true_exit & ~(uint32_t)k->exit, 0);
@@ -208,6 +209,8 @@ static void test_texts(void **state)
         unsigned n = vmx_explain_field(vmcs_field_info[f].encoding, buf, sizeof buf);
         assert_int_equal(n, strlen(buf));
         assert_non_null(strstr(buf, vmcs_field_info[f].name));
+        const unsigned cap = vmcs_field_info[f].cap; // what makes it exist, or that nothing does
+        assert_true(cap == VMCS_CAP_ALWAYS || strstr(buf, cap == VMCS_CAP_UNMODELLED ? "not modelled" : "exists where"));
         assert_int_equal(vmx_explain_field(vmcs_field_info[f].encoding, small, sizeof small), n); // the whole length
         assert_int_equal(strlen(small), sizeof small - 1);
         assert_int_equal(vmx_explain_field(vmcs_field_info[f].encoding, NULL, 0), n);
