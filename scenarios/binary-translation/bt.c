@@ -275,6 +275,8 @@ static void reload(void)
     privileged(LOAD_CR3, shadow_use());
 }
 
+static void page_changed(u32 la) {} // the fault itself has dropped it
+
 // --- segments. The guest's descriptors stand in the real GDT at their places, but with DPL 1 for 0, and no access to the VMM.
 static void load_gdt(u32 base, u32 limit)
 {
@@ -607,6 +609,7 @@ void bt_run(bool with_adaptation)
 {
     adaptive = with_adaptation;
     flush = reload;
+    flush_page = page_changed;
     for (u32 n = 0; n < 64; n++) {
         u32 at = (u32)bt_traps + 16 * n;
         idt[n][0] = (at & 0xffff) | 0x80 << 16;

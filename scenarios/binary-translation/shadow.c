@@ -21,6 +21,7 @@ static u32 *writers[FRAMES][2];                   // shadow entries through whic
 static u32 *now;                                  // the directory in use
 static u32 free_tables = TABLES;
 void (*flush)(void);
+void (*flush_page)(u32 la);
 
 // --- writers of a frame
 static void clear(u32 *entry)
@@ -136,7 +137,10 @@ static void fill(u32 la, u32 table, u32 pde_rights, u32 gpa, u32 rights)
         *pde = physical(pool[*n - 1]) | (pde_rights & (WRITABLE | USER)) | PRESENT;
     }
     u32 *pte = (u32 *)window(*pde & ~0xfffu) + (la >> 12 & 1023);
-    clear(pte);
+    if (*pte & PRESENT) {
+        clear(pte);
+        flush_page(la);
+    }
     if (traced(gpa))
         rights &= ~WRITABLE;
     *pte = GUEST_BASE + frame * PAGE + (rights & (WRITABLE | USER)) + PRESENT;

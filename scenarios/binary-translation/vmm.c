@@ -115,6 +115,6 @@ void vmm_main(u32 info)
     vcpu.regs[EAX] = 0x2badb002;
     vcpu.eip = load_guest(mb);
     if (word(words, "vtx"))
-        vtx_run(word(words, "ept"), word(words, "fuse"));
+        vtx_run(word(words, "ept"), word(words, "small"), word(words, "fuse"));
     bt_run(!word(words, "plain"));
 }

@@ -87,7 +87,8 @@ void shadow_store(u32 gpa, u32 value);
 void unshadow(u32 gpa);
 u32 *shadow_table(u32 gpa); // shadow of the page table there, or NULL
 bool traced(u32 gpa);
-extern void (*flush)(void); // drop what the TLB holds of the guest
+extern void (*flush)(void);        // drop what the TLB holds of the guest
+extern void (*flush_page)(u32 la); // of one page, at which the processor has faulted
 
 // decode.c: one instruction of 32-bit code.
 struct insn {
@@ -101,6 +102,6 @@ u32 operand_address(const struct insn *i, const u32 *regs);       // of a memory
 bool is_store(const struct insn *i, const u32 *regs, u32 *value); // a plain store of 32 bits?
 
 // the engines
-void vtx_run(bool ept, bool fuse) __attribute__((noreturn));
+void vtx_run(bool ept, bool small, bool fuse) __attribute__((noreturn));
 void bt_run(bool adaptive) __attribute__((noreturn));
 #endif

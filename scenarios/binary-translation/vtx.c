@@ -16,8 +16,8 @@ enum {
     EXIT_WRMSR = 32
 };
 static u32 vmxon_region[1024] __attribute__((aligned(4096))), vmcs[1024] __attribute__((aligned(4096)));
-static u64 ept_tables[3][512] __attribute__((aligned(4096)));
-static bool ept, fuse;
+static u64 ept_tables[3][512] __attribute__((aligned(4096))), ept_small[GUEST_SIZE >> 21][512] __attribute__((aligned(4096)));
+static bool ept, small, fuse, vpid;
 u32 vtx_launched;
 extern char vtx_exit[], gdt[];
 void vtx_enter(void) __attribute__((noreturn));
@@ -48,8 +48,19 @@ static u32 controls(u32 msr, u32 wanted)
         stop("this processor lacks a control");
     return wanted | (u32)cap;
 }
-// Without VPID every entry and every exit drops what the TLB holds; but the directory may be another.
-static void use_directory(void) { vmwrite(VMCS_GUEST_CR3, shadow_use()); }
+// Without VPID every entry and every exit drops what the TLB holds of the guest.
+static void invvpid(u32 type, u32 la)
+{
+    const u32 operand[4] = {1, 0, la, 0};
+    if (vpid)
+        asm volatile("invvpid %0, %1" : : "m"(operand), "r"(type) : "cc", "memory");
+}
+static void use_directory(void)
+{
+    vmwrite(VMCS_GUEST_CR3, shadow_use());
+    invvpid(1, 0);
+}
+static void page_changed(u32 la) { invvpid(0, la); }
 
 // --- set-up
 static void vmx_on(void)
@@ -74,22 +85,32 @@ static void set_controls(void)
 {
     u32 exact =
         (u32)(rdmsr(0x480) >> 32) >> 23 & 1 ? 0x48d - 0x481 : 0; // are there MSRs that tell which controls must be 1 in truth?
-    u32 primary = 1 << 7 | 1 << 24 | (ept ? 1u << 31 : 1 << 9 | 1 << 15 | 1 << 16); // HLT, all I/O; INVLPG, MOV to and from CR3
+    u32 primary = 1 << 7 | 1 << 24 | (ept ? 0 : 1 << 9 | 1 << 15 | 1 << 16); // HLT, all I/O; INVLPG, MOV to and from CR3
+    u32 secondary = ept ? 1 << 1 | 1 << 5 | 1 << 7 : 0;                      // EPT, VPID, unrestricted guest
+    if (rdmsr(0x482) >> 63)
+        secondary |= (u32)(rdmsr(0x48b) >> 32) & 1 << 5;
+    else if (ept)
+        stop("this processor lacks EPT");
+    vpid = secondary & 1 << 5;
     vmwrite(VMCS_PIN_BASED_VM_EXEC_CONTROL, controls(0x481 + exact, 0));
-    vmwrite(VMCS_CPU_BASED_VM_EXEC_CONTROL, controls(0x482 + exact, primary));
+    vmwrite(VMCS_CPU_BASED_VM_EXEC_CONTROL, controls(0x482 + exact, primary | (secondary ? 1u << 31 : 0)));
+    if (secondary)
+        vmwrite(VMCS_SECONDARY_VM_EXEC_CONTROL, controls(0x48b, secondary));
     vmwrite(VMCS_VM_EXIT_CONTROLS, controls(0x483 + exact, 0));
     vmwrite(VMCS_VM_ENTRY_CONTROLS, controls(0x484 + exact, 0));
     vmwrite64(VMCS_VMCS_LINK_POINTER, ~0ull);
+    if (vpid)
+        vmwrite(VMCS_VIRTUAL_PROCESSOR_ID, 1);
     if (!ept) {
         vmwrite(VMCS_EXCEPTION_BITMAP, 1 << 14);
         return;
     }
-    vmwrite(VMCS_SECONDARY_VM_EXEC_CONTROL, controls(0x48b, 1 << 1 | 1 << 5 | 1 << 7)); // EPT, VPID, unrestricted guest
-    vmwrite(VMCS_VIRTUAL_PROCESSOR_ID, 1);
     ept_tables[0][0] = physical(ept_tables[1]) | 7;
     ept_tables[1][0] = physical(ept_tables[2]) | 7;
-    for (u32 n = 0; n < GUEST_SIZE >> 21; n++) // pages of 2 MiB, write-back
-        ept_tables[2][n] = (GUEST_BASE + (n << 21)) | 0x80 | 6 << 3 | 7;
+    for (u32 n = 0; n < GUEST_SIZE >> 21; n++) // pages of 2 MiB or of 4 KiB, write-back
+        ept_tables[2][n] = small ? physical(ept_small[n]) | 7 : (GUEST_BASE + (n << 21)) | 0x80 | 6 << 3 | 7;
+    for (u32 n = 0; n < FRAMES; n++)
+        ept_small[n >> 9][n & 511] = (GUEST_BASE + n * PAGE) | 6 << 3 | 7;
     vmwrite64(VMCS_EPT_POINTER, physical(ept_tables[0]) | 3 << 3 | 6);
 }
 static void set_host(void)
@@ -126,11 +147,13 @@ static void set_guest(void)
     vmwrite(VMCS_GUEST_RIP, vcpu.eip);
     vmwrite(VMCS_GUEST_DR7, 0x400);
 }
-void vtx_run(bool with_ept, bool with_fusing)
+void vtx_run(bool with_ept, bool small_pages, bool with_fusing)
 {
     ept = with_ept;
+    small = small_pages;
     fuse = with_fusing;
     flush = use_directory;
+    flush_page = page_changed;
     vmx_on();
     set_controls();
     set_host();
@@ -236,7 +259,7 @@ static void exit_cr(void)
         stop("an access to a control register that is not done");
     }
     if (!ept)
-        vmwrite(VMCS_GUEST_CR3, shadow_use());
+        use_directory();
 }
 static void exit_io(void)
 {
@@ -267,8 +290,9 @@ void vtx_handle(void)
     stat.exits++;
     switch (reason) {
     case EXIT_EXCEPTION: exit_exception(); break;
-    case EXIT_INVLPG: // the shadow is right already, and the TLB is empty
+    case EXIT_INVLPG: // the shadow is right already
         stat.invlpg++;
+        page_changed(vmread(VMCS_EXIT_QUALIFICATION));
         skip();
         break;
     case EXIT_CR: exit_cr(); break;
