@@ -52,7 +52,7 @@ BENCHES := $(patsubst scenarios/%.c,build/guests/%.bin,$(wildcard scenarios/benc
 GUESTS := $(patsubst scenarios/%.asm,build/guests/%.bin,$(wildcard scenarios/*/*.asm)) \
           $(patsubst scenarios/%.S,build/guests/%.elf,$(filter-out scenarios/bench/% scenarios/hypervisor/% scenarios/binary-translation/%,$(wildcard scenarios/*/*.S))) \
           build/guests/kvm/kvmrun build/guests/hypervisor/hypervisor.bin build/guests/hypervisor/entries.bin \
-          build/guests/binary-translation/kernel.bin build/guests/binary-translation/mix.bin \
+          build/guests/binary-translation/kernel.bin build/guests/binary-translation/mix.bin build/guests/binary-translation/check.bin \
           build/guests/binary-translation/vmm.bin $(BENCHES)
 
 .PHONY: validate all guests run test test-guests test-programs test-scenarios check check-equality check-format check-layers check-asan check-modes check-werror check-fuzz check-docs bench docs \
@@ -177,7 +177,7 @@ build/guests/hypervisor/hypervisor.bin: $(addprefix scenarios/hypervisor/,boot.S
 # A kernel of 32 bits, and a VMM for it that translates it, or uses VT-x.
 BT := scenarios/binary-translation
 FREESTANDING32 := -m32 -march=i686 -fno-asynchronous-unwind-tables $(filter-out -mno-red-zone,$(FREESTANDING))
-build/guests/binary-translation/kernel.bin build/guests/binary-translation/mix.bin: build/guests/binary-translation/%.bin: $(BT)/%.c $(addprefix $(BT)/,start.S kernel.ld)
+build/guests/binary-translation/kernel.bin build/guests/binary-translation/mix.bin build/guests/binary-translation/check.bin: build/guests/binary-translation/%.bin: $(BT)/%.c $(addprefix $(BT)/,start.S kernel.ld)
 	@mkdir -p $(@D)
 	gcc $(FREESTANDING32) -Wl,-T,$(BT)/kernel.ld -o $(@:.bin=.elf) $(filter %.c %.S,$^)
 	objcopy -O binary $(@:.bin=.elf) $@

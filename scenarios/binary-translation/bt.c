@@ -38,6 +38,7 @@ extern char bt_callout_entry[], bt_start[], bt_return[], bt_store[], bt_traps[],
 extern u32 gdt[][2];
 static u32 idt[64][2], tss[26];
 static bool adaptive;
+static u32 tc_limit; // how much of the translation cache is used before it is emptied
 
 // --- the translation cache
 #define TC_SIZE   0x20000u
@@ -186,7 +187,7 @@ static void put_store(const u8 *code, const struct insn *i, u32 guest)
 // Make code for the block at `guest`, up to its first jump or callout.
 static u32 translate(u32 guest)
 {
-    if (tc_used > TC_SIZE - 4096 || norigins > 8192 - 2 * MAX_BLOCK || nblocks > 768) {
+    if (tc_used > tc_limit - 4096 || norigins > 8192 - 2 * MAX_BLOCK || nblocks > 768) {
         forget_translations();
         if (vcpu.sysenter[2])
             vcpu.sysenter_tc = translate(vcpu.sysenter[2]);
@@ -432,6 +433,13 @@ static void emulate(const u8 *code, const struct insn *i)
         vcpu.segments[1] = *(const uint16_t *)(code + i->imm_at + 4);
         vcpu.eip = *(const u32 *)(code + i->imm_at);
         break;
+    case 0x06: // PUSH ES, CS, SS, DS
+    case 0x0e:
+    case 0x16:
+    case 0x1e: push(vcpu.segments[i->op >> 3]); break;
+    case 0x07: // POP ES, SS, DS
+    case 0x17:
+    case 0x1f: vcpu.segments[i->op >> 3] = pop() & 0xffff; break;
     case 0x8c: // the selector that the guest loaded, not the one that is there
         if (i->modrm >> 6 != 3)
             stop("a segment register to memory");
@@ -605,9 +613,10 @@ void bt_trap(struct frame *f)
 
 // --- start
 static void wrmsr(u32 n, u32 v) { asm volatile("wrmsr" : : "c"(n), "a"(v), "d"(0)); }
-void bt_run(bool with_adaptation)
+void bt_run(bool with_adaptation, bool tiny)
 {
     adaptive = with_adaptation;
+    tc_limit = tiny ? 6144 : TC_SIZE;
     flush = reload;
     flush_page = page_changed;
     for (u32 n = 0; n < 64; n++) {

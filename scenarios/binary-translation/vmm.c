@@ -116,5 +116,5 @@ void vmm_main(u32 info)
     vcpu.eip = load_guest(mb);
     if (word(words, "vtx"))
         vtx_run(word(words, "ept"), word(words, "small"), word(words, "fuse"));
-    bt_run(!word(words, "plain"));
+    bt_run(!word(words, "plain"), word(words, "tiny"));
 }

@@ -103,5 +103,5 @@ bool is_store(const struct insn *i, const u32 *regs, u32 *value); // a plain sto
 
 // the engines
 void vtx_run(bool ept, bool small, bool fuse) __attribute__((noreturn));
-void bt_run(bool adaptive) __attribute__((noreturn));
+void bt_run(bool adaptive, bool tiny) __attribute__((noreturn));
 #endif
