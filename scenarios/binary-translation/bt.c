@@ -590,6 +590,16 @@ static void page_fault(struct frame *f)
         deliver(f, from == 3 ? f->eip : origin(f->eip)->guest, true);
     }
 }
+// INT n of a program: the real IDT has no such gate, so it is a #GP whose error code names the vector.
+static bool software_interrupt(struct frame *f)
+{
+    const u32 *gate = (const u32 *)(vcpu.idt + (f->error & ~7u));
+    if ((f->error & ~7u) + 7 > vcpu.idt_limit || (gate[1] & 0xe000) != 0xe000) // present, DPL 3
+        return false;
+    f->vector = f->error >> 3;
+    deliver(f, f->eip + 2, false);
+    return true;
+}
 void bt_trap(struct frame *f);
 void bt_trap(struct frame *f)
 {
@@ -603,6 +613,7 @@ void bt_trap(struct frame *f)
     } else if (v == 13 && from == 1 && !in_tc(f) && (*code == 0xe6 || *code == 0xee)) { // the VMM's console
         asm volatile("outb %%al, %%dx" : : "a"(f->eax), "d"(*code == 0xe6 ? code[1] : f->edx));
         f->eip += *code == 0xe6 ? 2 : 1;
+    } else if (v == 13 && from == 3 && (f->error & 7) == 2 && software_interrupt(f)) {
     } else if (v < 32 && (from == 3 || in_tc(f))) {
         deliver(f, from == 3 ? f->eip : origin(f->eip)->guest, v == 8 || (v >= 10 && v <= 14) || v == 17);
     } else {

@@ -67,20 +67,31 @@ void page_fault(u32 at)
 static void control_flow(void)
 {
     u32 a, b;
-    asm volatile("xorl %0, %0; stc; call 1f; adcl $0, %0; std; call 1f; pushfl; popl %1; cld; jmp 2f\n1: ret\n2:" : "=&r"(a), "=&r"(b) : : "cc");
+    asm volatile("xorl %0, %0; stc; call 1f; adcl $0, %0; std; call 1f; pushfl; popl %1; cld; jmp 2f\n1: ret\n2:"
+                 : "=&r"(a), "=&r"(b)
+                 :
+                 : "cc");
     report("flags across CALL and RET ", a | (b & 0xcd5) << 8);
-    asm volatile("xorl %0, %0; movl $5, %%ecx; 1: incl %0; loop 1b; jecxz 2f; addl $100, %0; 2: movl $3, %%ecx; 3: incl %0; cmpl $7, %0; loopne 3b"
+    asm volatile("xorl %0, %0; movl $5, %%ecx; 1: incl %0; loop 1b; jecxz 2f; addl $100, %0; 2: movl $3, %%ecx; 3: incl %0; cmpl "
+                 "$7, %0; loopne 3b"
                  : "=&r"(a)
                  :
                  : "ecx", "cc");
     report("LOOP, JECXZ, LOOPNE ", a);
-    asm volatile("movl $1f, %%eax; call *%%eax; movl %%eax, %0; jmp 3f\n1: call *2f\n4: ret\n2: .long 5f\n5: pushl $6f; ret\n6: movl $77, %%eax; ret\n3:" : "=r"(a) : : "eax");
+    asm volatile("movl $1f, %%eax; call *%%eax; movl %%eax, %0; jmp 3f\n1: call *2f\n4: ret\n2: .long 5f\n5: pushl $6f; ret\n6: "
+                 "movl $77, %%eax; ret\n3:"
+                 : "=r"(a)
+                 :
+                 : "eax");
     report("CALL through registers and memory, PUSH and RET ", a);
     asm volatile("pushl $1; pushl $2; movl %%esp, %0; call 1f; subl %%esp, %0; jmp 2f\n1: ret $8\n2:" : "=&r"(a) : : "cc");
     report("RET 8 ", a);
     asm volatile("pushfl; pushl %%cs; pushl $1f; iret; 1: movl %%cs, %0; movl %%ss, %1" : "=r"(a), "=r"(b) : : "cc", "memory");
     report("IRET in the kernel, CS and SS ", a << 16 | b);
-    asm volatile("pushl %%ds; pushl %%ss; popl %0; pushl %%es; popl %%ds; pushl %%ds; popl %1; popl %%es" : "=r"(a), "=r"(b) : : "memory");
+    asm volatile("pushl %%ds; pushl %%ss; popl %0; pushl %%es; popl %%ds; pushl %%ds; popl %1; popl %%es"
+                 : "=r"(a), "=r"(b)
+                 :
+                 : "memory");
     report("PUSH and POP of segment registers ", a << 16 | b);
 }
 static void flags(void)
@@ -98,18 +109,23 @@ static void flags(void)
 static void copied(void)
 {
     u32 a = 0x12345678, b = 3;
-    asm volatile("bswapl %0; rorw $3, %w0; btsl $30, %0; shldl $5, %0, %1; cmpl %0, %1; setb %b1; cmovbl %1, %0; imull $-7, %1, %1; xaddl %1, %0; bsrl %0, %1"
+    asm volatile("bswapl %0; rorw $3, %w0; btsl $30, %0; shldl $5, %0, %1; cmpl %0, %1; setb %b1; cmovbl %1, %0; imull $-7, %1, "
+                 "%1; xaddl %1, %0; bsrl %0, %1"
                  : "+r"(a), "+q"(b)
                  :
                  : "cc");
     report("instructions that are copied ", a);
     report("and the other register ", b);
-    asm volatile("pushw $0x1234; pushw $0x5678; popl %0; movw $9, %w0; movsbl %b0, %1; lock; addl %1, pages; movl pages, %1" : "=&q"(a), "=&r"(b) : : "cc", "memory");
+    asm volatile("pushw $0x1234; pushw $0x5678; popl %0; movw $9, %w0; movsbl %b0, %1; lock; addl %1, pages; movl pages, %1"
+                 : "=&q"(a), "=&r"(b)
+                 :
+                 : "cc", "memory");
     report("16 bits, LOCK ", a ^ b << 8);
 }
 static void exceptions(void)
 {
-    static const uint8_t program[] = {0xfa, 0xb8, 1, 0, 0, 0, 0x89, 0xfb, 0x0f, 0x34}; // cli; mov $1, %eax; mov %edi, %ebx; sysenter
+    static const uint8_t program[] = {0xfa, 0xb8, 1,    0,    0,
+                                      0,    0x89, 0xfb, 0x0f, 0x34}; // cli; mov $1, %eax; mov %edi, %ebx; sysenter
     u32 a, b;
     asm volatile("xorl %%ecx, %%ecx; movl $5, %%eax; cltd; divl %%ecx; movl %%eax, %0" : "=r"(a) : : "eax", "ecx", "edx", "cc");
     report("divide error in the kernel ", a);
@@ -134,13 +150,22 @@ static void page_tables(void)
         asm volatile("movl %1, %0" : "=m"(table[16]) : "r"(entry[round]));
         invlpg((u32)at);
         sum = sum * 31 + *at;
-        asm volatile("movl $16, %%ecx; movl %0, %%eax; movl %%eax, table(, %%ecx, 4)" : : "m"(entry[(round + 1) % 3]) : "eax", "ecx", "memory");
+        asm volatile("movl $16, %%ecx; movl %0, %%eax; movl %%eax, table(, %%ecx, 4)"
+                     :
+                     : "m"(entry[(round + 1) % 3])
+                     : "eax", "ecx", "memory");
         invlpg((u32)at);
         sum = sum * 31 + *at;
-        asm volatile("movl $table + 200, %%eax; movl %0, %%ecx; movl %%ecx, -136(%%eax)" : : "m"(entry[(round + 2) % 3]) : "eax", "ecx", "memory");
+        asm volatile("movl $table + 200, %%eax; movl %0, %%ecx; movl %%ecx, -136(%%eax)"
+                     :
+                     : "m"(entry[(round + 2) % 3])
+                     : "eax", "ecx", "memory");
         invlpg((u32)at);
         sum = sum * 31 + *at;
-        asm volatile("stc; movl $0, table + 64; adcl $0, %0" : "+r"(sum) : : "cc", "memory"); // not there: the next access faults; the carry is kept
+        asm volatile("stc; movl $0, table + 64; adcl $0, %0"
+                     : "+r"(sum)
+                     :
+                     : "cc", "memory"); // not there: the next access faults; the carry is kept
         invlpg((u32)at);
         sum = sum * 31 + *at;
     }

@@ -176,6 +176,8 @@ static void redeliver(void)
     if (!(info & VALID))
         return;
     vmwrite(VMCS_VM_ENTRY_INTR_INFO_FIELD, info & ~0x1000u);
+    if ((info >> 8 & 7) >= 4) // an INT instruction, whose return address is behind it
+        vmwrite(VMCS_VM_ENTRY_INSTRUCTION_LEN, vmread(VMCS_VM_EXIT_INSTRUCTION_LEN));
     if (info & 1 << 11)
         vmwrite(VMCS_VM_ENTRY_EXCEPTION_ERROR_CODE, vmread(VMCS_IDT_VECTORING_ERROR_CODE));
 }
