@@ -73,8 +73,7 @@ int isa_frame_write(struct isa_cpu *c, struct isa_frame *f)
 {
     uint64_t la[ISA_FRAME_MAX];
     int r;
-    if (c->env->context) // callers are in the middle of changing it
-        c->env->context(c);
+    isa_context_stands(c);
     if (write_at_once(c, f))
         return 0;
     for (unsigned k = 0; k < f->n; k++) {

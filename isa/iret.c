@@ -2,6 +2,7 @@
 #include "isa/exec.h"
 
 #include <stddef.h>
+#include <string.h>
 #include "isa/far.h"
 #include "isa/farcs.h"
 #include "isa/frame.h"
@@ -99,30 +100,48 @@ static int iret_to_v86(struct isa_cpu *c, uint64_t rip, uint16_t cs, uint64_t fl
     return 0;
 }
 
+struct iret_frame {
+    uint64_t rip, cs, fl, rsp, ss;
+};
+
+// The usual frame: five words of a 64-bit stack, in one page that the inline TLB knows. Else the words are read when their turn comes.
+static bool read_at_once(const struct isa_cpu *c, unsigned osz, struct iret_frame *f)
+{
+    if (c->mode != ISA_LONG64 || osz != 8 || (c->cpl == 3 && (c->rflags_sys & ISA_FL_AC))) // which may check alignment
+        return false;
+    const void *p = isa_mirror_at(c, c->gpr[ISA_RSP], sizeof *f, ISA_ACC_R);
+    if (p)
+        memcpy(f, p, sizeof *f);
+    return p;
+}
+
 static int iret_protected(struct isa_cpu *c, unsigned osz)
 {
-    uint64_t rip, cs, fl, rsp = 0, ss = 0;
+    struct iret_frame f = {0};
     struct isa_desc d;
     struct isa_seg new_ss;
     int r;
-    if ((r = isa_stack_read(c, 0, osz, &rip)) || (r = isa_stack_read(c, osz, osz, &cs)) ||
-        (r = isa_stack_read(c, 2 * osz, osz, &fl)))
+    const bool known = read_at_once(c, osz, &f);
+    if (!known && ((r = isa_stack_read(c, 0, osz, &f.rip)) || (r = isa_stack_read(c, osz, osz, &f.cs)) ||
+                   (r = isa_stack_read(c, 2 * osz, osz, &f.fl))))
         return r;
+    const uint64_t rip = f.rip, cs = f.cs, fl = f.fl;
     if (osz == 4 && (fl & ISA_FL_VM) && c->cpl == 0 && !isa_long(c))
         return iret_to_v86(c, rip, (uint16_t)cs, fl);
     if ((r = isa_cs_return(c, (uint16_t)cs, &d)))
         return r;
     unsigned cpl = cs & 3, from = c->cpl;
     bool pops_stack = cpl != from || c->mode == ISA_LONG64;
-    if (pops_stack && ((r = isa_stack_read(c, 3 * osz, osz, &rsp)) || (r = isa_stack_read(c, 4 * osz, osz, &ss)) ||
-                       (r = isa_ss_return(c, (uint16_t)ss, cpl, d.seg.ar & ISA_AR_L, &new_ss))))
+    if (pops_stack && !known && ((r = isa_stack_read(c, 3 * osz, osz, &f.rsp)) || (r = isa_stack_read(c, 4 * osz, osz, &f.ss))))
+        return r;
+    if (pops_stack && (r = isa_ss_return(c, (uint16_t)f.ss, cpl, d.seg.ar & ISA_AR_L, &new_ss)))
         return r;
     if ((r = isa_cs_target(c, &d.seg, rip)) || (r = isa_desc_access(c, &d)))
         return r;
     load_flags(c, fl, isa_flags_writable(c, osz, true));
     if (pops_stack) {
         isa_cs_commit(c, d.seg, &new_ss, cpl, rip);
-        isa_set_sp(c, rsp);
+        isa_set_sp(c, f.rsp);
         if (cpl != from) {
             isa_seg_drop_inner(c, cpl);
             isa_update_mode(c);

@@ -8,6 +8,7 @@
 #ifndef ISA_MEM_H
 #define ISA_MEM_H
 
+#include <assert.h>
 #include <string.h>
 
 #include "isa/exec.h"
@@ -50,6 +51,17 @@ static inline const struct isa_mirror *isa_hit(const struct isa_mirror *m, const
 {
     const struct isa_mirror *e = &m[isa_mirror_slot(la)];
     return __builtin_expect(e->tag == ((la & (~0xfffull | (n - 1))) | c->mctx), 1) ? e : NULL;
+}
+
+// The inline TLB is used as it stands: nothing that decides about contexts has changed since the machine chose one. Debug builds look.
+static inline void isa_context_stands(struct isa_cpu *c)
+{
+#ifdef RINGSIDE_DEBUG
+    const uint64_t was = c->mctx;
+    if (c->env->context)
+        c->env->context(c);
+    assert(c->mctx == was);
+#endif
 }
 
 // Host address of bytes that lie inside one page the inline TLB knows, whatever their alignment; NULL if it does not. What the context

@@ -20,14 +20,13 @@ static int sys_la(struct isa_cpu *c, uint64_t *la, unsigned n)
 
 int isa_sys_read(struct isa_cpu *c, uint64_t la, void *buf, unsigned n)
 {
-    int r = sys_la(c, &la, n);
-    if (r)
-        return r;
-    if (c->env->context) // callers are in the middle of changing it
-        c->env->context(c);
-    const void *p = isa_mirror_at(c, la, n, ISA_ACC_R | ISA_ACC_SYS);
-    if (!p)
-        return c->env->read(c, la, buf, n, ISA_ACC_R | ISA_ACC_SYS);
+    isa_context_stands(c);
+    // What the inline TLB knows is canonical.
+    const void *p = isa_mirror_at(c, isa_long(c) ? la : (uint32_t)la, n, ISA_ACC_R | ISA_ACC_SYS);
+    if (!p) {
+        int r = sys_la(c, &la, n);
+        return r ? r : c->env->read(c, la, buf, n, ISA_ACC_R | ISA_ACC_SYS);
+    }
     if (n == 8) // a copy of a variable size is a call
         memcpy(buf, p, 8);
     else
