@@ -67,11 +67,12 @@ static void test_ways(void **state)
 }
 
 struct outcome {
-    uint64_t state, events, tlb, cycles[SIM_MAX_CPUS], insns[SIM_MAX_CPUS];
+    uint64_t state, events, tlb, caches, cycles[SIM_MAX_CPUS], insns[SIM_MAX_CPUS];
 };
 static struct outcome outcome(struct sim_machine *m)
 {
     struct outcome o = {.state = sim_state_hash(m), .events = sim_event_hash(m), .tlb = sim_tlb_hash(m)};
+    o.caches = m->caches ? caches_hash(m->caches) : 0;
     for (unsigned n = 0; n < sim_ncpus(m); n++) {
         o.cycles[n] = sim_cpu(m, n)->cycles;
         o.insns[n] = sim_cpu(m, n)->insns;
@@ -96,33 +97,45 @@ static void run_pieces(struct sim_machine *m, uint64_t seed)
 
 static void ignore(void *ctx, struct sim_machine *m, const struct ev *e) {}
 
+static void same_however_run(const struct sim_config *base, enum way way)
+{
+    struct outcome want = {0};
+    for (unsigned how = 0; how < 6; how++) {
+        struct sim_config c = *base;
+        c.loop = how == 1 || how == 4;
+        c.no_mirror = how == 2;
+        struct sim_machine *m = create(&c, way, way >= IPI ? 6 : 60);
+        if (how == 5)
+            ev_subscribe(m, EV_BIT(EV_INSN) | EV_BIT(EV_MEM), ignore, NULL);
+        if (how == 3 || how == 4)
+            run_pieces(m, how);
+        else
+            run(m);
+        const struct outcome got = outcome(m);
+        if (how == 0)
+            want = got;
+        else if (memcmp(&got, &want, sizeof got))
+            fail_msg("%u processors, way %d, quantum %llu, fidelity %d, run in manner %u: another outcome", c.cpus, way,
+                     (unsigned long long)c.quantum, c.fidelity, how);
+        sim_destroy(m);
+    }
+}
+
 static void test_same_however_run(void **state)
 {
     for (unsigned cpus = 2; cpus <= 5; cpus += 3)
         for (enum way way = PLAIN; way < NWAY; way++)
-            for (uint64_t quantum = 7; quantum <= 2000; quantum *= 15) {
-                const struct sim_config base = {.cpus = cpus, .quantum = quantum};
-                struct outcome want = {0};
-                for (unsigned how = 0; how < 6; how++) {
-                    struct sim_config c = base;
-                    c.loop = how == 1 || how == 4;
-                    c.no_mirror = how == 2;
-                    struct sim_machine *m = create(&c, way, way >= IPI ? 6 : 60);
-                    if (how == 5)
-                        ev_subscribe(m, EV_BIT(EV_INSN) | EV_BIT(EV_MEM), ignore, NULL);
-                    if (how == 3 || how == 4)
-                        run_pieces(m, how);
-                    else
-                        run(m);
-                    const struct outcome got = outcome(m);
-                    if (how == 0)
-                        want = got;
-                    else if (memcmp(&got, &want, sizeof got))
-                        fail_msg("%u processors, way %d, quantum %llu, run in manner %u: another outcome", cpus, way,
-                                 (unsigned long long)quantum, how);
-                    sim_destroy(m);
-                }
-            }
+            for (uint64_t quantum = 7; quantum <= 2000; quantum *= 15)
+                same_however_run(&(struct sim_config){.cpus = cpus, .quantum = quantum}, way);
+}
+
+// In detailed fidelity what a request waits for depends on when others made theirs.
+static void test_same_however_run_detailed(void **state)
+{
+    for (unsigned cpus = 2; cpus <= 5; cpus += 3)
+        for (enum way way = PLAIN; way < NWAY; way++)
+            for (uint64_t quantum = 1; quantum <= 1000; quantum *= 31)
+                same_however_run(&(struct sim_config){.cpus = cpus, .quantum = quantum, .fidelity = SIM_DETAILED}, way);
 }
 
 // The number of instructions asked for is that of all processors together.
@@ -205,8 +218,12 @@ static void test_init(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ways),       cmocka_unit_test(test_same_however_run),
-                                       cmocka_unit_test(test_counts_all), cmocka_unit_test(test_all_asleep),
-                                       cmocka_unit_test(test_time),       cmocka_unit_test(test_init)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ways),
+                                       cmocka_unit_test(test_same_however_run),
+                                       cmocka_unit_test(test_same_however_run_detailed),
+                                       cmocka_unit_test(test_counts_all),
+                                       cmocka_unit_test(test_all_asleep),
+                                       cmocka_unit_test(test_time),
+                                       cmocka_unit_test(test_init)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
