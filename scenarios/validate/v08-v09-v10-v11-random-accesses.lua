@@ -54,3 +54,19 @@ for k = 0, 9 do
 end
 ringside.plot{name = "random-accesses", title = "References of walks per random access", x = "pages of 4 KiB", y = "references per access", log_x = true,
   series = lines}
+
+-- What larger caches of paging-structure entries save.
+local SIZES <const> = {{"native, PDE cache", {nested = 0}, "psc.pde"}, {"nested, PDE cache", {}, "psc.pde"}, {"nested, cache of EPT PDEs", {}, "psc.ept.pde"}}
+local by_size = {}
+for n, x in ipairs(SIZES) do
+  by_size[n] = {x[1]}
+  for k = 0, 6 do
+    local p = {pages = PAGES, accesses = 4000, nested = x[2].nested}
+    local m = lib.machine(p, "haswell-2013", {[x[3] .. ".entries"] = 1 << k, [x[3] .. ".ways"] = 1 << k})
+    local c = lib.measure(m)
+    m:close()
+    table.insert(by_size[n], {1 << k, c.walk_refs / c.walks})
+  end
+end
+ringside.plot{name = "walk-caches", title = "References of a walk against the entries of a cache (32 MiB, Haswell)", x = "entries", y = "references per walk", log_x = true,
+  series = by_size}
