@@ -60,6 +60,8 @@ static void bounds(const struct lx_plot *p, struct scale *x, struct scale *y)
     y->log = p->log_y && any && least > 0;
     if (y->log)
         y->lo = exp2(floor(log2(least)));
+    if (p->nnames)
+        *x = (struct scale){.lo = 0.5, .hi = p->nnames + 0.5, .from = x->from, .to = x->to};
     if (x->log && !(x->lo > 0))
         x->log = false;
 }
@@ -73,7 +75,9 @@ static void axes(FILE *f, const struct lx_plot *p, const struct scale *x, const 
         snprintf(t, sizeof t, "%g", v);
         text(f, LEFT - 8, at(y, v) + 4, "end", 12, "", t);
     }
-    for (double v = x->log ? x->lo : ceil(x->lo / dx) * dx; v <= x->hi * 1.0001; v = x->log ? v * 2 : v + dx) {
+    for (unsigned k = 0; k < p->nnames; k++)
+        text(f, at(x, k + 1), H - BOTTOM + 18, "middle", 12, "", p->names[k]);
+    for (double v = x->log ? x->lo : ceil(x->lo / dx) * dx; !p->nnames && v <= x->hi * 1.0001; v = x->log ? v * 2 : v + dx) {
         snprintf(t, sizeof t, "%g", v);
         text(f, at(x, v), H - BOTTOM + 18, "middle", 12, "", t);
     }

@@ -101,9 +101,25 @@ static void add_series(lua_State *L, struct lx_plot *p)
     p->nseries++;
 }
 
+// {"Prescott", "Merom" ...}: what stands at x = 1, 2 ...
+static void add_names(lua_State *L, struct lx_plot *p)
+{
+    if (lua_getfield(L, 1, "names") != LUA_TNIL) {
+        luaL_checktype(L, -1, LUA_TTABLE);
+        for (lua_Integer k = 1; lua_rawgeti(L, -1, k) != LUA_TNIL; k++) {
+            if (p->nnames == LX_PLOT_NAMES)
+                lx_error(L, SIM_SCRIPT, "plot: at most %d names", LX_PLOT_NAMES);
+            snprintf(p->names[p->nnames++], sizeof p->names[0], "%s", luaL_checkstring(L, -1));
+            lua_pop(L, 1);
+        }
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
 int lx_s_plot(lua_State *L)
 {
-    static const char *const keys[] = {"name", "title", "x", "y", "log_x", "log_y", "series", NULL};
+    static const char *const keys[] = {"name", "title", "x", "y", "log_x", "log_y", "names", "series", NULL};
     struct lx *lx = lx_of(L);
     lx_check_alive(L);
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -116,6 +132,7 @@ int lx_s_plot(lua_State *L)
     text_field(L, "y", p->y, sizeof p->y);
     p->log_x = lx_opt_bool(L, 1, "log_x", false);
     p->log_y = lx_opt_bool(L, 1, "log_y", false);
+    add_names(L, p);
     if (strspn(p->name, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(p->name) || !p->name[0])
         return lx_error(L, SIM_SCRIPT, "plot: name = \"%s\": small letters, digits and hyphens, since it names a file", p->name);
     if (lua_getfield(L, 1, "series") != LUA_TTABLE)

@@ -31,10 +31,13 @@ struct lx_measured {
 // A line chart of the report.
 #define LX_PLOT_SERIES 8
 #define LX_PLOT_POINTS 64
+#define LX_PLOT_NAMES  12
 struct lx_plot {
     char name[48]; // of its file, without ending
     char title[128], x[64], y[64];
     bool log_x, log_y; // doubles from tick to tick; y: only if all of it is above 0
+    unsigned nnames;
+    char names[LX_PLOT_NAMES][32]; // of x = 1, 2, 3 ...; none: numbers
     unsigned nseries;
     struct {
         char name[48];

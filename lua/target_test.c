@@ -86,7 +86,8 @@ static void test_verdicts(void **state)
     put("v01-v05-a.lua", "ringside.target('V01', 24)\n"
                          "ringside.target('V05', 5.9)\n"
                          "ringside.target('V07', 9, 'counted', 'a reason')\n"
-                         "ringside.plot{name = 'p', title = 'a < b', x = 'x', y = 'y', series = {{'s', {1, 2}, {2, 4.5}}}}\n");
+                         "ringside.plot{name = 'p', title = 'a < b', x = 'x', y = 'y', names = {'one', 'two'}, series = {{'s', {1, "
+                         "2}, {2, 4.5}}}}\n");
     put("v22-b.lua", "ringside.target('V22', true)\nerror('broken')\n");
     assert_int_equal(validate(dir, NULL, in_dir("r.md"), &text, &err), SIM_CHECK_FAILED);
     assert_non_null(strstr(err.what, "1 targets and 1 scenarios"));
@@ -105,6 +106,7 @@ static void test_verdicts(void **state)
     free(md);
     md = slurp(in_dir("validation-p.svg"));
     assert_non_null(strstr(md, "a &#60; b"));
+    assert_non_null(strstr(md, ">two</text>"));
     assert_non_null(strstr(md, "</svg>"));
     free(md);
     test_progress_lines();
@@ -131,6 +133,7 @@ static void test_mistakes(void **state)
              {"ringside.target('V01', 1e300)", "below 1e12"},
              {"ringside.plot{name = '../x', title = '', x = '', y = '', series = {}}", "small letters"},
              {"ringside.plot{title = '', x = '', y = '', series = {}}", "name is missing"},
+             {"ringside.plot{name = 'a', title = '', x = '', y = '', names = 'b', series = {}}", "table expected"},
              {"ringside.plot{name = 'a', title = '', x = '', y = '', series = {{'s', {1}}}}", "number expected"}};
     for (unsigned k = 0; k < sizeof t / sizeof *t; k++) {
         struct sim_error err = {0};

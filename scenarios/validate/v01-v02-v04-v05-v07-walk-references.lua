@@ -12,5 +12,11 @@ for _, e in ipairs(nested) do
   if e.table == "guest" then guest = guest + 1 elseif e.glevel == 0 then final = final + 1 else counted = counted + 1 end
 end
 ringside.target("V07", guest + final, ("%d entries of the guest, %d EPT entries for the data; %d + 8 = %d"):format(guest, final, counted, #nested))
-ringside.plot{name = "walk-references", title = "References of a cold walk by page size", x = "guest page, 0: 4 KiB, 1: 2 MiB", y = "references",
-  series = {{"native", {0, #native}, {1, #native - 1}}, {"nested, EPT 4 KiB", {0, #nested}, {1, #lib.walk("nested-2m-guest", 0x80000)}}}}
+local function line(name, start, guests)
+  local l = {name}
+  for n, g in ipairs(guests) do l[n + 1] = {n, #lib.walk(g, start)} end
+  return l
+end
+ringside.plot{name = "walk-references", title = "References of a cold walk by page size", x = "pages of the guest", y = "references", names = {"4 KiB", "2 MiB"},
+  series = {line("native", 0x10000, {"native", "native-2m"}), line("nested, EPT 4 KiB", 0x80000, {"nested", "nested-2m-guest"}),
+    line("nested, EPT 2 MiB", 0x80000, {"nested-2m-ept", "nested-2m-both"})}}
