@@ -15,6 +15,7 @@ local c = lib.run{
   nested = ringside.param("nested", true) and 1 or 0,
   vpid = ringside.param("vpid", true) and 1 or 0,
   pages = ringside.param("pages", 4096),
+  apart = ringside.param("apart", 1),
   random = ringside.param("random", true) and 1 or 0,
   exit_each = ringside.param("exit.each", 0),
   accesses = accesses,

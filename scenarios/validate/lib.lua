@@ -3,7 +3,7 @@ local lib = {}
 
 -- A machine with the program, its parameters set. p: see memory.asm. set: values of the profile.
 function lib.machine(p, profile, set, fidelity)
-  local m = ringside.machine{profile = profile or "teach", ram = "192M", set = set, fidelity = fidelity}
+  local m = ringside.machine{profile = profile or "teach", ram = (p.apart or 1) > 1 and "1280M" or "192M", set = set, fidelity = fidelity}
   m:load("validate/memory.bin", {at = 0x80000, start = "long64"})
   for name, value in pairs(p) do
     m:write_u64(name, value)

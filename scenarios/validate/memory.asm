@@ -1,8 +1,8 @@
 ; memory.asm: a program that touches pages of a window, at random or one after another, natively or as a VMX guest. The scenarios of this folder set
 ; the parameters below before the first instruction. Started in 64-bit mode.
 ;
-; The guest's linear addresses: the first 2 MiB are its code and tables, mapped to themselves; WINDOW is 32 MiB, mapped to guest-physical DATA, by
-; pages of 4 KiB or 2 MiB. Guest-physical 0 lies at GUEST_RAM, also without a hypervisor (then the tables hold host-physical addresses).
+; The guest's linear addresses: the first 2 MiB are its code and tables, mapped to themselves; WINDOW is up to 1 GiB, as much as `pages` and `apart` ask for (but
+; 32 MiB at least), mapped to guest-physical DATA, by pages of 4 KiB or 2 MiB. Guest-physical 0 lies at GUEST_RAM, also without a hypervisor (then the tables hold host-physical addresses).
 
 %include "vmx.inc"
 
@@ -19,18 +19,17 @@ default abs
 %define INVEPT_DESC 0x9b000
 
 %define GUEST_RAM   0x4000000
-%define GUEST_MB2   40          ; its size in units of 2 MiB
 %define EPT_PML4    0x200000
 %define EPT_PDPT    0x201000
-%define EPT_PD      0x202000
-%define EPT_PT      0x203000    ; one page per 2 MiB
+%define EPT_PD      0x202000    ; two pages
+%define EPT_PT      0x204000    ; one page per 2 MiB
 
 ; guest-physical
 %define PML4        0x100000
 %define PDPT        0x101000
 %define PD          0x102000    ; of the first GiB
 %define WINDOW_PD   0x103000
-%define WINDOW_PT   0x110000    ; 16 pages
+%define WINDOW_PT   0x400000    ; one page per 2 MiB
 %define LOW_PT      0x130000
 %define GUEST_CODE  0x10000
 %define GUEST_STACK 0x20000
@@ -47,15 +46,25 @@ vpid:      dq 1                 ; 0: "enable VPID" is 0
 guest_2m:  dq 0                 ; pages of the window: 1: 2 MiB
 ept_2m:    dq 0
 pages:     dq 16                ; that are touched, a power of 2
+apart:     dq 1                 ; their distance, in pages of 4 KiB
 accesses:  dq 1000              ; in each of the two rounds
 random:    dq 1                 ; 0: one after another
 exit_each: dq 0                 ; a CPUID after so many accesses; 0: none
 act:       dq 0                 ; in the end: 1: read, hypervisor raises the right to write upon the violation, without INVEPT
                                 ; 2: write, hypercall lowers the right without INVEPT, write; 3: the same with INVEPT
     VMX_GDT_TABLE
+units:     dq 0                 ; of 2 MiB in the window
 
 go:
     mov rsp, VMX_STACK
+    mov rax, [pages]
+    imul rax, [apart]
+    shr rax, 9
+    cmp rax, 16
+    jae .sized
+    mov eax, 16
+.sized:
+    mov [units], rax
     call build_tables
     mov esi, guest_image
     mov edi, GUEST_RAM + GUEST_CODE
@@ -92,10 +101,13 @@ hypervisor:
 build_ept:
     mov edi, EPT_PML4
     xor eax, eax
-    mov ecx, (3 + GUEST_MB2) * 0x1000 / 8
+    mov ecx, 4 * 0x1000 / 8
     rep stosq
     mov dword [EPT_PML4], EPT_PDPT + 7
     mov dword [EPT_PDPT], EPT_PD + 7
+    mov dword [EPT_PDPT + 8], EPT_PD + 0x1000 + 7
+    mov rsi, [units]
+    add rsi, DATA >> 21         ; so many units of 2 MiB
     mov eax, EPT_PT + 7
     mov edx, 0x1000
     cmp qword [ept_2m], 0
@@ -106,15 +118,16 @@ build_ept:
     mov [EPT_PD + rcx * 8], rax
     add eax, edx
     inc ecx
-    cmp ecx, GUEST_MB2
+    cmp ecx, esi
     jb .pd
     xor ecx, ecx
     mov eax, GUEST_RAM + 0x37
+    shl esi, 9
 .pt:
     mov [EPT_PT + rcx * 8], rax
     add eax, 0x1000
     inc ecx
-    cmp ecx, GUEST_MB2 * 512
+    cmp ecx, esi
     jb .pt
     cmp qword [act], 1
     jne .done
@@ -168,15 +181,17 @@ build_tables:
     mov [GUEST_RAM + WINDOW_PD + rcx * 8], rax
     add rax, 0x1000
     inc ecx
-    cmp ecx, 16
+    cmp ecx, [units]
     jb .pd
     xor ecx, ecx
     lea rax, [rbp + DATA + 3]
+    mov edx, [units]
+    shl edx, 9
 .pt:
     mov [GUEST_RAM + WINDOW_PT + rcx * 8], rax
     add rax, 0x1000
     inc ecx
-    cmp ecx, 16 * 512
+    cmp ecx, edx
     jb .pt
     jmp .parameters
 .large:
@@ -186,7 +201,7 @@ build_tables:
     mov [GUEST_RAM + WINDOW_PD + rcx * 8], rax
     add rax, 0x200000
     inc ecx
-    cmp ecx, 16
+    cmp ecx, [units]
     jb .pd2
 .parameters:                    ; the guest has a copy of its own
     mov esi, HOST_CODE
@@ -248,6 +263,8 @@ guest:
     mov r9, [pages]
     dec r9
     mov r10d, 1                 ; state of the random numbers
+    mov r14, [apart]
+    shl r14, 12
     xor r12d, r12d              ; counts accesses
 warm_up:                        ; the first round warms the caches
     call round
@@ -286,7 +303,7 @@ round:
     shr rax, 33
 .touch:
     and rax, r9
-    shl rax, 12
+    imul rax, r14
     movzx edx, byte [r15 + rax]
     dec r11
     jnz .go_on

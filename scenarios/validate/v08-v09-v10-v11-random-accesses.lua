@@ -1,29 +1,34 @@
--- V08 to V11: random accesses over 8192 pages, far beyond every TLB: references per walk, where the time of walks goes, and what large pages save.
+-- V08 to V11: random accesses to 8192 pages of 1 GiB, far beyond every TLB and cache: references per walk, where the time of walks goes, and what large pages
+-- save. The published figures are of many gigabytes (GUPS), or of many programs.
 local lib = require("lib")
 ringside.title("Random accesses")
-local N, PAGES = 20000, 8192
-local native = lib.run({nested = 0, pages = PAGES, accesses = N}, "haswell-2013")
+local N <const>, PAGES <const>, APART <const>, PROFILE <const> = 20000, 8192, 32, "haswell-2013"
+local function machine(p, set, fidelity)
+  p.pages, p.apart, p.accesses = PAGES, APART, N
+  return lib.machine(p, PROFILE, set, fidelity)
+end
+local function run(p, set)
+  local m = machine(p, set)
+  local c = lib.measure(m)
+  m:close()
+  return c
+end
+local native = run{nested = 0}
 ringside.target("V08", native.walk_refs / native.walks, native.walks .. " walks, Haswell")
 
 -- Processors that cache guest-physical translations cache the upper levels of the EPT, too. How much of them nobody has published, so the profile has no such
--- caches. V09 is that of the profile, and says what caches as large as those of the guest's tables make of it; they are added for V10.
+-- caches. V09 is about processors that have them: they are added, as large as those of the guest's tables.
 local EPT_CACHES <const> = {}
 for unit, entries in pairs{pde = 32, pdpte = 4, pml4e = 2} do
   EPT_CACHES["psc.ept." .. unit .. ".entries"] = entries
   EPT_CACHES["psc.ept." .. unit .. ".ways"] = math.min(entries, 4)
 end
-local function nested_walks(set)
-  local m = lib.machine({pages = PAGES, accesses = N}, "haswell-2013", set)
-  local c = lib.measure(m)
-  m:close()
-  return c
-end
-local nested, cached = nested_walks(nil), nested_walks(EPT_CACHES)
-ringside.target("V09", nested.walk_refs / nested.walks, ("%d walks, Haswell; %.1f if psc.ept.* were as the guest's"):format(nested.walks, cached.walk_refs / cached.walks))
+local nested, cached = run{}, run({}, EPT_CACHES)
+ringside.target("V09", cached.walk_refs / cached.walks, ("psc.ept.* as the guest's, 32/4/2 entries; %.1f without"):format(nested.walk_refs / nested.walks))
 
 -- V10 is about latency, so caches count: detailed fidelity, and the cycles from one reference's event to the next.
 local function final_share(set)
-  local m = lib.machine({pages = PAGES, accesses = N}, "haswell-2013", set, "detailed")
+  local m = machine({}, set, "detailed")
   m:run_to("measure")
   local all, final, last = 0, 0, 0
   local walks = m:on("walk", function(e) last = e.cycle end)
@@ -38,9 +43,9 @@ local function final_share(set)
   m:close()
   return 100.0 * final / all
 end
-ringside.target("V10", final_share(EPT_CACHES), ("with psc.ept.* as the guest's, 32/4/2 entries; %.1f without"):format(final_share(nil)))
+ringside.target("V10", final_share(nil), ("%.1f if psc.ept.* were as the guest's"):format(final_share(EPT_CACHES)))
 
-local large = lib.run({pages = PAGES, accesses = N, guest_2m = 1, ept_2m = 1}, "haswell-2013")
+local large = run{guest_2m = 1, ept_2m = 1}
 ringside.target("V11", nested.cycles / large.cycles, "Haswell")
 
 local lines = {{"native"}, {"nested"}, {"nested, 2 MiB pages"}}
