@@ -147,21 +147,25 @@ static void test_mistakes(void **state)
     unlink(in_dir("t.lua"));
 }
 
-// All scenarios; what misses is explained. And the same bytes each time.
+// All scenarios; what misses is explained. And, of some, the same bytes each time.
 static void test_scenarios(void **state)
 {
     char *text, *again;
     struct sim_error err;
+    static const char *const some[] = {"V01", "V13", "V23", "V50", "V70", "V75", NULL};
+    char *first;
+    assert_int_equal(validate("scenarios/validate", some, NULL, &first, &err), SIM_OK);
+    assert_int_equal(validate("scenarios/validate", some, NULL, &again, &err), SIM_OK);
+    assert_string_equal(first, again);
     if (validate("scenarios/validate", NULL, NULL, &text, &err) != SIM_OK)
         fail_msg("%s\n%s", err.what, text);
-    assert_int_equal(validate("scenarios/validate", NULL, NULL, &again, &err), SIM_OK);
-    assert_string_equal(text, again);
     unsigned passed = 0;
     for (const char *p = text; (p = strstr(p, "PASS ")); p++)
         passed++;
-    assert_true(passed >= 31);
+    assert_true(passed >= 34);
     print_message("# %u targets met\n", passed);
     free(text);
+    free(first);
     free(again);
 }
 
