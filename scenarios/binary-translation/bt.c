@@ -40,6 +40,14 @@ static u32 idt[64][2], tss[26];
 static bool adaptive;
 static u32 tc_limit; // how much of the translation cache is used before it is emptied
 
+// Memory at a linear address that the guest has chosen. At rings 0 and 1 the VMM can reach itself, too: nothing may be done there for the guest.
+static void *guests(u32 la, u32 size)
+{
+    if (la >= WINDOW || size > WINDOW - la)
+        stop("the guest uses linear addresses that the VMM has for itself");
+    return (void *)la;
+}
+
 // --- the translation cache
 #define TC_SIZE   0x20000u
 #define MAX_BLOCK 32 // instructions
@@ -195,7 +203,7 @@ static u32 translate(u32 guest)
     u32 start = here(), jump[2] = {0, 0}, to[2] = {0, 0}, eip = guest;
     stat.blocks++;
     for (u32 n = 0;; n++) {
-        const u8 *code = (const u8 *)eip; // the guest's memory is there, by its shadow page tables
+        const u8 *code = guests(eip, 16); // the guest's memory is there, by its shadow page tables
         struct insn i;
         if (!decode(code, &i)) {
             vcpu.eip = eip;
@@ -284,7 +292,7 @@ static void load_gdt(u32 base, u32 limit)
     vcpu.gdt = base;
     vcpu.gdt_limit = limit;
     for (u32 n = 1; n < 16; n++) {
-        const u32 *d = (const u32 *)(base + 8 * n);
+        const u32 *d = guests(base + 8 * n, 8);
         gdt[n][0] = gdt[n][1] = 0;
         if (8 * n + 7 > limit || !(d[1] & 0x1000))
             continue; // not there; or a system segment, which only the VMM reads
@@ -298,14 +306,22 @@ static void load_gdt(u32 base, u32 limit)
 // --- instructions of the kernel that are not copied
 static u32 pop(void)
 {
-    u32 v = *(u32 *)vcpu.regs[ESP];
+    u32 v = *(u32 *)guests(vcpu.regs[ESP], 4);
     vcpu.regs[ESP] += 4;
     return v;
 }
-static void push(u32 v) { *(u32 *)(vcpu.regs[ESP] -= 4) = v; }
+static void push(u32 v) { *(u32 *)guests(vcpu.regs[ESP] -= 4, 4) = v; }
 static u32 operand(const struct insn *i)
 {
     return i->modrm >> 6 == 3 ? vcpu.regs[i->modrm & 7] : *(u32 *)operand_address(i, vcpu.regs);
+}
+static void load_selector(u32 n, u32 selector)
+{
+    if (n >= 4)
+        stop("FS and GS are not done");
+    if (selector >= 0x80) // the VMM's own descriptors are of ring 1, too
+        stop("a selector that the guest has not got");
+    vcpu.segments[n] = selector;
 }
 static void return_from_interrupt(void)
 {
@@ -359,6 +375,8 @@ static void two_byte(const struct insn *i)
 {
     u8 reg = i->modrm >> 3 & 7;
     u32 at = operand_address(i, vcpu.regs);
+    if (i->op == 0x01 && (reg == 2 || reg == 3))
+        guests(at, 6);
     if (i->op == 0x01 && reg == 2)
         load_gdt(*(u32 *)(at + 2), *(uint16_t *)at);
     else if (i->op == 0x01 && reg == 3)
@@ -368,7 +386,7 @@ static void two_byte(const struct insn *i)
         forget_stores();
         privileged(INVLPG, at);
     } else if (i->op == 0x00 && reg == 3) { // LTR: its base, for the stack of ring 0
-        const u8 *d = (const u8 *)(vcpu.gdt + (operand(i) & 0xfff8));
+        const u8 *d = guests(vcpu.gdt + (operand(i) & 0xfff8), 8);
         vcpu.tss = (*(const u32 *)(d + 2) & 0xffffff) | (u32)d[7] << 24;
     } else if (i->op == 0x20 || i->op == 0x22)
         control_register(i);
@@ -439,17 +457,13 @@ static void emulate(const u8 *code, const struct insn *i)
     case 0x1e: push(vcpu.segments[i->op >> 3]); break;
     case 0x07: // POP ES, SS, DS
     case 0x17:
-    case 0x1f: vcpu.segments[i->op >> 3] = pop() & 0xffff; break;
+    case 0x1f: load_selector(i->op >> 3, pop() & 0xffff); break;
     case 0x8c: // the selector that the guest loaded, not the one that is there
         if (i->modrm >> 6 != 3)
             stop("a segment register to memory");
         r[i->modrm & 7] = vcpu.segments[i->modrm >> 3 & 7];
         break;
-    case 0x8e:
-        if ((i->modrm >> 3 & 7) >= 4)
-            stop("FS and GS are not done");
-        vcpu.segments[i->modrm >> 3 & 7] = operand(i) & 0xffff;
-        break;
+    case 0x8e: load_selector(i->modrm >> 3 & 7, operand(i) & 0xffff); break;
     case 0xf4: end_of_run(); // without interrupts it would last for ever
     default: print("VMM: code %x %x\n", code[0], code[1]); stop("an instruction that the VMM does not emulate");
     }
@@ -514,8 +528,8 @@ static void frame_regs(const struct frame *f, u32 r[8])
 static void deliver(struct frame *f, u32 eip, bool has_error)
 {
     bool user = (f->cs & 3) == 3;
-    const u32 *gate = (const u32 *)(vcpu.idt + 8 * f->vector), *t = (const u32 *)vcpu.tss;
-    u32 *sp = (u32 *)(user ? t[1] : f->esp);
+    const u32 *gate = guests(vcpu.idt + 8 * f->vector, 8), *t = guests(vcpu.tss, 12);
+    u32 *sp = (u32 *)guests((user ? t[1] : f->esp) - 24, 24) + 6;
     if (8 * f->vector + 7 > vcpu.idt_limit || !(gate[1] & 0x8000))
         stop("the guest has no handler for an exception");
     if (user) {
@@ -593,7 +607,7 @@ static void page_fault(struct frame *f)
 // INT n of a program: the real IDT has no such gate, so it is a #GP whose error code names the vector.
 static bool software_interrupt(struct frame *f)
 {
-    const u32 *gate = (const u32 *)(vcpu.idt + (f->error & ~7u));
+    const u32 *gate = guests(vcpu.idt + (f->error & ~7u), 8);
     if ((f->error & ~7u) + 7 > vcpu.idt_limit || (gate[1] & 0xe000) != 0xe000) // present, DPL 3
         return false;
     f->vector = f->error >> 3;
