@@ -50,10 +50,10 @@ TESTS := $(TESTSRC:%.c=$(O)/%)
 FUZZERS := $(FUZZSRC:%.c=$(O)/%)
 BENCHES := $(patsubst scenarios/%.c,build/guests/%.bin,$(wildcard scenarios/bench/*.c))
 GUESTS := $(patsubst scenarios/%.asm,build/guests/%.bin,$(wildcard scenarios/*/*.asm)) \
-          $(patsubst scenarios/%.S,build/guests/%.elf,$(filter-out scenarios/bench/% scenarios/hypervisor/% scenarios/binary-translation/%,$(wildcard scenarios/*/*.S))) \
+          $(patsubst scenarios/%.S,build/guests/%.elf,$(filter-out scenarios/bench/% scenarios/hypervisor/% scenarios/binary-translation/% scenarios/paravirtual/%,$(wildcard scenarios/*/*.S))) \
           build/guests/kvm/kvmrun build/guests/hypervisor/hypervisor.bin build/guests/hypervisor/entries.bin \
           build/guests/binary-translation/kernel.bin build/guests/binary-translation/mix.bin build/guests/binary-translation/check.bin \
-          build/guests/binary-translation/vmm.bin $(BENCHES)
+          build/guests/binary-translation/vmm.bin $(addprefix build/guests/paravirtual/,native.bin xen.bin vmm.bin) $(BENCHES)
 
 .PHONY: validate all guests run test test-guests test-programs test-scenarios check check-equality check-format check-layers check-asan check-modes check-werror check-fuzz check-docs bench docs \
         install clean help setup format difftest
@@ -184,6 +184,17 @@ build/guests/binary-translation/kernel.bin build/guests/binary-translation/mix.b
 build/guests/binary-translation/vmm.bin: $(addprefix $(BT)/,boot.S vmm.c shadow.c decode.c vtx.c bt.c vmm.h vmm.ld) build/guests/include/vmcs.h
 	@mkdir -p $(@D)
 	gcc $(FREESTANDING32) -I build/guests/include -Wl,-T,$(BT)/vmm.ld -o $(@:.bin=.elf) $(filter %.c %.S,$^)
+	objcopy -O binary $(@:.bin=.elf) $@
+
+# A kernel built twice, for the bare machine and for a hypervisor that it knows of.
+PV := scenarios/paravirtual
+build/guests/paravirtual/native.bin build/guests/paravirtual/xen.bin: build/guests/paravirtual/%.bin: $(addprefix $(PV)/,start.S kernel.c ops.h kernel.ld)
+	@mkdir -p $(@D)
+	gcc $(FREESTANDING32) $(if $(filter xen,$*),-DXEN) -Wl,-T,$(PV)/kernel.ld -o $(@:.bin=.elf) $(filter %.c %.S,$^)
+	objcopy -O binary $(@:.bin=.elf) $@
+build/guests/paravirtual/vmm.bin: $(addprefix $(PV)/,boot.S vmm.c memory.c vmm.h ops.h vmm.ld)
+	@mkdir -p $(@D)
+	gcc $(FREESTANDING32) -Wl,-T,$(PV)/vmm.ld -o $(@:.bin=.elf) $(filter %.c %.S,$^)
 	objcopy -O binary $(@:.bin=.elf) $@
 
 $(O)/ringside: $(O)/sim/main.o $(O)/libringside.a
