@@ -140,11 +140,23 @@ static bool is_in(u8 op, const u8 *list, u32 n)
             return true;
     return false;
 }
+static void refuse(u32 eip, const char *why)
+{
+    vcpu.eip = eip;
+    stop(why);
+}
+static bool is_known_store(u32 guest)
+{
+    for (u32 n = 0; n < nstores; n++)
+        if (stores[n] == guest)
+            return true;
+    return false;
+}
 static enum how how(const struct insn *i, u32 guest)
 {
     u8 reg = i->modrm >> 3 & 7;
     if (i->segment == 0x64 || i->segment == 0x65 || i->segment == 0x2e) // CS of translated code has no limit
-        stop("the guest's kernel uses FS, GS, or CS for data");
+        refuse(guest, "the guest's kernel uses FS, GS, or CS for data");
     if (i->two)
         return (i->op & 0xf0) == 0x80 ? BRANCH : is_in(i->op, called_out_0f, sizeof called_out_0f) ? CALLOUT : IDENT;
     switch (i->op) {
@@ -156,11 +168,7 @@ static enum how how(const struct insn *i, u32 guest)
     case 0xc3: return RETURN;
     case 0xff: return reg == 2 || reg == 3 || reg == 4 || reg == 5 ? CALLOUT : IDENT; // CALL and JMP through memory or a register
     case 0x89:
-    case 0xc7:
-        for (u32 n = 0; n < nstores; n++)
-            if (stores[n] == guest)
-                return PT_STORE;
-        return IDENT;
+    case 0xc7: return is_known_store(guest) ? PT_STORE : IDENT;
     default: return (i->op & 0xf0) == 0x70 ? BRANCH : is_in(i->op, called_out, sizeof called_out) ? CALLOUT : IDENT;
     }
 }
@@ -192,6 +200,48 @@ static void put_store(const u8 *code, const struct insn *i, u32 guest)
     put_set(NEXT, here() + 11 + 5);
     put_jump((u32)bt_store);
 }
+// The jumps at the end of a block: where each ends in the translation cache, and where it leads.
+struct exits {
+    u32 n, jump_end[2], to[2];
+};
+static void put_target(struct exits *x, u32 guest) // the rel32 of a jump, for put_exit() to fill in
+{
+    put32(0);
+    x->jump_end[x->n] = here();
+    x->to[x->n++] = guest;
+}
+static void put_insn(enum how h, const u8 *code, const struct insn *i, u32 eip, struct exits *x)
+{
+    u32 next = eip + i->length;
+    switch (h) {
+    case IDENT:
+        for (u32 k = 0; k < i->length; k++)
+            put8(code[k]);
+        break;
+    case INLINE_CLI: put_set(VIF, 0); break;
+    case INLINE_STI: put_set(VIF, IF); break;
+    case PT_STORE: put_store(code, i, eip); break;
+    case CALLOUT: put_callout(eip); break;
+    case RETURN: put_jump((u32)bt_return); break;
+    case BRANCH:
+        put8(0x0f), put8(0x80 | (i->op & 15));
+        put_target(x, next + i->imm);
+        put8(0xe9);
+        put_target(x, next);
+        break;
+    case CALL:
+        put8(0x68); // PUSH of the guest's return address
+        put32(next);
+        put8(0xe9);
+        put_target(x, next + i->imm);
+        break;
+    case JUMP:
+        put8(0xe9);
+        put_target(x, next + i->imm);
+        break;
+    }
+}
+static bool ends_block(enum how h) { return h == JUMP || h == BRANCH || h == CALL || h == RETURN || h == CALLOUT; }
 // Make code for the block at `guest`, up to its first jump or callout.
 static u32 translate(u32 guest)
 {
@@ -200,55 +250,32 @@ static u32 translate(u32 guest)
         if (vcpu.sysenter[2])
             vcpu.sysenter_tc = translate(vcpu.sysenter[2]);
     }
-    u32 start = here(), jump[2] = {0, 0}, to[2] = {0, 0}, eip = guest;
-    stat.blocks++;
-    for (u32 n = 0;; n++) {
+    u32 start = here(), eip = guest, n = 0;
+    struct exits x = {0};
+    enum how h = IDENT;
+    for (; n < MAX_BLOCK && !ends_block(h); n++) {
         const u8 *code = guests(eip, 16); // the guest's memory is there, by its shadow page tables
         struct insn i;
         if (!decode(code, &i)) {
-            vcpu.eip = eip;
             print("VMM: code %x %x %x\n", code[0], code[1], code[2]);
-            stop("an instruction that the translator does not know");
+            refuse(eip, "an instruction that the translator does not know");
         }
-        enum how h = n < MAX_BLOCK ? how(&i, eip) : JUMP;
-        u32 next = n < MAX_BLOCK ? eip + i.length : eip;
-        stat.instructions++;
+        h = how(&i, eip);
+        if (i.prefix66 && h != IDENT && h != PT_STORE)
+            refuse(eip, "a jump or a privileged instruction with 16-bit operands");
         origins[norigins++] = (struct origin){here(), eip, guest};
-        if (h == IDENT)
-            for (u32 k = 0; k < i.length; k++)
-                put8(code[k]);
-        else if (h == INLINE_CLI || h == INLINE_STI)
-            put_set(VIF, h == INLINE_STI ? IF : 0);
-        else if (h == PT_STORE)
-            put_store(code, &i, eip);
-        else if (h == CALLOUT)
-            put_callout(eip);
-        else if (h == RETURN)
-            put_jump((u32)bt_return);
-        if (h == BRANCH) {
-            put8(0x0f), put8(0x80 | (i.op & 15));
-            put32(0);
-            jump[0] = here();
-            to[0] = next + i.imm;
-        }
-        if (h == CALL) {
-            put8(0x68); // PUSH of the guest's return address
-            put32(next);
-        }
-        if (h == BRANCH || h == JUMP || h == CALL) {
-            put8(0xe9);
-            put32(0);
-            jump[1] = here();
-            to[1] = h == BRANCH || n == MAX_BLOCK ? next : next + i.imm;
-        }
-        if (h >= JUMP && h != PT_STORE)
-            break;
-        eip = next;
+        put_insn(h, code, &i, eip, &x);
+        eip += i.length;
+    }
+    stat.blocks++;
+    stat.instructions += n;
+    if (!ends_block(h)) { // long enough
+        put8(0xe9);
+        put_target(&x, eip);
     }
     *block_slot(guest) = start;
-    for (u32 k = 0; k < 2; k++)
-        if (jump[k])
-            put_exit(jump[k], to[k]);
+    for (u32 k = 0; k < x.n; k++)
+        put_exit(x.jump_end[k], x.to[k]);
     return start;
 }
 static u32 translation(u32 guest)
@@ -555,6 +582,23 @@ static void deliver(struct frame *f, u32 eip, bool has_error)
     f->gs = VCPU1;
 }
 static bool in_tc(const struct frame *f) { return (f->cs & 3) == 1 && f->eip - (u32)tc < TC_SIZE; }
+// Translate a block again. Older translations of it go on to the new one. Where the guest address `eip`, which lies in it, has come to be.
+static u32 renew(u32 block, u32 eip)
+{
+    u32 fresh = translate(block), at = 0;
+    for (u32 n = 0; n < norigins; n++) {
+        const struct origin *o = &origins[n];
+        if (o->block != block)
+            continue;
+        if (o->guest == block && o->code < fresh) {
+            *(u8 *)o->code = 0xe9;
+            *(u32 *)(o->code + 1) = fresh - (o->code + 5);
+        }
+        if (o->guest == eip && o->code >= fresh)
+            at = o->code;
+    }
+    return at ? at : translation(eip);
+}
 // A store of translated code hit a traced page table. Do it; and translate its block again, for the next time.
 static bool store_from_tc(struct frame *f, u32 gpa)
 {
@@ -569,13 +613,9 @@ static bool store_from_tc(struct frame *f, u32 gpa)
         f->eip += i.length; // copied, so as long as the original
         return true;
     }
-    stores[nstores++] = o.guest;
-    u32 old = *block_slot(o.block), fresh = translate(o.block);
-    if (fresh > old) { // what was chained to the old block goes on to the new one
-        *(u8 *)old = 0xe9;
-        *(u32 *)(old + 1) = fresh - (old + 5);
-    }
-    f->eip = translation(o.guest + i.length);
+    if (!is_known_store(o.guest)) // else its block is older than that
+        stores[nstores++] = o.guest;
+    f->eip = renew(o.block, o.guest + i.length);
     return true;
 }
 static void page_fault(struct frame *f)

@@ -22,12 +22,14 @@ local RATIOS <const> = {
   {"divzero HW/native", hw.divzero / native.divzero, 1.14}, {"pgfault SW/native", sw.pgfault / native.pgfault, 3.6},
   {"pgfault HW/native", hw.pgfault / native.pgfault, 10.3}, {"ptemod HW/SW", hw.ptemod / sw.ptemod, 32.6}, {"callret SW/native", sw.callret / native.callret, 4.6},
 }
-local near, got = true, {}
+local near, others, got = true, true, {}
 for n, r in ipairs(RATIOS) do
-  near = near and r[2] >= r[3] * 0.6 and r[2] <= r[3] * 1.4
+  local ok = r[2] >= r[3] * 0.6 and r[2] <= r[3] * 1.4
+  near, others = near and ok, others and (ok or r[1] == "ptemod HW/SW")
   got[n] = ("%.1f"):format(r[2])
 end
-ringside.target("V31", near, table.concat(got, " "), "a VMM for teaching does less in each handler than the products of 2006 did")
+ringside.target("V31", near, table.concat(got, " "), others and
+  ("four of five: a store to a page table is emulated in 31 instructions in line here (%d cycles), where the product took 391"):format(sw.ptemod) or nil)
 
 local bt, vtx = sw.forkwait / native.forkwait, hw.forkwait / native.forkwait
 ringside.target("V32", bt > 1 and vtx > bt and bt >= 6.1 * 0.5 and bt <= 6.1 * 1.5 and vtx >= 17.7 * 0.5 and vtx <= 17.7 * 1.5, ("1 : %.1f : %.1f"):format(bt, vtx))
