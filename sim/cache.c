@@ -8,14 +8,18 @@
 
 // A way holds the address of a line with its state in the low bits; 0 is an empty way. `tree` has a bit for each inner node of a binary
 // tree over the ways: which half was used less lately. `last` is the way of each set that was used last, by its place in `way`: there a line
-// is looked for first, and using it again changes nothing. An absent unit has one set of no ways.
+// is looked for first, and using it again changes nothing. Elsewhere it is looked for by `hint`, a byte of its number for each way, eight at a
+// time; rows of hints are padded to whole words. `live` has a bit for each way of a set that is not empty. An absent unit has one set of no ways.
 #define STATE    3ull
 #define MAX_WAYS 64u
+#define BYTES(b) ((b)*0x0101010101010101ull)
 
 struct unit {
     uint32_t sets, mask, ways, leaves, latency; // leaves: the power of two at or above ways
+    uint32_t words, hint_shift;                 // words of hints of a set; which byte of an address a hint is
     uint64_t *way, *tree;
     uint32_t *last;
+    uint64_t *hint, *live;
     struct cache_counts n;
     struct { // what a use of a way does to the tree: the nodes on its path, and those of them that point right from now on
         uint64_t path, right;
@@ -80,6 +84,7 @@ static void unit_clear(struct unit *u)
 {
     memset(u->way, 0, (size_t)u->sets * u->ways * sizeof *u->way);
     memset(u->tree, 0, u->sets * sizeof *u->tree);
+    memset(u->live, 0, u->sets * sizeof *u->live);
     for (uint32_t set = 0; set < u->sets; set++)
         u->last[set] = set * u->ways;
     u->n = (struct cache_counts){0};
@@ -95,10 +100,14 @@ static bool unit_init(struct unit *u, const struct profile_cache *g)
         u->mask = u->sets - 1;
         init_uses(u);
     }
-    u->way = calloc((size_t)u->sets * u->ways + 1, sizeof *u->way);
+    u->words = (u->ways + 7) / 8;
+    u->hint_shift = log2_of(g->line ? g->line : 1) + log2_of(u->sets ? u->sets : 1);
+    u->way = calloc((size_t)u->sets * u->ways + 8, sizeof *u->way); // find() may look past the last set
+    u->live = calloc(u->sets + 1, sizeof *u->live);
+    u->hint = calloc((size_t)u->sets * u->words + 1, sizeof *u->hint);
     u->tree = calloc(u->sets + 1, sizeof *u->tree);
     u->last = calloc(u->sets + 1, sizeof *u->last);
-    if (!u->way || !u->tree || !u->last)
+    if (!u->way || !u->tree || !u->last || !u->hint || !u->live)
         return false;
     unit_clear(u);
     return true;
@@ -149,6 +158,8 @@ static void unit_free(struct unit *u)
     free(u->way);
     free(u->tree);
     free(u->last);
+    free(u->hint);
+    free(u->live);
 }
 
 void caches_destroy(struct caches *h)
@@ -187,11 +198,26 @@ static inline bool holds(uint64_t way, uint64_t line) { return (way ^ line) - 1 
 // The way that holds a line, or NULL.
 static inline uint64_t *find(const struct caches *h, const struct unit *u, uint64_t line)
 {
-    uint64_t *w = &u->way[(size_t)set_of(h, u, line) * u->ways];
-    for (uint32_t k = 0; k < u->ways; k++)
-        if (holds(w[k], line))
-            return &w[k];
+    const uint32_t set = set_of(h, u, line);
+    const uint64_t want = BYTES((line >> u->hint_shift) & 0xff), *hint = &u->hint[(size_t)set * u->words];
+    uint64_t *w = &u->way[(size_t)set * u->ways];
+    for (uint32_t k = 0; k < u->words; k++) {
+        const uint64_t x = hint[k] ^ want;
+        // The top bits of bytes that are 0, and perhaps of others above one of them.
+        for (uint64_t zero = (x - BYTES(1)) & ~x & BYTES(0x80); zero; zero &= zero - 1) {
+            uint64_t *at = &w[k * 8 + (unsigned)__builtin_ctzll(zero) / 8];
+            if (holds(*at, line))
+                return at;
+        }
+    }
     return NULL;
+}
+
+static inline void set_hint(struct unit *u, uint32_t set, uint32_t way, uint64_t line)
+{
+    uint64_t *hint = &u->hint[(size_t)set * u->words + way / 8];
+    const unsigned at = way % 8 * 8;
+    *hint = (*hint & ~(0xffull << at)) | ((line >> u->hint_shift) & 0xff) << at;
 }
 
 static inline void touch(const struct caches *h, struct unit *u, uint64_t line, const uint64_t *w)
@@ -212,10 +238,9 @@ static inline uint64_t *use(const struct caches *h, struct unit *u, uint64_t lin
 
 static uint32_t victim(const struct unit *u, uint32_t set)
 {
-    const uint64_t *w = &u->way[(size_t)set * u->ways];
-    for (uint32_t k = 0; k < u->ways; k++)
-        if (!w[k])
-            return k;
+    const uint64_t empty = ~u->live[set] & ~0ull >> (MAX_WAYS - u->ways);
+    if (empty)
+        return (uint32_t)__builtin_ctzll(empty);
     uint32_t way = 0;
     for (uint32_t node = 1, half = u->leaves / 2; half; half /= 2) {
         // Where the ways are no power of two, the tree lacks some leaves on the right.
@@ -229,15 +254,24 @@ static uint32_t victim(const struct unit *u, uint32_t set)
 // Put a line into a unit that does not have it; returns the way's former contents.
 static uint64_t put(const struct caches *h, struct unit *u, uint64_t line, enum cache_state s)
 {
-    const uint32_t set = set_of(h, u, line);
-    uint64_t *w = &u->way[(size_t)set * u->ways + victim(u, set)], old = *w;
+    const uint32_t set = set_of(h, u, line), way = victim(u, set);
+    uint64_t *w = &u->way[(size_t)set * u->ways + way], old = *w;
     *w = line | s;
+    set_hint(u, set, way, line);
+    u->live[set] |= 1ull << way;
     touch(h, u, line, w);
     if (old) {
         u->n.evictions++;
         u->n.writebacks += (old & STATE) == CACHE_M;
     }
     return old;
+}
+
+static void drop(const struct caches *h, const struct unit *u, uint64_t *w)
+{
+    const uint32_t set = set_of(h, u, *w);
+    u->live[set] &= ~(1ull << ((size_t)(w - u->way) - (size_t)set * u->ways));
+    *w = 0;
 }
 
 static enum cache_state state_in(const struct caches *h, const struct unit *u, uint64_t line)
@@ -249,8 +283,10 @@ static enum cache_state state_in(const struct caches *h, const struct unit *u, u
 static void set_state(const struct caches *h, const struct unit *u, uint64_t line, enum cache_state s)
 {
     uint64_t *w = find(h, u, line);
-    if (w)
-        *w = s == CACHE_I ? 0 : line | s;
+    if (w && s == CACHE_I)
+        drop(h, u, w);
+    else if (w)
+        *w = line | s;
 }
 
 // --- one processor
@@ -266,22 +302,25 @@ static enum cache_state held(const struct caches *h, const struct private *p, ui
     return s;
 }
 
-static bool lose(const struct caches *h, const struct private *p, uint64_t line)
+// Drop a line; what the processor had of it.
+static enum cache_state lose(const struct caches *h, const struct private *p, uint64_t line)
 {
-    bool had = false;
+    enum cache_state s = CACHE_I;
     for (unsigned k = 0; k < CACHE_L3; k++) {
         uint64_t *w = find(h, &p->u[k], line);
-        had |= w != NULL;
-        if (w)
-            *w = 0;
+        if (!w)
+            continue;
+        const enum cache_state here = (enum cache_state)(*w & STATE);
+        s = here > s ? here : s;
+        drop(h, &p->u[k], w);
     }
-    return had;
+    return s;
 }
 
 static void share(const struct caches *h, const struct private *p, uint64_t line)
 {
     for (unsigned k = 0; k < CACHE_L3; k++)
-        set_state(h, &p->u[k], line, find(h, &p->u[k], line) ? CACHE_S : CACHE_I);
+        set_state(h, &p->u[k], line, CACHE_S);
 }
 
 // --- L3 and memory
@@ -295,8 +334,9 @@ static void fill_l3(struct caches *h, struct private *p, uint64_t line)
     const uint64_t old = put(h, &h->l3, line, CACHE_E);
     bool dirty = (old & STATE) == CACHE_M;
     for (unsigned n = 0; old && n < h->cfg.cpus; n++) {
-        dirty |= held(h, &h->cpu[n], old & ~STATE) == CACHE_M;
-        h->cpu[n].n.recalls += lose(h, &h->cpu[n], old & ~STATE);
+        const enum cache_state had = lose(h, &h->cpu[n], old & ~STATE);
+        dirty |= had == CACHE_M;
+        h->cpu[n].n.recalls += had != CACHE_I;
     }
     p->shared.evictions += h->l3.n.evictions - before.evictions;
     p->shared.writebacks += old && dirty;
@@ -350,7 +390,7 @@ static struct peers snoop(struct caches *h, unsigned cpu, uint64_t line, bool ow
         if (s == CACHE_M)
             write_back(h, line);
         if (own)
-            h->cpu[cpu].n.invalidations += lose(h, &h->cpu[n], line);
+            h->cpu[cpu].n.invalidations += lose(h, &h->cpu[n], line) != CACHE_I;
         else
             share(h, &h->cpu[n], line);
     }
@@ -457,7 +497,7 @@ static struct cache_result miss(struct caches *h, unsigned cpu, uint64_t line, e
     } else {
         l2->n.misses += l2->sets != 0;
         // The other first-level cache may have it; then the line is the processor's already.
-        const enum cache_state own = held(h, p, line);
+        const enum cache_state own = state_in(h, &p->u[first == CACHE_L1I ? CACHE_L1D : CACHE_L1I], line);
         r = own == CACHE_I || kind >= CACHE_STORE ? fetch_line(h, cpu, line, kind, &s) : fetch_down(h, p, line);
         if (own != CACHE_I && kind < CACHE_STORE)
             s = CACHE_S;
@@ -527,8 +567,8 @@ void cache_flush_all(struct caches *h, unsigned cpu)
 {
     for (unsigned k = 0; k < CACHE_L3; k++) {
         const struct unit *u = &h->cpu[cpu].u[k];
-        if (u->sets)
-            memset(u->way, 0, (size_t)u->sets * u->ways * sizeof *u->way);
+        memset(u->way, 0, (size_t)u->sets * u->ways * sizeof *u->way);
+        memset(u->live, 0, u->sets * sizeof *u->live);
     }
     // L3 includes what the other processors hold, so they lose it as well.
     for (size_t k = 0; k < (size_t)h->l3.sets * h->l3.ways; k++)
@@ -568,7 +608,8 @@ bool cache_way(const struct caches *h, unsigned cpu, enum cache_unit k, uint32_t
 
 uint32_t cache_victim(const struct caches *h, unsigned cpu, enum cache_unit u, uint32_t set)
 {
-    return victim(unit_of(h, cpu, u), set);
+    const struct unit *unit = unit_of(h, cpu, u);
+    return set < unit->sets ? victim(unit, set) : 0;
 }
 
 uint32_t cache_set_of(const struct caches *h, enum cache_unit u, uint64_t pa) { return set_of(h, unit_of(h, 0, u), pa); }
@@ -621,11 +662,14 @@ static void check_unit(const struct caches *h, unsigned cpu, unsigned unit)
     const struct unit *u = unit_of(h, cpu, (enum cache_unit)unit);
     for (uint32_t k = 0; k < u->sets * u->ways; k++) {
         const uint64_t w = u->way[k], line = w & ~STATE;
-        if (!w)
+        if (!w) {
+            assert(!(u->live[k / u->ways] >> k % u->ways & 1));
             continue;
+        }
         assert(w & STATE);
         assert(set_of(h, u, line) == k / u->ways);
         assert(find(h, u, line) == &u->way[k]);
+        assert(u->live[k / u->ways] >> k % u->ways & 1);
         if (unit != CACHE_L3)
             check_line(h, cpu, unit, line);
     }
