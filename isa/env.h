@@ -105,6 +105,8 @@ struct isa_env {
     int (*vmx)(struct isa_cpu *c, const struct isa_insn *i);
     // Charge dynamic cycles by name of a cost class (isa/costs.def): segment load, exception delivery, task switch ...
     void (*charge)(struct isa_cpu *c, unsigned cost_class);
+    // INVD, WBINVD: empty the caches. May be NULL.
+    void (*flush_caches)(struct isa_cpu *c, bool write_back);
     // MONITOR armed the line around a linear address; MWAIT waits for a store to it, or for anything else that the machine chooses. May be
     // NULL: MWAIT returns at once, which is within its definition.
     void (*monitor)(struct isa_cpu *c, uint64_t la);

@@ -102,7 +102,7 @@ ISA_FAMILY1(cld, cld);
 ISA_FAMILY1(std, std);
 ISA_FAMILY1(salc, salc);
 
-// CLFLUSH and its kin are ordered and checked like loads of one byte; there is no cache content to write back.
+// CLFLUSH and its kin are ordered and checked like loads of one byte. Caches, where there are any, see which instruction loads.
 ISA_BODY(clflush)
 {
     uint8_t v;

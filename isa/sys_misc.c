@@ -147,17 +147,18 @@ ISA_SYSOP(getsec) { return isa_ud(c, ISA_RULE_UD_SMX); }
 
 // --- caches and TLBs
 
-// Data caches hold no data of their own in this model: there is nothing to write back or lose.
-ISA_SYSOP(invd)
+// Data caches hold no data of their own in this model: INVD loses nothing.
+static int flush_caches(struct isa_cpu *c, const struct isa_insn *i, enum isa_icpt point, bool write_back)
 {
     int r = isa_need_cpl0(c);
-    return r ? r : isa_icpt(c, i, ISA_ICPT_INVD, 0, NULL);
+    if (r || (r = isa_icpt(c, i, point, 0, NULL)))
+        return r;
+    if (c->env->flush_caches)
+        c->env->flush_caches(c, write_back);
+    return 0;
 }
-ISA_SYSOP(wbinvd)
-{
-    int r = isa_need_cpl0(c);
-    return r ? r : isa_icpt(c, i, ISA_ICPT_WBINVD, 0, NULL);
-}
+ISA_SYSOP(invd) { return flush_caches(c, i, ISA_ICPT_INVD, false); }
+ISA_SYSOP(wbinvd) { return flush_caches(c, i, ISA_ICPT_WBINVD, true); }
 
 ISA_SYSOP(invlpg)
 {

@@ -30,6 +30,7 @@ struct private
     struct unit u[CACHE_L3];
     struct cache_traffic n;
     struct cache_counts shared; // of L3, by this processor
+    uint64_t past;              // the line after the last one that it stored to past the caches
     struct {                    // its last request beyond its own caches: in order as processors are, they have one at a time
         uint64_t line, from, until;
     } request;
@@ -179,6 +180,7 @@ void caches_clear(struct caches *h)
             unit_clear(&h->cpu[n].u[k]);
         h->cpu[n].n = (struct cache_traffic){0};
         h->cpu[n].shared = (struct cache_counts){0};
+        h->cpu[n].past = 0;
         memset(&h->cpu[n].request, 0, sizeof h->cpu[n].request);
     }
     unit_clear(&h->l3);
@@ -555,25 +557,77 @@ uint32_t cache_queue(struct caches *h, unsigned cpu, uint64_t pa, struct cache_r
     return (uint32_t)(free + r.cycles - now);
 }
 
-void cache_flush_line(struct caches *h, uint64_t pa)
+// --- what leaves on request
+
+// The line leaves one processor's caches, and L3; the highest state that it had.
+static enum cache_state expel(const struct caches *h, const struct private *p, uint64_t line, enum cache_state most)
 {
-    const uint64_t line = cache_line(h, pa);
-    for (unsigned n = 0; n < h->cfg.cpus; n++)
-        lose(h, &h->cpu[n], line);
-    set_state(h, &h->l3, line, CACHE_I);
+    const enum cache_state s = lose(h, p, line);
+    return s > most ? s : most;
 }
 
-void cache_flush_all(struct caches *h, unsigned cpu)
+static unsigned flush_line(struct caches *h, struct private *by, uint64_t line)
 {
-    for (unsigned k = 0; k < CACHE_L3; k++) {
-        const struct unit *u = &h->cpu[cpu].u[k];
-        memset(u->way, 0, (size_t)u->sets * u->ways * sizeof *u->way);
-        memset(u->live, 0, u->sets * sizeof *u->live);
-    }
-    // L3 includes what the other processors hold, so they lose it as well.
+    enum cache_state s = state_in(h, &h->l3, line);
+    for (unsigned n = 0; n < h->cfg.cpus; n++)
+        s = expel(h, &h->cpu[n], line, s);
+    set_state(h, &h->l3, line, CACHE_I);
+    by->n.flushed += s != CACHE_I;
+    return s == CACHE_M;
+}
+
+unsigned cache_flush_line(struct caches *h, unsigned cpu, uint64_t pa)
+{
+    const unsigned written = flush_line(h, &h->cpu[cpu], cache_line(h, pa));
+    h->cpu[cpu].n.cleaned += written;
+    return written;
+}
+
+static bool clean(const struct caches *h, const struct unit *u, uint64_t line)
+{
+    uint64_t *w = find(h, u, line);
+    if (!w || (*w & STATE) != CACHE_M)
+        return false;
+    *w = line | CACHE_E;
+    return true;
+}
+
+unsigned cache_clean_line(struct caches *h, unsigned cpu, uint64_t pa)
+{
+    const uint64_t line = cache_line(h, pa);
+    bool dirty = clean(h, &h->l3, line);
+    for (unsigned n = 0; n < h->cfg.cpus; n++)
+        for (unsigned k = 0; k < CACHE_L3; k++)
+            dirty = clean(h, &h->cpu[n].u[k], line) || dirty;
+    h->cpu[cpu].n.cleaned += dirty;
+    return dirty;
+}
+
+unsigned cache_store_past(struct caches *h, unsigned cpu, uint64_t pa)
+{
+    struct private *p = &h->cpu[cpu];
+    const uint64_t line = cache_line(h, pa);
+    p->n.past += p->past != line + 1;
+    p->past = line + 1;
+    return cache_flush_line(h, cpu, line);
+}
+
+// L3 includes what processors have. Without one, what others have stays.
+unsigned cache_flush_all(struct caches *h, unsigned cpu, bool write_back)
+{
+    struct private *p = &h->cpu[cpu];
+    unsigned dirty = 0;
     for (size_t k = 0; k < (size_t)h->l3.sets * h->l3.ways; k++)
         if (h->l3.way[k])
-            cache_flush_line(h, h->l3.way[k] & ~STATE);
+            dirty += flush_line(h, p, h->l3.way[k] & ~STATE);
+    for (unsigned u = 0; u < CACHE_L3; u++)
+        for (size_t k = 0; k < (size_t)p->u[u].sets * p->u[u].ways; k++)
+            if (p->u[u].way[k]) {
+                dirty += expel(h, p, p->u[u].way[k] & ~STATE, CACHE_I) == CACHE_M;
+                p->n.flushed++;
+            }
+    p->n.cleaned += write_back ? dirty : 0;
+    return write_back ? dirty : 0;
 }
 
 // --- for people and tests

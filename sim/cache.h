@@ -54,9 +54,15 @@ struct cache_result cache_access(struct caches *h, unsigned cpu, uint64_t pa, en
 // Of several processors: what an access that left this one's caches (r) takes in all, if it begins at `now`: requests of others for the line
 // that began before are served first. Those of a processor that has run ahead of this one began later, whatever the order of the calls.
 uint32_t cache_queue(struct caches *h, unsigned cpu, uint64_t pa, struct cache_result r, uint64_t now);
-// CLFLUSH: the line leaves all caches. WBINVD, INVD: everything that a processor has leaves, with L3.
-void cache_flush_line(struct caches *h, uint64_t pa);
-void cache_flush_all(struct caches *h, unsigned cpu);
+// What a processor does to lines otherwise. Returned: how many modified lines went to memory for it.
+//    flush    CLFLUSH: the line leaves all caches of all processors
+//    clean    CLWB: the same, but who has the line keeps it, unmodified
+//    store    a non-temporal store: the line leaves all caches, as the store goes to memory past them
+//    all      WBINVD, INVD (which writes nothing back): everything that the processor has leaves, and all of L3 with what others have of that
+unsigned cache_flush_line(struct caches *h, unsigned cpu, uint64_t pa);
+unsigned cache_clean_line(struct caches *h, unsigned cpu, uint64_t pa);
+unsigned cache_store_past(struct caches *h, unsigned cpu, uint64_t pa);
+unsigned cache_flush_all(struct caches *h, unsigned cpu, bool write_back);
 
 // --- for people and tests: nothing of it changes anything
 struct cache_geometry {
@@ -84,6 +90,9 @@ struct cache_traffic {
     uint64_t invalidations; // lines that other processors lost to this one's stores
     uint64_t upgrades;      // stores to lines that were here, but shared
     uint64_t recalls;       // lines that processors lost because L3 needed room
+    uint64_t flushed;       // lines that left the caches because this processor said so
+    uint64_t cleaned;       // modified lines that were written to memory because it said so
+    uint64_t past;          // lines written past the caches; stores to one line after another count once
 };
 struct cache_traffic cache_traffic(const struct caches *h, unsigned cpu);
 

@@ -92,16 +92,15 @@ static void test_mesi(void **state)
     served(h, 0, a, CACHE_LOAD, CACHE_L1D, 2);
     assert_int_equal(cache_traffic(h, 0).transfers, 1);
     assert_int_equal(cache_traffic(h, 1).transfers, 1);
-    cache_flush_line(h, a);
+    assert_int_equal(cache_flush_line(h, 1, a), 1);
     states(h, a, "III");
     served(h, 2, a, CACHE_STORE, CACHE_BY_MEMORY, 100);
     states(h, a, "IIM");
-    cache_flush_all(h, 2);
+    assert_int_equal(cache_flush_all(h, 2, true), 1);
     served(h, 2, a, CACHE_LOAD, CACHE_BY_MEMORY, 100);
     caches_destroy(h);
 }
 
-// A processor that writes what it also runs: its instruction cache must not keep the old bytes.
 // Requests of several processors for one line are served one after another; for different lines they are not.
 static void test_queue(void **state)
 {
@@ -142,6 +141,73 @@ static void test_dies(void **state)
     caches_destroy(h);
 }
 
+static void requested(const struct caches *h, unsigned cpu, uint64_t flushed, uint64_t cleaned, uint64_t past)
+{
+    const struct cache_traffic t = cache_traffic(h, cpu);
+    assert_int_equal(t.flushed, flushed);
+    assert_int_equal(t.cleaned, cleaned);
+    assert_int_equal(t.past, past);
+    caches_check(h);
+}
+
+// CLFLUSH and CLWB reach the caches of all processors; what is written back was modified somewhere.
+static void test_requests(void **state)
+{
+    struct caches *h = make(&tiny);
+    const uint64_t a = 0x2000, b = 0x3000;
+    assert_int_equal(cache_flush_line(h, 0, a), 0); // nobody has it
+    requested(h, 0, 0, 0, 0);
+    cache_access(h, 1, a, CACHE_LOAD);
+    assert_int_equal(cache_flush_line(h, 0, a + 63), 0); // it is clean
+    states(h, a, "III");
+    requested(h, 0, 1, 0, 0);
+    cache_access(h, 1, a, CACHE_STORE);
+    assert_int_equal(cache_clean_line(h, 0, a), 1);
+    states(h, a, "IEI");
+    assert_int_equal(cache_clean_line(h, 0, a), 0);
+    served(h, 1, a, CACHE_STORE, CACHE_L1D, 2); // it still owns the line
+    assert_int_equal(cache_flush_line(h, 0, a), 1);
+    requested(h, 0, 2, 2, 0);
+    served(h, 1, a, CACHE_LOAD, CACHE_BY_MEMORY, 100);
+    cache_access(h, 2, a, CACHE_STORE); // modified in L3 only, once it is shared
+    cache_access(h, 1, a, CACHE_LOAD);
+    states(h, a, "ISS");
+    assert_int_equal(cache_clean_line(h, 2, a), 1);
+    states(h, a, "ISS");
+    assert_int_equal(cache_state(h, 0, CACHE_L3, a), CACHE_E);
+    // Past the caches: the line leaves them; stores to the same line are one write.
+    cache_access(h, 0, b, CACHE_STORE);
+    assert_int_equal(cache_store_past(h, 1, b), 1);
+    assert_int_equal(cache_store_past(h, 1, b + 8), 0);
+    assert_int_equal(cache_store_past(h, 1, b + 64), 0);
+    assert_int_equal(cache_store_past(h, 1, b), 0);
+    states(h, b, "III");
+    requested(h, 1, 1, 1, 3);
+    caches_destroy(h);
+}
+
+// WBINVD: all that the processor has, and L3 with what it includes; INVD writes nothing back. Without L3 others keep theirs.
+static void test_flush_all(void **state)
+{
+    struct cache_config cfg = tiny;
+    for (unsigned k = 0; k < 4; k++) {
+        cfg.unit[CACHE_L3].size = k & 1 ? 0 : tiny.unit[CACHE_L3].size;
+        struct caches *h = make(&cfg);
+        for (unsigned line = 0; line < 12; line++)
+            cache_access(h, 0, 0x4000 + line * 64, line < 5 ? CACHE_STORE : CACHE_LOAD);
+        cache_access(h, 0, 0x8000, CACHE_FETCH);
+        cache_access(h, 1, 0x9000, CACHE_STORE);
+        const bool alone = k & 1, write = k & 2;
+        assert_int_equal(cache_flush_all(h, 0, write), write ? alone ? 5 : 6 : 0);
+        requested(h, 0, alone ? 13 : 14, write ? alone ? 5 : 6 : 0, 0);
+        states(h, 0x4000, "III");
+        states(h, 0x9000, alone ? "IMI" : "III");
+        served(h, 0, 0x8000, CACHE_FETCH, CACHE_BY_MEMORY, 100);
+        caches_destroy(h);
+    }
+}
+
+// A processor that writes what it also runs: its instruction cache must not keep the old bytes.
 static void test_self_modification(void **state)
 {
     struct caches *h = make(&tiny);
@@ -299,7 +365,7 @@ static uint64_t traffic(const struct cache_config *cfg, uint64_t seed, unsigned 
         if (k % 7 == 0)
             caches_check(h);
         if ((x >> 30) % 97 == 0)
-            cache_flush_line(h, 0x10000 + line * 64ull);
+            cache_flush_line(h, cpu, 0x10000 + line * 64ull);
     }
     const uint64_t hash = caches_hash(h) ^ sum;
     caches_destroy(h);
@@ -338,6 +404,8 @@ int main(void)
         cmocka_unit_test(test_mesi),
         cmocka_unit_test(test_queue),
         cmocka_unit_test(test_dies),
+        cmocka_unit_test(test_requests),
+        cmocka_unit_test(test_flush_all),
         cmocka_unit_test(test_self_modification),
         cmocka_unit_test(test_write_back),
         cmocka_unit_test(test_inclusion),

@@ -5,6 +5,8 @@
 // DATA       the static cost of an instruction covers a hit in L1D (cost.load is its latency here); what the line takes beyond that is
 //            charged where it is touched, once per line. Stores wait like loads: there is no store buffer.
 // WALKS      a reference to a paging-structure entry takes what its line takes, and costs nothing else.
+// REQUESTS   CLFLUSH and WBINVD wait for memory, once for each modified line that they write back; CLFLUSHOPT, CLWB and non-temporal stores
+//            leave that to the background, INVD writes nothing back.
 // LEFT OUT   device memory is not cached. Devices reach RAM past the caches.
 #include "sim/block.h"
 #include "sim/engine.h"
@@ -41,6 +43,7 @@ void detailed_select(struct sim_machine *m)
         m->caches = caches_create(&cfg, &err);
         assert(m->caches && "detailed_check() was asked at creation");
         m->line = cache_geometry(m->caches, CACHE_L1D).line;
+        m->memory_cycles = cfg.memory;
     }
     for (unsigned n = 0; n < m->ncpus; n++) {
         m->cpu[n]->isa.env = on ? &sim_env_detailed : &sim_env;
@@ -93,6 +96,9 @@ void detailed_counts(struct sim_machine *m)
         stat[SIM_STAT_LINE_INVALIDATE] = t.invalidations;
         stat[SIM_STAT_LINE_UPGRADE] = t.upgrades;
         stat[SIM_STAT_LINE_RECALL] = t.recalls;
+        stat[SIM_STAT_LINE_FLUSH] = t.flushed;
+        stat[SIM_STAT_LINE_CLEAN] = t.cleaned;
+        stat[SIM_STAT_LINE_PAST] = t.past;
     }
 }
 
@@ -111,6 +117,13 @@ static void charge_beyond(struct sim_cpu *c, uint32_t cycles, uint32_t hidden)
         engine_charge(&c->isa, cycles - hidden);
 }
 
+// For that many lines to reach memory.
+static void wait_for(struct sim_cpu *c, unsigned lines)
+{
+    if (lines)
+        engine_charge(&c->isa, (uint64_t)lines * c->m->memory_cycles);
+}
+
 // --- data
 
 static enum cache_kind kind_of(const struct isa_insn *i, unsigned acc)
@@ -121,8 +134,6 @@ static enum cache_kind kind_of(const struct isa_insn *i, unsigned acc)
     return locked && (acc & ISA_ACC_RMW) ? CACHE_RMW : CACHE_STORE;
 }
 
-static bool flushes(const struct isa_insn *i) { return i && (i->op == ISA_OP_CLFLUSH || i->op == ISA_OP_CLFLUSHOPT); }
-
 static inline void touch_lines(struct sim_cpu *c, struct hpa pa, unsigned n, enum cache_kind kind)
 {
     const uint64_t size = c->m->line, last = (pa.v + n - 1) & -size;
@@ -130,15 +141,63 @@ static inline void touch_lines(struct sim_cpu *c, struct hpa pa, unsigned n, enu
         charge_beyond(c, cycles_of(c, line, kind), c->m->profile->l1d.latency);
 }
 
+// Instructions whose accesses are no loads and stores to the caches.
+enum request { NO_REQUEST, FLUSH, FLUSH_OPT, WRITE_BACK, STORE_PAST };
+static const uint8_t requests[ISA_OP_NUM] = {
+    [ISA_OP_CLFLUSH] = FLUSH,
+    [ISA_OP_CLFLUSHOPT] = FLUSH_OPT,
+    [ISA_OP_CLWB] = WRITE_BACK,
+    [ISA_OP_MOVNTPS_Mx_Vx] = STORE_PAST,
+    [ISA_OP_MOVNTPD_Mx_Vx] = STORE_PAST,
+    [ISA_OP_MOVNTI_My_Gy] = STORE_PAST,
+    [ISA_OP_MOVNTQ_Mq_Pq] = STORE_PAST,
+    [ISA_OP_MOVNTDQ_Mx_Vx] = STORE_PAST,
+    [ISA_OP_MASKMOVQ_Pq_Nq] = STORE_PAST,
+    [ISA_OP_MASKMOVDQU_Vx_Ux] = STORE_PAST,
+};
+
+static inline enum request request_of(const struct isa_insn *i, unsigned acc)
+{
+    if (!i || acc & ISA_ACC_SYS)
+        return NO_REQUEST;
+    const enum request q = (enum request)requests[i->op];
+    return (q == STORE_PAST) == (acc & ISA_ACC_W) ? q : NO_REQUEST;
+}
+
+static void carry_out(struct sim_cpu *c, struct hpa pa, unsigned n, enum request q)
+{
+    struct caches *h = c->m->caches;
+    unsigned written = 0;
+    switch (q) {
+    case FLUSH: written = cache_flush_line(h, c->n, pa.v); break;
+    case FLUSH_OPT: cache_flush_line(h, c->n, pa.v); break;
+    case WRITE_BACK: cache_clean_line(h, c->n, pa.v); break;
+    case STORE_PAST:
+        for (uint64_t line = pa.v & -c->m->line; line < pa.v + n; line += c->m->line)
+            cache_store_past(h, c->n, line);
+        break;
+    case NO_REQUEST: break;
+    }
+    wait_for(c, written);
+}
+
 void detailed_data(struct sim_cpu *c, struct hpa pa, unsigned n, unsigned acc)
 {
     const struct isa_insn *i = c->isa.at;
     if (bus_mmio_at(c->m, pa) || !ram_at(&c->m->ram, pa))
         return;
-    if (__builtin_expect(flushes(i), 0))
-        cache_flush_line(c->m->caches, pa.v);
+    const enum request q = request_of(i, acc);
+    if (__builtin_expect(q != NO_REQUEST, 0))
+        carry_out(c, pa, n, q);
     else
         touch_lines(c, pa, n, kind_of(i, acc));
+}
+
+void detailed_flush_caches(struct isa_cpu *isa, bool write_back)
+{
+    struct sim_cpu *c = sim_cpu_of(isa);
+    wait_for(c, cache_flush_all(c->m->caches, c->n, write_back));
+    c->fetch_line = UINT64_MAX;
 }
 
 // The host's address of bytes in a page that the inline TLB would know, if it were asked.
@@ -167,7 +226,7 @@ int detailed_read(struct isa_cpu *isa, uint64_t la, void *buf, unsigned n, unsig
     struct sim_cpu *c = sim_cpu_of(isa);
     acc &= ~ISA_ACC_W;
     const void *p = known(isa, la, n, acc);
-    if (!p || flushes(isa->at))
+    if (!p || request_of(isa->at, acc))
         return mmu_read_detailed(isa, la, buf, n, acc);
     touch_lines(c, ram_address(&c->m->ram, p), n, acc & ISA_ACC_RMW ? kind_of(isa->at, acc) : CACHE_LOAD);
     copy(buf, p, n);
@@ -179,7 +238,7 @@ int detailed_write(struct isa_cpu *isa, uint64_t la, const void *buf, unsigned n
     struct sim_cpu *c = sim_cpu_of(isa);
     acc |= ISA_ACC_W;
     void *p = known(isa, la, n, acc);
-    if (!p)
+    if (!p || request_of(isa->at, acc))
         return mmu_write_detailed(isa, la, buf, n, acc);
     touch_lines(c, ram_address(&c->m->ram, p), n, kind_of(isa->at, acc));
     copy(p, buf, n);

@@ -182,6 +182,7 @@ const struct isa_env sim_env_detailed = {.read = detailed_read,
                                          .write = detailed_write,
                                          .probe = detailed_probe,
                                          .host_run = mmu_host_run_detailed,
+                                         .flush_caches = detailed_flush_caches,
                                          .read_phys = mmu_read_phys_detailed,
                                          .write_phys = mmu_write_phys_detailed,
                                          PORTS};

@@ -160,6 +160,69 @@ static void test_latencies(void **state)
     near(chase(8 << 20, SIM_FAST), 2);
 }
 
+// Cycles and counters of one instruction on a modified line at 2000000H, in detailed fidelity.
+struct requested {
+    uint64_t cycles, flushed, cleaned, past;
+    char state; // of the line in L1D, afterwards
+};
+
+static struct requested request(const uint8_t *insn, unsigned n)
+{
+    uint8_t code[64] = {0x48, 0x89, 0x07, // mov [rdi], rax
+                        0x0f, 0xae, 0xf0, // mfence: the next fetch comes from the same line
+                        0xf4};
+    struct sim_error err = {0};
+    struct sim_machine *m = sim_create(&(struct sim_config){.ram_bytes = 64 << 20, .fidelity = SIM_DETAILED}, &err);
+    assert_non_null(m);
+    memcpy(code + 6, insn, n);
+    code[6 + n] = 0xf4;
+    const struct sim_load how = {.image = SIM_IMAGE_FLAT, .addr = 0x100000, .start = SIM_START_LONG64};
+    assert_int_equal(sim_load_bytes(m, "code", code, sizeof code, &how, NULL, &err), 0);
+    sim_cpu(m, 0)->gpr[ISA_RDI] = 0x2000000;
+    assert_true(sim_reg_set(m, 0, "cr4", sim_cpu(m, 0)->cr4 | 1 << 9)); // OSFXSR, for MOVNTDQ
+    assert_true(run(m, 2));
+    const uint64_t before = sim_now(m);
+    assert_true(run(m, 1));
+    struct requested r = {.cycles = sim_now(m) - before,
+                          .state = cache_state_letter(cache_state(m->caches, 0, CACHE_L1D, 0x2000000))};
+    sim_stat(m, 0, "line.flush", &r.flushed);
+    sim_stat(m, 0, "line.clean", &r.cleaned);
+    sim_stat(m, 0, "line.past", &r.past);
+    caches_check(m->caches);
+    sim_destroy(m);
+    return r;
+}
+#define REQUEST(...) request((const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
+
+// Manual: the instructions' pages, and "Cache Management Instructions".
+static void test_requests(void **state)
+{
+    const struct requested nothing = REQUEST(0x0f, 0xae, 0xf0), // mfence
+        flush = REQUEST(0x0f, 0xae, 0x3f), opt = REQUEST(0x66, 0x0f, 0xae, 0x3f), clwb = REQUEST(0x66, 0x0f, 0xae, 0x37),
+                           movnti = REQUEST(0x0f, 0xc3, 0x07), movntdq = REQUEST(0x66, 0x0f, 0xe7, 0x07),
+                           wbinvd = REQUEST(0x0f, 0x09), invd = REQUEST(0x0f, 0x08), load = REQUEST(0x8a, 0x07);
+    const struct {
+        struct requested got;
+        uint64_t flushed, cleaned, past;
+        char state;
+    } t[] = {
+        {nothing, 0, 0, 0, 'M'}, {flush, 1, 1, 0, 'I'},   {opt, 1, 1, 0, 'I'},  {clwb, 0, 1, 0, 'E'},
+        {movnti, 1, 1, 1, 'I'},  {movntdq, 1, 1, 1, 'I'}, {load, 0, 0, 0, 'M'},
+    };
+    for (unsigned k = 0; k < sizeof t / sizeof *t; k++)
+        if (t[k].got.flushed != t[k].flushed || t[k].got.cleaned != t[k].cleaned || t[k].got.past != t[k].past ||
+            t[k].got.state != t[k].state)
+            fail_msg("request %u: %llu flushed, %llu cleaned, %llu past, state %c", k, (unsigned long long)t[k].got.flushed,
+                     (unsigned long long)t[k].got.cleaned, (unsigned long long)t[k].got.past, t[k].got.state);
+    assert_int_equal(flush.cycles, opt.cycles + 100); // it waits for memory; the others do not
+    assert_int_equal(clwb.cycles, opt.cycles);
+    assert_true(wbinvd.flushed >= 2 && wbinvd.state == 'I' && wbinvd.cleaned >= 1); // code and page tables, too
+    assert_true(wbinvd.cycles >= invd.cycles + 100 * wbinvd.cleaned);
+    assert_int_equal(invd.flushed, wbinvd.flushed);
+    assert_int_equal(invd.cleaned, 0);
+    assert_int_equal(invd.state, 'I');
+}
+
 // A geometry that no cache can have is refused when the machine is made, whatever its fidelity.
 static void test_geometry(void **state)
 {
@@ -185,6 +248,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_programs),     cmocka_unit_test(test_hypervisor),
                                        cmocka_unit_test(test_invalidation), cmocka_unit_test(test_latencies),
-                                       cmocka_unit_test(test_geometry),     cmocka_unit_test(test_names)};
+                                       cmocka_unit_test(test_requests),     cmocka_unit_test(test_geometry),
+                                       cmocka_unit_test(test_names)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

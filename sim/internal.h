@@ -68,7 +68,7 @@ struct sim_machine {
     bool no_data_mirror, no_fetch_mirror;              // inline TLBs stay empty
     struct caches *caches;                             // in detailed fidelity, else NULL
     uint64_t hidden;                                   // what tags of data mirrors have besides: MMU_HIDDEN in detailed fidelity
-    uint64_t line;                                     // bytes of a cache line, there
+    uint64_t line, memory_cycles;                      // bytes of a cache line, and what memory takes, there
     uint32_t cost[ISA_COST_NUM], charge[ISA_COST_NUM]; // of instructions, and of what they cause (sim/fidelity.c)
     struct sim_ram ram;
     struct sim_cpu *cpu[SIM_MAX_CPUS];
@@ -184,6 +184,7 @@ void tlb_destroy(struct tlb *t);
 extern const struct isa_env sim_env_detailed; // sim_env, whose memory accesses come here (sim/env.c)
 int detailed_read(struct isa_cpu *c, uint64_t la, void *buf, unsigned n, unsigned acc);
 int detailed_write(struct isa_cpu *c, uint64_t la, const void *buf, unsigned n, unsigned acc);
+void detailed_flush_caches(struct isa_cpu *c, bool write_back);
 int detailed_probe(struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc);
 int mmu_read_detailed(struct isa_cpu *c, uint64_t la, void *buf, unsigned n, unsigned acc);
 int mmu_write_detailed(struct isa_cpu *c, uint64_t la, const void *buf, unsigned n, unsigned acc);

@@ -447,7 +447,7 @@ static int read_physical(struct isa_cpu *isa, struct gpa gpa, void *buf, unsigne
     int r = phys(isa, gpa, n, ISA_ACC_R, &s);
     if (r)
         return r;
-    reach(sim_cpu_of(isa), &s, ISA_ACC_R, detailed);
+    reach(sim_cpu_of(isa), &s, ISA_ACC_R | ISA_ACC_SYS, detailed);
     phys_read(sim_cpu_of(isa), s.pa[0], buf, s.n[0]);
     if (s.n[1])
         phys_read(sim_cpu_of(isa), s.pa[1], (uint8_t *)buf + s.n[0], s.n[1]);
@@ -460,7 +460,7 @@ static int write_physical(struct isa_cpu *isa, struct gpa gpa, const void *buf, 
     int r = phys(isa, gpa, n, ISA_ACC_W, &s);
     if (r)
         return r;
-    reach(sim_cpu_of(isa), &s, ISA_ACC_W, detailed);
+    reach(sim_cpu_of(isa), &s, ISA_ACC_W | ISA_ACC_SYS, detailed);
     phys_write(sim_cpu_of(isa), s.pa[0], buf, s.n[0]);
     if (s.n[1])
         phys_write(sim_cpu_of(isa), s.pa[1], (const uint8_t *)buf + s.n[0], s.n[1]);
