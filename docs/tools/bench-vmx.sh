@@ -23,14 +23,16 @@ exit_ns() { # EMULATOR: host nanoseconds per exit, or null
 a=$(exit_ns fast) b=$(exit_ns bochs) ratio=null
 [ $a != null ] && [ $b != null ] && ratio=$(awk -v a=$a -v b=$b 'BEGIN {printf "%.1f", b / a}')
 printf '\nVM exit, four VMCS accesses, VM entry: Ringside %s ns, bochs %s ns, %s x\n' $a $b $ratio
-printf '%-10s %12s %12s %10s\n' program "bare, s" "as guest, s" "speed"
-levels=""
+printf '%-10s %12s %12s %10s\n' program "bare L1, s" "guest L2, s" "L2/L1"
+levels="" slowest=""
 for p in $vmx_programs; do
     row=$(awk -v t="$(median <$dir/level1.$p)" -v z="$(median <$dir/level1.nothing)" -v u="$(median <$dir/level2.$p)" -v y="$(median <$dir/level2.nothing)" \
         'BEGIN {printf "%.3f %.3f %.2f", t - z, u - y, (t - z) / (u - y)}')
     printf '%-10s %12s %12s %10s\n' $p $row
+    slowest=$(printf '%s\n' $slowest ${row##* } | sort -n | head -1)
     levels="$levels${levels:+,}{\"name\":\"$p\",\"guest_to_bare\":${row##* }}"
 done
+awk -v s=$slowest 'BEGIN {printf "MIPS of an L2 guest: at least %.2f of the same code in L1 (to be 0.80 or more: %s)\n", s, (s >= 0.8 ? "yes" : "NO")}'
 vmx_json="{\"exit_ns\":$a,\"bochs_exit_ns\":$b,\"bochs_to_ringside\":$ratio,\"guests\":[$levels]}"
 
 # `ringside boot kvm` to the userspace of the kernel in the guest, and the same kernel, RAM disk and parameters on Bochs, from a CD. Processor seconds; on Bochs
