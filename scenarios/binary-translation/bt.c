@@ -54,8 +54,8 @@ static void *guests(u32 la, u32 size)
 static u8 tc[TC_SIZE] __attribute__((aligned(4096)));
 static u32 tc_used;
 static struct {
-    u32 guest, code;
-} blocks[1024]; // a hash table: translated blocks, and those that are jumped to
+    u32 key, code; // guest address plus 1
+} blocks[1024];    // a hash table: translated blocks, and those that are jumped to
 static u32 nblocks;
 // Where each instruction went, in the order of the translation cache: an exception of translated code is the guest's at its own address.
 static struct origin {
@@ -99,15 +99,17 @@ static void put_callout(u32 eip)
     put_set(EIP, eip);
     put_jump((u32)bt_callout_entry);
 }
+// Where the address of a block's translation stands; 0 there: it has none.
 static u32 *block_slot(u32 guest)
 {
-    u32 n = guest * 2654435761u >> 22; // Fibonacci hashing
-    while (blocks[n].guest && blocks[n].guest != guest)
+    u32 n = guest * 2654435761u >> 22, key = guest + 1; // Fibonacci hashing
+    while (blocks[n].key && blocks[n].key != key)
         n = (n + 1) & 1023;
-    nblocks += !blocks[n].guest;
-    blocks[n].guest = guest;
+    nblocks += !blocks[n].key;
+    blocks[n].key = key;
     return &blocks[n].code;
 }
+// The last instruction that begins at `code` or before it.
 static const struct origin *origin(u32 code)
 {
     u32 low = 0, high = norigins;
