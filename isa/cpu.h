@@ -290,6 +290,7 @@ struct isa_cpu {
     uint8_t attention; // engine: look at interrupts, debug traps or windows before the next block
     // --- ports to the machine, and the inline TLBs
     const struct isa_env *env;
+    uint64_t guess; // addend of the page that the inline TLB learned last; neighbours often have the same
     struct isa_mirror rd[ISA_MIRROR_SIZE];
     struct isa_mirror wr[ISA_MIRROR_SIZE];
     // --- floating point and vectors (isa/fpu.h)

@@ -8,6 +8,8 @@
 // Checking"); here it faults, as a real segment limit does.
 static int check_range(struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc)
 {
+    if (c->mode == ISA_LONG64 && (la | (la + n - 1)) >> 47 == 0) // the common half of the canonical addresses
+        return 0;
     bool stack = (acc & ISA_ACC_STACK) || (c->at && c->at->is_mem && c->at->seg == ISA_SS);
     if (c->mode == ISA_LONG64 || ((acc & ISA_ACC_SYS) && isa_long(c))) {
         if (isa_canonical(c, la) && isa_canonical(c, la + n - 1))
@@ -49,8 +51,10 @@ static inline void *known(const struct isa_cpu *c, uint64_t la, unsigned n, unsi
     return isa_mirror_at(c, la, n, acc);
 }
 
-int isa_ld_slow(struct isa_cpu *c, uint64_t la, void *v, unsigned n, unsigned acc)
+static inline int ld(struct isa_cpu *c, uint64_t la, void *v, unsigned n, unsigned acc)
 {
+    __builtin_prefetch(
+        (const void *)(uintptr_t)(c->guess + la)); // to wait for the data while looking for them; a wrong guess harms nobody
     const void *p = known(c, la, n, acc);
     if (p) {
         copy(v, p, n);
@@ -62,6 +66,8 @@ int isa_ld_slow(struct isa_cpu *c, uint64_t la, void *v, unsigned n, unsigned ac
     acc &= ~ISA_ACC_STACK;
     return alignment_fault(c, la, n, acc) ? raise_ac(c, la, n, acc) : c->env->read(c, la, v, n, acc);
 }
+
+int isa_ld_slow(struct isa_cpu *c, uint64_t la, void *v, unsigned n, unsigned acc) { return ld(c, la, v, n, acc); }
 
 int isa_st_slow(struct isa_cpu *c, uint64_t la, const void *v, unsigned n, unsigned acc)
 {
@@ -93,7 +99,7 @@ int isa_probe_w(struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc)
 struct isa_loaded isa_ld_v(struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc)
 {
     uint64_t v = 0;
-    int r = isa_ld_slow(c, la, &v, n, acc);
+    int r = ld(c, la, &v, n, acc);
     return (struct isa_loaded){r ? 0 : v, r};
 }
 

@@ -114,7 +114,11 @@ ISA_INLINE bool isa_fast_la(const struct isa_cpu *c, const struct isa_insn *i, u
         }                                                                                                                          \
         uint64_t la;                                                                                                               \
         int r = isa_operand_la(c, i, bits / 8, ISA_ACC_R, &la);                                                                    \
-        return r ? r : isa_ld##bits(c, la, v);                                                                                     \
+        if (r)                                                                                                                     \
+            return r;                                                                                                              \
+        struct isa_loaded x = isa_ld_v(c, la, bits / 8, ISA_ACC_R); /* the inline TLB has just been asked */                       \
+        *v = (uint##bits##_t)x.v;                                                                                                  \
+        return x.r;                                                                                                                \
     }                                                                                                                              \
     /* Write. */                                                                                                                   \
     ISA_INLINE int isa_opst##bits(struct isa_cpu *c, const struct isa_insn *i, bool fast, uint##bits##_t v)                        \
@@ -131,7 +135,7 @@ ISA_INLINE bool isa_fast_la(const struct isa_cpu *c, const struct isa_insn *i, u
         }                                                                                                                          \
         uint64_t la;                                                                                                               \
         int r = isa_operand_la(c, i, bits / 8, ISA_ACC_W, &la);                                                                    \
-        return r ? r : isa_st##bits(c, la, v);                                                                                     \
+        return r ? r : isa_st_v(c, la, v, bits / 8, ISA_ACC_W);                                                                    \
     }                                                                                                                              \
     /* Read at a linear address what will be written: see isa_place. */                                                            \
     ISA_INLINE int isa_lardw##bits(struct isa_cpu *c, bool fast, struct isa_place *p, uint##bits##_t *v)                           \

@@ -26,8 +26,7 @@ struct block_cache {
     struct code_page *pages[PAGE_HASH];
     uint8_t *arena;
     uint64_t used;
-    uint64_t *bits; // one bit per page of RAM: holds code
-    uint64_t nbits;
+    uint64_t nbits; // of sim_machine.code_pages
 };
 
 int block_cache_create(struct sim_machine *m, struct sim_error *err)
@@ -44,7 +43,7 @@ int block_cache_create(struct sim_machine *m, struct sim_error *err)
         return sim_fail(err, SIM_INTERNAL, "machine: out of memory for decoded code");
     }
     bc->arena = arena;
-    bc->bits = bits;
+    m->code_pages = bits;
     bc->nbits = pages;
     m->block_cache = bc;
     for (unsigned n = 0; n < m->ncpus; n++)
@@ -75,7 +74,7 @@ void block_flush(struct sim_machine *m)
     new_generation(m);
     forget_pages(bc);
     memset(bc->bucket, 0, sizeof bc->bucket);
-    memset(bc->bits, 0, (bc->nbits + 63) / 64 * 8);
+    memset(m->code_pages, 0, (bc->nbits + 63) / 64 * 8);
     bc->used = 0;
 }
 
@@ -85,7 +84,7 @@ void block_cache_destroy(struct sim_machine *m)
         return;
     forget_pages(m->block_cache);
     munmap(m->block_cache->arena, ARENA_BYTES);
-    free(m->block_cache->bits);
+    free(m->code_pages);
     free(m->block_cache);
     m->block_cache = NULL;
 }
@@ -98,15 +97,9 @@ static bool page_bit(const struct sim_machine *m, uint64_t pa, uint64_t **word, 
     if (!p)
         return false;
     uint64_t k = (uint64_t)(p - m->ram.base) >> 12;
-    *word = &m->block_cache->bits[k / 64];
+    *word = &m->code_pages[k / 64];
     *mask = 1ull << k % 64;
     return true;
-}
-
-bool engine_page_has_code(const struct sim_machine *m, struct hpa pa)
-{
-    uint64_t *word, mask;
-    return page_bit(m, pa.v, &word, &mask) && (*word & mask);
 }
 
 static struct code_page **page_slot(struct block_cache *bc, uint64_t page)

@@ -33,7 +33,6 @@ struct sim_bus {
     struct bus_intc intc[4];
     unsigned nintc;
     uint64_t next_deadline;
-    uint64_t mmio_lo; // no device below
     struct dev_pc pc;
     struct { // memory-mapped too, so that data accesses and the mirrors go by the device
         uint64_t base, n;
@@ -46,7 +45,7 @@ int bus_create(struct sim_machine *m, struct sim_error *err)
     m->bus = calloc(1, sizeof *m->bus);
     if (!m->bus)
         return sim_fail(err, SIM_INTERNAL, "machine: out of memory for the device bus");
-    m->bus->next_deadline = m->bus->mmio_lo = UINT64_MAX;
+    m->bus->next_deadline = m->mmio_lo = UINT64_MAX;
     if (dev_pc_attach(m, &m->bus->pc, err) < 0) {
         bus_destroy(m);
         return -1;
@@ -116,10 +115,10 @@ void dev_map_port(struct dev *d, unsigned range, uint16_t port, unsigned n)
 static void mmio_changed(struct sim_machine *m)
 {
     struct sim_bus *b = m->bus;
-    b->mmio_lo = UINT64_MAX;
+    m->mmio_lo = UINT64_MAX;
     for (unsigned i = 0; i < b->nmmio; i++)
-        if ((b->mmio[i].base & ~0xfffull) < b->mmio_lo)
-            b->mmio_lo = b->mmio[i].base & ~0xfffull;
+        if ((b->mmio[i].base & ~0xfffull) < m->mmio_lo)
+            m->mmio_lo = b->mmio[i].base & ~0xfffull;
     mmu_mirror_clear(m);
 }
 
@@ -212,12 +211,10 @@ static const struct bus_range *mmio_at(const struct sim_bus *b, uint64_t pa)
     return NULL;
 }
 
-bool bus_mmio_at(const struct sim_machine *m, struct hpa pa)
+bool bus_mmio_search(const struct sim_machine *m, struct hpa pa)
 {
     uint64_t page = pa.v & ~0xfffull;
     const struct sim_bus *b = m->bus;
-    if (page < b->mmio_lo)
-        return false;
     for (unsigned i = 0; i < b->nmmio; i++)
         if (page < b->mmio[i].base + b->mmio[i].n && page + 0x1000 > b->mmio[i].base)
             return true;

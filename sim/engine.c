@@ -13,11 +13,6 @@
 #include "isa/flags.h"
 
 // Where nothing is cached, each instruction's fetch walks, so instructions come one by one as they do for an observer.
-bool engine_observed(const struct sim_machine *m)
-{
-    return m->ev_mask & (EV_BIT(EV_INSN) | EV_BIT(EV_MEM)) || m->cfg.tlb == SIM_TLB_FORGET;
-}
-
 // --- stopping inside a block
 
 static void unpatch(struct engine_cpu *e)

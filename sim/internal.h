@@ -94,7 +94,9 @@ struct sim_machine {
     bool has_pending_stop;
     uint64_t events_seen; // mask of kinds since the run began
     struct block_cache *block_cache;
-    uint64_t rng; // RDRAND, RDSEED (sim/env.c)
+    uint64_t *code_pages; // one bit per page of RAM: holds decoded code (sim/block.c)
+    uint64_t mmio_lo;     // no device answers in a page below (sim/bus.c)
+    uint64_t rng;         // RDRAND, RDSEED (sim/env.c)
     // devices (sim/bus.c)
     struct sim_bus *bus;
     struct ledger *ledger; // ledger_keep() (sim/ledger.h), or NULL
@@ -153,6 +155,16 @@ void mmu_invvpid(struct sim_cpu *c, unsigned type, uint16_t vpid, uint64_t la);
 // Behind env->context: the mode, CPL, CR0, CR3, CR4, EFER or the VMX context may have changed (cheap if nothing did):
 // recompute what is cached of them and choose the mirror context number. What depends on RFLAGS.AC is never mirrored.
 void mmu_context(struct sim_cpu *c);
+static inline uint64_t mmu_mctx(const struct sim_cpu *c) { return ((uint64_t)c->mmu.ctx_cur << 1 | (c->isa.cpl == 3)) << 4; }
+static inline bool mmu_inputs_stand(const struct sim_cpu *c)
+{
+    const struct mmu_state *s = &c->mmu;
+    const struct isa_cpu *i = &c->isa;
+    return s->valid && !((s->cr0 ^ i->cr0) | (s->cr3 ^ i->cr3) | (s->cr4 ^ i->cr4) | (s->efer ^ i->efer) | (s->pkru ^ i->pkru) |
+                         (uint64_t)(s->vmx ^ i->vmx));
+}
+// Would mmu_context() change nothing that translations depend on?
+static inline bool mmu_context_stands(const struct sim_cpu *c) { return c->isa.mctx == mmu_mctx(c) && mmu_inputs_stand(c); }
 // After reset: drops every TLB entry and mirror entry. Also attaches the processor to its TLB, so call it once after creation.
 void mmu_reset(struct sim_cpu *c);
 void mmu_forget(struct sim_cpu *c); // drop all cached translations, of whatever fidelity, unseen by observers
@@ -220,8 +232,18 @@ void engine_kick(struct sim_machine *m);
 // Bytes of RAM that hold decoded code were written, or are about to be, by whomever. Needs no answer: a block that is being
 // executed ends after the current instruction. Cheap if the page holds no code.
 void engine_code_written(struct sim_machine *m, struct hpa pa, uint64_t n);
-bool engine_page_has_code(const struct sim_machine *m, struct hpa pa); // mmu must not mirror it for writes
-bool engine_observed(const struct sim_machine *m);                     // someone listens to INSN or MEM: mirror nothing
+// The mmu must not mirror it for writes.
+static inline bool engine_page_has_code(const struct sim_machine *m, struct hpa pa)
+{
+    const uint8_t *p = ram_at(&m->ram, pa);
+    const uint64_t k = (uint64_t)(p - m->ram.base) >> 12;
+    return p && m->code_pages[k / 64] >> k % 64 & 1;
+}
+// Someone listens to INSN or MEM: mirror nothing.
+static inline bool engine_observed(const struct sim_machine *m)
+{
+    return m->ev_mask & (EV_BIT(EV_INSN) | EV_BIT(EV_MEM)) || m->cfg.tlb == SIM_TLB_FORGET;
+}
 
 // start-up (sim/startup.c): an INIT or a start-up IPI arrives at a processor.
 void startup_init(struct sim_cpu *cpu);
@@ -265,7 +287,11 @@ void bus_input(struct sim_machine *m, const void *bytes,
 // bus_mmio_at tells the mmu that a physical page is not plain RAM.
 uint32_t bus_in(struct sim_machine *m, uint16_t port, unsigned size);
 void bus_out(struct sim_machine *m, uint16_t port, unsigned size, uint32_t val);
-bool bus_mmio_at(const struct sim_machine *m, struct hpa pa);
+bool bus_mmio_search(const struct sim_machine *m, struct hpa pa);
+static inline bool bus_mmio_at(const struct sim_machine *m, struct hpa pa)
+{
+    return __builtin_expect(pa.v >= m->mmio_lo, 0) && bus_mmio_search(m, pa);
+}
 uint64_t bus_mmio_read(struct sim_machine *m, struct hpa pa, unsigned size);
 void bus_mmio_write(struct sim_machine *m, struct hpa pa, unsigned size, uint64_t val);
 // Read-only memory that code can be fetched from: bytes stay the device's. bus_code_at: like ram_at, where code is fetched.

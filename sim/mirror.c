@@ -4,36 +4,107 @@
 
 #include "sim/internal.h"
 
+_Static_assert(MMU_NCTX * 2 << MMU_WIDE_SERIAL_BITS == 1 << 19,
+               "a tag of the wide mirror has its bits for contexts and serial number");
+
 static uint64_t tag_of(const struct sim_cpu *c, uint64_t la) { return (la & ~0xfffull) | c->isa.mctx; }
 static unsigned tag_ctx(uint64_t tag) { return (unsigned)(tag >> 4) & 0x7f; }
 _Static_assert(MMU_NCTX * 2 - 1 < 0x7f && MMU_HIDDEN >> 4 > 0x7f, "context numbers, the user bit and MMU_HIDDEN share eight bits");
 
 static bool allowed(const struct sim_machine *m, bool off) { return !off && !ev_wanted(m, EV_TLB_STALE) && !engine_observed(m); }
 
+// --- the wide mirror
+
+static struct isa_mirror *wide_slot(const struct sim_cpu *c, uint64_t la) { return &c->mmu.wide[mmu_wide_index(la)]; }
+
+static uint64_t wide_tag(const struct sim_cpu *c, uint64_t la)
+{
+    return la << 7 >> 19 << 19 | c->isa.mctx >> 4 << MMU_WIDE_SERIAL_BITS | c->mmu.wide_serial;
+}
+
+// Does the access have the rights of the context, and no others?
+static bool as_context(const struct sim_cpu *c, unsigned acc)
+{
+    return !(acc & (ISA_ACC_USER | ISA_ACC_X)) && !((acc & ISA_ACC_SYS) && c->isa.cpl == 3);
+}
+
+static void wide_drop(struct sim_cpu *c, uint64_t la)
+{
+    if (c->mmu.wide && wide_slot(c, la)->tag >> 19 == (la << 7 >> 19))
+        wide_slot(c, la)->tag = 0;
+}
+
+// Nothing in it holds any longer.
+static void wide_clear(struct sim_cpu *c)
+{
+    struct mmu_state *s = &c->mmu;
+    if (!s->wide || ++s->wide_serial < 1u << MMU_WIDE_SERIAL_BITS)
+        return;
+    memset(s->wide, 0, MMU_WIDE_SIZE * sizeof *s->wide);
+    s->wide_serial = 1;
+}
+
+// Part of the memory that the inline TLB may write: no decoded code, nothing that the TLBs or a sleeper must hear of.
+static bool plain(const struct sim_cpu *c, struct hpa page)
+{
+    return !engine_page_has_code(c->m, page) && !mmu_guarded(c->m, page);
+}
+
+void *mmu_mirror_wide(struct sim_cpu *c, uint64_t la, unsigned n, unsigned acc)
+{
+    const struct isa_mirror *e = wide_slot(c, la);
+    if (e->tag != wide_tag(c, la) || (la & 0xfff) + n > 0x1000 || !as_context(c, acc))
+        return NULL;
+    const struct isa_mirror m = {tag_of(c, la), e->addend & ~1ull};
+    const struct hpa page = ram_address(&c->m->ram, (const void *)(uintptr_t)(m.addend + (la & ~0xfffull)));
+    const bool wr = (e->addend & 1) && plain(c, page);
+    if ((acc & (ISA_ACC_W | ISA_ACC_RMW)) && !wr)
+        return NULL;
+    const unsigned slot = isa_mirror_slot(la);
+    c->mmu.used[slot / 64] |= 1ull << slot % 64;
+    c->isa.rd[slot] = m;
+    if (wr)
+        c->isa.wr[slot] = m;
+    c->isa.guess = m.addend;
+    return (void *)(uintptr_t)(m.addend + la);
+}
+
+void mmu_mirror_unwide(struct sim_cpu *c, uint64_t la)
+{
+    if (c->mmu.wide)
+        wide_slot(c, la)->tag = 0;
+}
+
+// --- the mirrors
+
 void mmu_mirror_fill(struct sim_cpu *c, uint64_t la, struct hpa pa, uint64_t data, uint64_t *slots)
 {
     struct isa_cpu *isa = &c->isa;
     const struct mmu_state *s = &c->mmu;
-    if (!allowed(c->m, c->m->no_data_mirror) || mmu_is_watched(s, la))
+    if (!allowed(c->m, c->m->no_data_mirror) || (__builtin_expect(s->watching, 0) && mmu_is_watched(s, la)))
         return;
     struct hpa page = {pa.v & ~0xfffull};
     uint8_t *host = ram_at(&c->m->ram, page);
     if (!host || bus_mmio_at(c->m, page))
         return;
     // What depends on RFLAGS.AC is not mirrored, so AC counts as 0 here.
-    unsigned g = TLB_DATA_RIGHTS(data), e = TLB_DATA_EPERMS(data);
-    bool user = isa->cpl == 3;
-    struct isa_mirror m = {tag_of(c, la) | c->m->hidden, (uint64_t)(uintptr_t)host - (la & ~0xfffull)};
-    if (!(e & EPT_R) || isa_pg_check(&s->pg, g, user, ISA_ACC_R, false) != ISA_RULE_NONE)
+    const unsigned g = TLB_DATA_RIGHTS(data), e = TLB_DATA_EPERMS(data);
+    const bool user = isa->cpl == 3;
+    const struct isa_mirror m = {tag_of(c, la) | c->m->hidden, (uint64_t)(uintptr_t)host - (la & ~0xfffull)};
+    const bool write = isa_pg_check(&s->pg, g, user, ISA_ACC_W, false) == ISA_RULE_NONE; // who may write may read
+    if (!(e & EPT_R) || (!write && isa_pg_check(&s->pg, g, user, ISA_ACC_R, false) != ISA_RULE_NONE))
         return;
     unsigned slot = isa_mirror_slot(la);
     c->mmu.used[slot / 64] |= 1ull << slot % 64;
     if (slots)
         slots[slot / 64] |= 1ull << slot % 64;
     isa->rd[slot] = m;
-    if ((data & TLB_DATA_DIRTY) && (e & EPT_W) && isa_pg_check(&s->pg, g, user, ISA_ACC_W, false) == ISA_RULE_NONE &&
-        !engine_page_has_code(c->m, page) && !mmu_guarded(c->m, page))
+    isa->guess = m.addend;
+    const bool may_write = write && (data & TLB_DATA_DIRTY) && (e & EPT_W);
+    if (may_write && plain(c, page))
         isa->wr[slot] = m;
+    if (mmu_is_soft(c))
+        *wide_slot(c, la) = (struct isa_mirror){wide_tag(c, la), m.addend | may_write};
 }
 
 void mmu_mirror_fill_fetch(struct sim_cpu *c, uint64_t la, struct hpa pa, uint64_t *slots)
@@ -85,8 +156,10 @@ void mmu_mirror_drop(struct sim_cpu *c, enum tlb_unit unit, uint64_t la, unsigne
         } else
             EACH_FETCH_SLOT(c, slot) drop_fetch(c, (unsigned)slot, la, shift);
     } else if (shift == 12) {
+        wide_drop(c, la);
         drop_data(c, isa_mirror_slot(la), la, shift);
     } else {
+        wide_clear(c);
         EACH_DATA_SLOT(c, slot) drop_data(c, slot, la, shift);
     }
 }
@@ -111,6 +184,7 @@ void mmu_mirror_clear_cpu(struct sim_cpu *c)
     memset(c->isa.wr, 0xff, sizeof c->isa.wr);
     memset(c->mmu.fx, 0xff, sizeof c->mmu.fx);
     memset(c->mmu.used, 0, sizeof c->mmu.used);
+    wide_clear(c);
     c->mmu.fx_used = 0;
     isa_new_generation(&c->isa);
 }
@@ -193,6 +267,7 @@ static void retire(struct sim_cpu *c, unsigned n)
         if (tag_ctx(c->mmu.fx[slot].tag) >> 1 == n)
             c->mmu.fx[slot].tag = ISA_MIRROR_EMPTY;
     }
+    wide_clear(c);
     isa_new_generation(&c->isa);
 }
 
@@ -211,7 +286,7 @@ void mmu_mirror_select(struct sim_cpu *c)
         s->serial[n] = soft_serial(c);
     }
     s->ctx_cur = (uint8_t)n;
-    c->isa.mctx = (n << 1 | (c->isa.cpl == 3)) << 4;
+    c->isa.mctx = mmu_mctx(c);
     isa_new_epoch(&c->isa);
 }
 

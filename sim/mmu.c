@@ -55,11 +55,8 @@ static void recompute(struct sim_cpu *c)
 
 void mmu_context(struct sim_cpu *c)
 {
-    const struct mmu_state *s = &c->mmu;
-    const struct isa_cpu *isa = &c->isa;
-    if (s->valid && s->cr0 == isa->cr0 && s->cr3 == isa->cr3 && s->cr4 == isa->cr4 && s->efer == isa->efer &&
-        s->pkru == isa->pkru && s->vmx == isa->vmx) {
-        c->isa.mctx = ((uint64_t)s->ctx_cur << 1 | (isa->cpl == 3)) << 4;
+    if (mmu_inputs_stand(c)) {
+        c->isa.mctx = mmu_mctx(c);
         isa_new_epoch(&c->isa);
     } else if (c->tlb && c->tlb->cpu)
         recompute(c);
@@ -73,6 +70,8 @@ void mmu_forget(struct sim_cpu *c)
     tlb_invalidate(c->tlb, &all);
     memset(&c->mmu, 0, sizeof c->mmu);
     c->mmu.soft = kept.soft;
+    c->mmu.wide = kept.wide;
+    c->mmu.wide_serial = kept.wide_serial;
     c->mmu.last_serial = kept.last_serial;
     c->mmu.apic_page = kept.apic_page;
     if (mmu_is_soft(c))

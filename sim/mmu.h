@@ -79,6 +79,8 @@ struct mmu_state {
     uint8_t ctx_cur, ctx_next;
     // functional fidelity (sim/soft.c)
     struct soft_entry *soft;
+    struct isa_mirror *wide;                // behind rd and wr: mmu_mirror_wide()
+    uint64_t wide_serial;                   // what its entries must carry to hold
     uint64_t serial[MMU_NCTX], last_serial; // of the contexts: never used twice
     bool soft_huge;                         // some entry is of a page larger than 4 MBytes
     uint64_t soft_large[16];                // regions with entries of larger pages
@@ -266,6 +268,17 @@ void soft_invalidate(struct sim_cpu *c, const struct tlb_select *s);
 // An access by the current context at la succeeded at pa; data: the L1 entry's (struct tlb_hot). Mirrors it where that is allowed.
 // slots: where to note the slot used, for an entry of a large page (tlb_unit_state.mirrored), or NULL.
 void mmu_mirror_fill(struct sim_cpu *c, uint64_t la, struct hpa pa, uint64_t data, uint64_t *slots);
+// Functional fidelity: the wide mirror remembers for each entry of the cache of translations what mmu_mirror_fill() made of it, so that a page
+// which lost its slot of rd and wr gets it back without the questions. An entry ends with that of the cache.
+//    tag      63..19 linear page (bits 56..12)   18..13 context and privilege, as in isa_cpu.mctx   12..0 mmu_state.wide_serial
+//    addend   as isa_mirror.addend, but bit 0: the context may write, and D is set
+// What drops entries by anything but their page drops all, by a new serial number.
+#define MMU_WIDE_SIZE        32768u // as many as the cache, by the same part of the address
+#define MMU_WIDE_SERIAL_BITS 13
+static inline unsigned mmu_wide_index(uint64_t la) { return (unsigned)((la >> 12) ^ (la >> 27)) & (MMU_WIDE_SIZE - 1); }
+void *mmu_mirror_wide(struct sim_cpu *c, uint64_t la, unsigned n,
+                      unsigned acc);                    // the bytes, which rd and wr know from now on; or NULL
+void mmu_mirror_unwide(struct sim_cpu *c, uint64_t la); // the cache puts another entry where that of la was
 void mmu_mirror_fill_fetch(struct sim_cpu *c, uint64_t la, struct hpa pa, uint64_t *slots);
 // Drop the mirrors of a page, in all contexts: wherever they are, or in these slots (which are cleared) for who knows that there are no
 // others.

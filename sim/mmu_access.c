@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "isa/mem.h"
 #include "sim/internal.h"
 
 // Debug builds assert the mirror's invariants now and then: a check costs far more than the slow path it follows.
@@ -136,15 +137,24 @@ static int translate_paged(struct sim_cpu *c, uint64_t la, unsigned acc, struct 
 }
 
 // In functional fidelity.
-static int translate_soft(struct sim_cpu *c, uint64_t la, unsigned acc, struct hpa *pa)
+static __attribute__((noinline)) int walk_soft(struct sim_cpu *c, uint64_t la, unsigned acc, uint64_t *data)
 {
     struct tlb_entry e;
+    int r = mmu_walk(c, la, acc, &e);
+    if (!r)
+        *data = soft_fill(c, la, &e);
+    return r;
+}
+
+static int translate_soft(struct sim_cpu *c, uint64_t la, unsigned acc, struct hpa *pa)
+{
     uint64_t data;
-    int r;
-    if (!soft_find(c, la, acc, &data)) {
-        if ((r = mmu_walk(c, la, acc, &e)))
+    if (soft_find(c, la, acc, &data)) {
+        __builtin_prefetch(ram_at(&c->m->ram, (struct hpa){(data & TLB_DATA_FRAME) | (la & 0xfff)})); // as in translate_paged()
+    } else {
+        int r = walk_soft(c, la, acc, &data);
+        if (r)
             return r;
-        data = soft_fill(c, la, &e);
     }
     pa->v = (data & TLB_DATA_FRAME) | (la & 0xfff);
     mirror(c, la, acc, *pa, data, NULL);
@@ -154,7 +164,8 @@ static int translate_soft(struct sim_cpu *c, uint64_t la, unsigned acc, struct h
 
 int mmu_translate(struct sim_cpu *c, uint64_t la, unsigned acc, struct hpa *pa)
 {
-    mmu_context(c);
+    if (__builtin_expect(!mmu_context_stands(c), 0))
+        mmu_context(c);
     if (c->mmu.direct) {
         pa->v = la;
         mirror(c, la, acc, *pa, TLB_DATA_DIRTY | 7 << 3 | 7, NULL);
@@ -244,7 +255,15 @@ struct span {
     unsigned n[2];
 };
 
-static int span(struct sim_cpu *c, uint64_t la, unsigned n, unsigned acc, struct span *s)
+static __attribute__((noinline)) int second_page(struct sim_cpu *c, uint64_t la, unsigned acc, struct span *s)
+{
+    uint64_t next = la + s->n[0];
+    if (!isa_long(&c->isa))
+        next = (uint32_t)next;
+    return mmu_translate(c, next, acc, &s->pa[1]);
+}
+
+static inline int span(struct sim_cpu *c, uint64_t la, unsigned n, unsigned acc, struct span *s)
 {
     unsigned room = 4096 - (unsigned)(la & 0xfff);
     int r;
@@ -253,10 +272,7 @@ static int span(struct sim_cpu *c, uint64_t la, unsigned n, unsigned acc, struct
     s->n[1] = n - s->n[0];
     if ((r = mmu_translate(c, la, acc, &s->pa[0])) || !s->n[1])
         return r;
-    uint64_t next = la + s->n[0];
-    if (!isa_long(&c->isa))
-        next = (uint32_t)next;
-    return mmu_translate(c, next, acc, &s->pa[1]);
+    return second_page(c, la, acc, s);
 }
 
 static void tell_mem(struct sim_cpu *c, uint64_t la, struct hpa pa, const void *buf, unsigned n, unsigned acc)
@@ -309,9 +325,18 @@ static inline __attribute__((always_inline)) int read_linear(struct isa_cpu *isa
 {
     struct sim_cpu *c = sim_cpu_of(isa);
     struct span s;
+    const void *p;
+    if (!detailed && mmu_is_soft(c) && (p = mmu_mirror_wide(c, la, n, acc & ~ISA_ACC_W))) {
+        copy(buf, p, n);
+        return 0;
+    }
     int r = span(c, la, n, acc & ~ISA_ACC_W, &s);
     if (r)
         return r;
+    if (!detailed && (p = isa_mirror_at(isa, la, n, acc & ~ISA_ACC_W))) { // what is mirrored by now has nothing special
+        copy(buf, p, n);
+        return 0;
+    }
     if (__builtin_expect(c->mmu.watching, 0))
         meet_breakpoints(c, la, n, false);
     if (spans_apic(c, &s))
@@ -329,9 +354,18 @@ static inline __attribute__((always_inline)) int write_linear(struct isa_cpu *is
 {
     struct sim_cpu *c = sim_cpu_of(isa);
     struct span s;
+    void *p;
+    if (!detailed && mmu_is_soft(c) && (p = mmu_mirror_wide(c, la, n, acc | ISA_ACC_W))) {
+        copy(p, buf, n);
+        return 0;
+    }
     int r = span(c, la, n, acc | ISA_ACC_W, &s);
     if (r)
         return r;
+    if (!detailed && (p = isa_mirror_at(isa, la, n, acc | ISA_ACC_W))) {
+        copy(p, buf, n);
+        return 0;
+    }
     if (__builtin_expect(c->mmu.watching, 0))
         meet_breakpoints(c, la, n, true);
     if (spans_apic(c, &s)) {

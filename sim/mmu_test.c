@@ -1271,6 +1271,50 @@ static void test_code_pages_are_not_written_inline(void **state)
     kit_close(&k);
 }
 
+// Functional fidelity: a page that lost its slot of the inline TLB comes back without a walk, with the rights that hold by then.
+static void test_wide_mirror(void **state)
+{
+    struct kit k;
+    kit_open_as(&k, (struct sim_config){.fidelity = SIM_FUNCTIONAL});
+    struct isa_cpu *c = &k.c->isa;
+    const uint64_t root = kit_table(&k), la = 0x200000, rival = la ^ 0x101000, far = la + (1ull << 27) + 0x1000;
+    kit_map(&k, root, la, 0x300000, KIT_RW, 1);
+    kit_map(&k, root, rival, 0x301000, KIT_P, 1);
+    kit_map(&k, root, far, 0x302000, KIT_RW, 1);
+    assert_int_equal(isa_mirror_slot(la), isa_mirror_slot(rival)); // they evict each other from rd and wr
+    assert_int_equal(mmu_wide_index(la), mmu_wide_index(far));     // and these from the cache
+    kit_long(&k, root);
+    kit_listen(&k, EV_BIT(EV_WALK));
+    assert_int_equal(isa_st64(c, la, 7), 0);
+    assert_int_equal(kit_must_read(&k, rival), 0);
+    assert_int_not_equal(k.count[EV_WALK], 0);
+    kit_forget(&k);
+    assert_null(mmu_mirror_wide(k.c, rival, 8, ISA_ACC_W)); // read-only
+    assert_null(mmu_mirror_wide(k.c, la + 0xffc, 8, ISA_ACC_R));
+    assert_null(isa_hit(c->rd, c, la, 8));
+    assert_int_equal(kit_must_read(&k, la), 7);
+    assert_non_null(isa_hit(c->rd, c, la, 8));
+    assert_non_null(isa_hit(c->wr, c, la, 8));
+    k.m->code_pages[0x300 / 64] |= 1ull << 0x300 % 64; // no code may be written unseen
+    mmu_code_page(k.m, (struct hpa){0x300000});
+    assert_null(mmu_mirror_wide(k.c, la, 8, ISA_ACC_W));
+    assert_non_null(mmu_mirror_wide(k.c, la, 8, ISA_ACC_R));
+    assert_null(isa_hit(c->wr, c, la, 8));
+    kit_cpl(&k, 3);
+    assert_null(mmu_mirror_wide(k.c, la, 8, ISA_ACC_R));
+    kit_cpl(&k, 0);
+    assert_int_equal(k.count[EV_WALK], 0);
+    assert_int_equal(kit_must_read(&k, far), 0);
+    assert_null(mmu_mirror_wide(k.c, la, 8, ISA_ACC_R)); // the cache has no translation of it any more
+    assert_non_null(mmu_mirror_wide(k.c, far, 8, ISA_ACC_R));
+    mmu_inval(c, ISA_INVAL_INVLPG, far, 0, 0);
+    assert_null(mmu_mirror_wide(k.c, far, 8, ISA_ACC_R));
+    assert_non_null(mmu_mirror_wide(k.c, rival, 8, ISA_ACC_R));
+    mmu_inval(c, ISA_INVAL_CR3, root, 0, 0);
+    assert_null(mmu_mirror_wide(k.c, rival, 8, ISA_ACC_R));
+    kit_close(&k);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1308,6 +1352,7 @@ int main(void)
         cmocka_unit_test(test_mirror_is_invisible),
         cmocka_unit_test(test_mirror_survives_rings_and_worlds),
         cmocka_unit_test(test_code_pages_are_not_written_inline),
+        cmocka_unit_test(test_wide_mirror),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

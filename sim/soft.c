@@ -14,13 +14,10 @@
 struct soft_entry {
     uint64_t page, data;
 };
-#define SOFT_SIZE   32768u
+#define SOFT_SIZE   MMU_WIDE_SIZE
 #define SERIAL_BITS 23
 
-static struct soft_entry *slot(const struct sim_cpu *c, uint64_t la)
-{
-    return &c->mmu.soft[((la >> 12) ^ (la >> 27)) & (SOFT_SIZE - 1)];
-}
+static struct soft_entry *slot(const struct sim_cpu *c, uint64_t la) { return &c->mmu.soft[mmu_wide_index(la)]; }
 static uint64_t serial_low(const struct mmu_state *s) { return s->serial[s->ctx_cur] & 0xfff; }
 static uint64_t serial_high(const struct mmu_state *s) { return s->serial[s->ctx_cur] >> 12 << 53; }
 
@@ -28,13 +25,17 @@ void soft_create(struct sim_cpu *c)
 {
     if (!c->mmu.soft)
         c->mmu.soft = calloc(SOFT_SIZE, sizeof *c->mmu.soft);
-    assert(c->mmu.soft);
+    if (!c->mmu.wide)
+        c->mmu.wide = calloc(MMU_WIDE_SIZE, sizeof *c->mmu.wide);
+    assert(c->mmu.soft && c->mmu.wide);
 }
 
 void soft_destroy(struct sim_cpu *c)
 {
     free(c->mmu.soft);
+    free(c->mmu.wide);
     c->mmu.soft = NULL;
+    c->mmu.wide = NULL;
 }
 
 uint64_t soft_serial(struct sim_cpu *c)
@@ -54,7 +55,7 @@ bool soft_find(const struct sim_cpu *c, uint64_t la, unsigned acc, uint64_t *dat
 {
     const struct mmu_state *s = &c->mmu;
     const struct soft_entry *e = slot(c, la);
-    if (e->page != ((la & ~0xfffull) | serial_low(s)) || (e->data ^ serial_high(s)) >> 53)
+    if ((e->page ^ ((la & ~0xfffull) | serial_low(s))) | (e->data ^ serial_high(s)) >> 53)
         return false;
     *data = e->data & 0x001fffffffffffffull;
     if (s->pg.mode != ISA_PG_NONE && isa_pg_check(&s->pg, TLB_DATA_RIGHTS(e->data), isa_pg_user(&c->isa, acc), acc,
@@ -75,6 +76,7 @@ uint64_t soft_fill(struct sim_cpu *c, uint64_t la, const struct tlb_entry *e)
     const unsigned shift = e->page_shift > e->guest_shift ? e->page_shift : e->guest_shift;
     const uint64_t frame = e->frame.v | (la & ((1ull << e->page_shift) - 1) & ~0xfffull);
     const uint64_t data = (tlb_data(e) & ~TLB_DATA_FRAME) | frame;
+    mmu_mirror_unwide(c, la);
     *slot(c, la) = (struct soft_entry){(la & ~0xfffull) | serial_low(s), data | serial_high(s)};
     s->soft_huge |= shift > 22;
     if (shift > 12)
