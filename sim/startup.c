@@ -20,10 +20,11 @@ void startup_init(struct sim_cpu *cpu)
     engine_kick(cpu->m);
 }
 
-// One that comes while the processor does not wait for it is lost.
+// One that comes while the processor does not wait for it is lost, and none will wait that takes its INIT as a VM exit.
 void startup_sipi(struct sim_cpu *cpu, uint8_t vector)
 {
-    if (!cpu->init && cpu->isa.activity != ISA_WAIT_SIPI)
+    const bool will_wait = cpu->init && cpu->isa.vmx == ISA_VMX_OFF;
+    if (!will_wait && cpu->isa.activity != ISA_WAIT_SIPI)
         return;
     cpu->sipi = 0x100 | vector;
     engine_kick(cpu->m);
