@@ -446,6 +446,41 @@ static void anyone_may_press_anything(void **state)
     print_message("# %u drives under random keys\n", pressed);
 }
 
+// Each unit of the TLB can be told from the others in the first column of its view.
+static void units_of_the_tlb_can_be_told_apart(void **state)
+{
+    struct kit k;
+    struct vz *v = kit_open(&k, 80, 24, false);
+    struct sim_machine *m = kit_machine();
+    struct vz_pane pane = {.sel = 0};
+    struct vz_grid g = {0};
+    struct vz_win w = {.g = &g, .h = 24, .w = 80};
+    char seen[TLB_NUNIT][8];
+    unsigned pos = 0;
+    sim_run(m, &(struct sim_until){.insns = 1});
+    struct tlb_entry *e = (struct tlb_entry *)tlb_next(sim_tlb(m, 0), &pos);
+    assert_non_null(e);
+    const uint8_t was = e->unit;
+    v->m = m;
+    for (unsigned u = 0; u < TLB_NUNIT; u++) {
+        assert_true(vz_grid_resize(&g, 80, 24));
+        e->unit = (uint8_t)u;
+        vz_view_tlb(v, &w, &pane);
+        char *text = vz_grid_text(&g), *row = strchr(text, '\n') + 1;
+        snprintf(seen[u], sizeof seen[u], "%.7s", row + 1);
+        assert_int_equal(row[7], ' '); // it ends before the page begins
+        assert_int_not_equal(row[8], ' ');
+        for (unsigned other = 0; other < u; other++)
+            assert_string_not_equal(seen[u], seen[other]);
+        free(text);
+    }
+    e->unit = was;
+    v->m = NULL;
+    vz_grid_free(&g);
+    vz_close(v);
+    sim_destroy(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -460,6 +495,7 @@ int main(void)
         cmocka_unit_test(a_key_interrupts_a_run),
         cmocka_unit_test(no_progress_is_told),
         cmocka_unit_test(shutdown_is_shown_before_the_scenario_gets_it),
+        cmocka_unit_test(units_of_the_tlb_can_be_told_apart),
         cmocka_unit_test(anyone_may_press_anything),
     };
     return cmocka_run_group_tests_name("ui", tests, NULL, NULL);
