@@ -648,6 +648,10 @@ enum cache_state cache_state(const struct caches *h, unsigned cpu, enum cache_un
     return state_in(h, unit_of(h, cpu, u), cache_line(h, pa));
 }
 
+unsigned cache_cpus(const struct caches *h) { return h->cfg.cpus; }
+
+enum cache_state cache_held(const struct caches *h, unsigned cpu, uint64_t pa) { return held(h, &h->cpu[cpu], cache_line(h, pa)); }
+
 bool cache_way(const struct caches *h, unsigned cpu, enum cache_unit k, uint32_t set, uint32_t way, uint64_t *pa,
                enum cache_state *s)
 {

@@ -70,6 +70,9 @@ struct cache_geometry {
 };
 struct cache_geometry cache_geometry(const struct caches *h, enum cache_unit u);
 enum cache_state cache_state(const struct caches *h, unsigned cpu, enum cache_unit u, uint64_t pa);
+unsigned cache_cpus(const struct caches *h);
+enum cache_state cache_held(const struct caches *h, unsigned cpu,
+                            uint64_t pa); // the highest state in any of the processor's own caches
 // What way of a set holds: false if nothing. Of L3, cpu does not matter.
 bool cache_way(const struct caches *h, unsigned cpu, enum cache_unit u, uint32_t set, uint32_t way, uint64_t *pa,
                enum cache_state *state);

@@ -6,7 +6,9 @@
 
 typedef unsigned long long ull;
 
-enum { MAX_SETS = 16 };
+enum { MAX_SETS = 16, MAX_LINES = 12 };
+// By enum cache_state.
+static const char *const state_fill[] = {NULL, DOT_ROW_FILL, DOT_EPT_FILL, DOT_GUEST_FILL};
 
 static void cell(FILE *f, const char *fill, const char *align, const char *face, const char *text)
 {
@@ -72,7 +74,6 @@ static void unit_row(FILE *f, const struct caches *h, unsigned cpu, enum cache_u
 
 static void set_row(FILE *f, const struct caches *h, unsigned cpu, enum cache_unit u, unsigned set)
 {
-    static const char *const fill[] = {NULL, DOT_ROW_FILL, DOT_EPT_FILL, DOT_GUEST_FILL};
     const unsigned ways = cache_geometry(h, u).ways, next = cache_victim(h, cpu, u, set);
     char text[40];
     fputs("    <TR>", f);
@@ -85,7 +86,7 @@ static void set_row(FILE *f, const struct caches *h, unsigned cpu, enum cache_un
             snprintf(text, sizeof text, "%c %llx%s", cache_state_letter(s), (ull)pa, way == next ? " *" : "");
         else
             snprintf(text, sizeof text, "%s", way == next ? "*" : " ");
-        cell(f, fill[s], "LEFT", DOT_MONO, text);
+        cell(f, state_fill[s], "LEFT", DOT_MONO, text);
     }
     fputs("</TR>\n", f);
 }
@@ -120,6 +121,79 @@ static void lines(FILE *f, const struct caches *h, unsigned cpu, enum cache_unit
     fputs("  </TABLE>\n", f);
 }
 
+// --- several processors: who has which line
+
+// Is this the first place, by processor and unit, that has the line? So each line is met once.
+static bool first_place(const struct caches *h, unsigned cpu, unsigned unit, uint64_t pa)
+{
+    bool first = true;
+    for (unsigned n = 0; n < cpu; n++)
+        first &= cache_held(h, n, pa) == CACHE_I;
+    for (unsigned k = 0; k < unit; k++)
+        first &= cache_state(h, cpu, (enum cache_unit)k, pa) == CACHE_I;
+    return first;
+}
+
+static void line_row(FILE *f, const struct caches *h, uint64_t pa)
+{
+    char text[24];
+    fputs("    <TR>", f);
+    snprintf(text, sizeof text, "%llx", (ull)pa);
+    cell(f, NULL, "LEFT", DOT_MONO, text);
+    for (unsigned n = 0; n <= cache_cpus(h); n++) {
+        const enum cache_state s = n < cache_cpus(h) ? cache_held(h, n, pa) : cache_state(h, 0, CACHE_L3, pa);
+        cell(f, state_fill[s], "CENTER", DOT_MONO, (char[]){cache_state_letter(s), 0});
+    }
+    fputs("</TR>\n", f);
+}
+
+// The lines that several processors have (shared), or one has modified. Returns how many were met; rows for those that there is room for.
+static unsigned line_rows(FILE *f, const struct caches *h, bool shared, unsigned room)
+{
+    unsigned met = 0;
+    uint64_t pa;
+    enum cache_state s;
+    for (unsigned cpu = 0; cpu < cache_cpus(h); cpu++)
+        for (unsigned k = CACHE_L1I; k < CACHE_L3; k++) {
+            const struct cache_geometry g = cache_geometry(h, (enum cache_unit)k);
+            for (unsigned at = 0; at < g.sets * g.ways; at++) {
+                if (!cache_way(h, cpu, (enum cache_unit)k, at / g.ways, at % g.ways, &pa, &s) || !first_place(h, cpu, k, pa))
+                    continue;
+                unsigned holders = 0;
+                for (unsigned n = cpu; n < cache_cpus(h); n++)
+                    holders += cache_held(h, n, pa) != CACHE_I;
+                if (shared ? holders < 2 : cache_held(h, cpu, pa) != CACHE_M)
+                    continue;
+                if (met++ < room)
+                    line_row(f, h, pa);
+            }
+        }
+    return met;
+}
+
+static void who_has_what(FILE *f, const struct caches *h)
+{
+    const unsigned columns = cache_cpus(h) + 2;
+    fputs("  </TD></TR><TR><TD ALIGN=\"LEFT\" VALIGN=\"TOP\">\n", f);
+    fputs("  <TABLE BORDER=\"1\" COLOR=\"" DOT_GREY "\" CELLBORDER=\"0\" CELLSPACING=\"0\" CELLPADDING=\"4\">\n    <TR>", f);
+    cell(f, DOT_HEAD_FILL, "LEFT", DOT_SANS, "line, of all processors");
+    for (unsigned n = 0; n < cache_cpus(h); n++) {
+        char text[24];
+        snprintf(text, sizeof text, "CPU %u", n);
+        cell(f, DOT_HEAD_FILL, "CENTER", DOT_SANS, text);
+    }
+    cell(f, DOT_HEAD_FILL, "CENTER", DOT_SANS, "L3");
+    fputs("</TR>\n", f);
+    const unsigned shared = line_rows(f, h, true, MAX_LINES), room = shared < MAX_LINES ? MAX_LINES - shared : 0;
+    const unsigned all = shared + line_rows(f, h, false, room);
+    if (all > MAX_LINES)
+        fprintf(f, "    <TR><TD ALIGN=\"LEFT\" COLSPAN=\"%u\">%u more that are shared or modified left out</TD></TR>\n", columns,
+                all - MAX_LINES);
+    if (!all)
+        fprintf(f, "    <TR><TD ALIGN=\"LEFT\" COLSPAN=\"%u\">no line is shared or modified</TD></TR>\n", columns);
+    fputs("  </TABLE>\n", f);
+}
+
 void draw_caches(FILE *f, const struct vz_fig *fig)
 {
     static const char *const titles[] = {"unit", "size",   "cycles",  "M lines",      "E lines", "S lines",
@@ -128,7 +202,8 @@ void draw_caches(FILE *f, const struct vz_fig *fig)
     char cap[240] = "there are caches in detailed fidelity only";
     if (h) {
         const struct cache_traffic t = cache_traffic(h, fig->cpu);
-        snprintf(cap, sizeof cap,
+        const int n = cache_cpus(h) > 1 ? snprintf(cap, sizeof cap, "CPU %u: ", fig->cpu) : 0;
+        snprintf(cap + n, sizeof cap - (size_t)n,
                  "served by memory %llu, by another processor's modified line %llu; taken from others %llu; * the next to go",
                  (ull)t.memory, (ull)t.transfers, (ull)t.invalidations);
     }
@@ -138,6 +213,8 @@ void draw_caches(FILE *f, const struct vz_fig *fig)
     for (unsigned k = 0; h && k < CACHE_NUNIT; k++)
         unit_row(f, h, fig->cpu, (enum cache_unit)k);
     fputs("  </TABLE>\n", f);
+    if (h && cache_cpus(h) > 1)
+        who_has_what(f, h);
     for (unsigned k = CACHE_L1I; h && k <= CACHE_L1D; k++)
         if (cache_geometry(h, (enum cache_unit)k).sets)
             lines(f, h, fig->cpu, (enum cache_unit)k);

@@ -249,6 +249,29 @@ static void dot_tables(void **state)
     sim_destroy(m);
 }
 
+// Who has which line: shared by two, modified by one, owned by another, and modified in L3 once it is shared.
+static void dot_caches_of_processors(void **state)
+{
+    struct sim_error err = {0};
+    struct sim_machine *m = sim_create(&(struct sim_config){.ram_bytes = 4 << 20, .cpus = 3, .fidelity = SIM_DETAILED}, &err);
+    assert_non_null(m);
+    struct sim_mark mark = {.name = "here", .m = m};
+    struct vz_fig fig = {.mark = &mark, .m = m, .cpu = 1};
+    struct caches *h = (struct caches *)sim_caches(m);
+    draw_to("caches-cpus-none.dot", draw_caches, &fig, NULL);
+    for (unsigned n = 0; n < 2; n++)
+        cache_access(h, n, 0x1000, CACHE_LOAD);
+    cache_access(h, 2, 0x2000, CACHE_STORE);
+    cache_access(h, 1, 0x3000, CACHE_LOAD);
+    cache_access(h, 0, 0x4000, CACHE_STORE);
+    cache_access(h, 2, 0x4000, CACHE_LOAD);
+    draw_to("caches-cpus.dot", draw_caches, &fig, NULL);
+    for (unsigned line = 0; line < 20; line++)
+        cache_access(h, 1, 0x5000 + line * 64, CACHE_STORE);
+    draw_to("caches-cpus-many.dot", draw_caches, &fig, NULL);
+    sim_destroy(m);
+}
+
 static void dot_caches(void **state)
 {
     struct sim_machine *m = kit_machine();
@@ -264,9 +287,10 @@ static void dot_caches(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(screens_80x24),    cmocka_unit_test(screens_120x40), cmocka_unit_test(screens_ascii),
-        cmocka_unit_test(screen_too_small), cmocka_unit_test(dot_walks),      cmocka_unit_test(dot_tables),
-        cmocka_unit_test(dot_caches),
+        cmocka_unit_test(screens_80x24), cmocka_unit_test(screens_120x40),
+        cmocka_unit_test(screens_ascii), cmocka_unit_test(screen_too_small),
+        cmocka_unit_test(dot_walks),     cmocka_unit_test(dot_tables),
+        cmocka_unit_test(dot_caches),    cmocka_unit_test(dot_caches_of_processors),
     };
     return cmocka_run_group_tests_name("golden", tests, NULL, NULL);
 }

@@ -154,6 +154,9 @@ do
         sum[k] = sum[k] + m:stat(name)
       end
     end
+    if way == "ttas" then
+      ringside.mark("locks", { machine = m, text = "test-and-test-and-set on four processors, at the end: who has which line" })
+    end
     moved[way] = sum[1]
     out[#out + 1] = { way, sum[1], sum[2], sum[3], m.cycles }
     m:close()
