@@ -3,6 +3,7 @@
 // Replacement: L1 TLBs by fill order, because the inline mirrors hide their hits; all other units least recently used. Manual:
 // "Caching Translation Information", "Information in the TLBs and Paging-Structure Caches" (VMX).
 #include <assert.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -171,23 +172,52 @@ static bool made_from(const struct tlb_entry *e, struct hpa pa, unsigned n)
     return false;
 }
 
-static void mark_stale(struct tlb *t, struct hpa pa, unsigned n)
+// Of the entries made from the n bytes at pa, which were written: does e say something else than its sources now?
+static void mark_entry(struct tlb *t, struct tlb_entry *e)
 {
-    // Sources are naturally aligned, so most entries are told by the words that were written.
-    const uint64_t first = pa.v >> 3, words = ((pa.v + n - 1) >> 3) - first;
     uint64_t now;
     unsigned which;
-    for (unsigned unit = 0; unit < TLB_NUNIT; unit++)
-        for (unsigned b = 0; b < (total(&t->u[unit]) + 63) / 64; b++)
-            for (uint64_t m = t->u[unit].live[b]; m; m &= m - 1) {
-                struct tlb_entry *e = &t->u[unit].entry[b * 64 + (unsigned)__builtin_ctzll(m)];
-                if (((e->src[0].v >> 3) - first > words && (e->src[1].v >> 3) - first > words) || !made_from(e, pa, n))
+    const bool stale = tlb_source_changed(t->cpu->m, e, &now, &which);
+    if (stale && !e->stale)
+        tlb_blame(t->cpu->m, e, now, which);
+    e->stale = stale;
+}
+
+// First-level entries that hold the same as second-level entry i: nobody counts their sources.
+static void mark_copies(struct tlb *t, unsigned i, struct hpa pa, unsigned n)
+{
+    const struct tlb_hot *h = &t->u[TLB_STLB].hot[i];
+    const struct tlb_entry *e = &t->u[TLB_STLB].entry[i];
+    for (unsigned unit = TLB_ITLB; unit <= TLB_DTLB; unit++) {
+        struct tlb_unit_state *u = &t->u[unit];
+        const bool maybe = u->there[h->key0 >> 1 & 3][tlb_there(e->tag >> e->page_shift)];
+        const int k = maybe ? tlb_probe(u, h->key0, h->key1 & ~TLB_K1_GLOBAL, e->tag, e->page_shift) : -1;
+        if (k >= 0 && made_from(&u->entry[k], pa, n))
+            mark_entry(t, &u->entry[k]);
+    }
+}
+
+static void mark_stale(struct tlb *t, struct hpa pa, unsigned n)
+{
+    // Sources are naturally aligned, so most entries are told by the words that were written. Of one word it is known how many sources lie there.
+    const uint64_t first = pa.v >> 3, words = ((pa.v + n - 1) >> 3) - first;
+    unsigned left = words ? UINT_MAX : t->src_word[word_bucket(pa.v)];
+    for (unsigned k = 0, unit = TLB_STLB; k < TLB_NUNIT && left; k++, unit = (unit + 1) % TLB_NUNIT) {
+        struct tlb_unit_state *u = &t->u[unit];
+        for (unsigned b = 0; b < (total(u) + 63) / 64 && !is_empty(u) && left; b++)
+            for (uint64_t m = u->live[b]; m && left; m &= m - 1) {
+                const unsigned i = b * 64 + (unsigned)__builtin_ctzll(m);
+                struct tlb_entry *e = &u->entry[i];
+                const bool from[2] = {(e->src[0].v >> 3) - first <= words, (e->src[1].v >> 3) - first <= words};
+                if (!(from[0] | from[1]) || !made_from(e, pa, n))
                     continue;
-                bool stale = tlb_source_changed(t->cpu->m, e, &now, &which);
-                if (stale && !e->stale)
-                    tlb_blame(t->cpu->m, e, now, which);
-                e->stale = stale;
+                mark_entry(t, e);
+                if (unit == TLB_STLB)
+                    mark_copies(t, i, pa, n);
+                if (e->counted && !words)
+                    left -= (from[0] && e->src_size[0]) + (from[1] && e->src_size[1]);
             }
+    }
 }
 
 void tlb_written(struct tlb *t, struct hpa pa, unsigned n)
@@ -427,10 +457,7 @@ static inline __attribute__((always_inline)) unsigned invalidate_set(struct tlb 
                                                                      unsigned shift)
 {
     struct tlb_unit_state *u = &t->u[unit];
-    const unsigned cls = tlb_class(shift);
-    if (!u->there[cls][tlb_there(s->addr >> shift)])
-        return 0;
-    const unsigned base = tlb_set(&u->g[cls], s->addr, shift);
+    const unsigned cls = tlb_class(shift), base = tlb_set(&u->g[cls], s->addr, shift);
     const uint64_t key0 = tlb_key0(0, s->addr, shift);
     unsigned n = 0;
     for (unsigned i = base; i < base + u->g[cls].ways; i++)
@@ -441,15 +468,27 @@ static inline __attribute__((always_inline)) unsigned invalidate_set(struct tlb 
     return n;
 }
 
-// One page of a unit without fragments: only the sets that can hold it.
-static unsigned invalidate_page(struct tlb *t, enum tlb_unit unit, const struct tlb_select *s)
+// One page of a unit without fragments: only the sets that can hold it. there: where each size class counts it.
+static unsigned invalidate_page(struct tlb *t, enum tlb_unit unit, const struct tlb_select *s, const unsigned there[4])
 {
-    return invalidate_set(t, unit, s, 12) + invalidate_set(t, unit, s, 21) + invalidate_set(t, unit, s, 22) +
-           invalidate_set(t, unit, s, 30);
+    const struct tlb_unit_state *u = &t->u[unit];
+    unsigned n = 0;
+    if (u->there[0][there[0]])
+        n += invalidate_set(t, unit, s, 12);
+    if (u->there[1][there[1]])
+        n += invalidate_set(t, unit, s, 21);
+    if (u->there[2][there[2]])
+        n += invalidate_set(t, unit, s, 22);
+    if (u->there[3][there[3]])
+        n += invalidate_set(t, unit, s, 30);
+    return n;
 }
 
 unsigned tlb_invalidate(struct tlb *t, const struct tlb_select *s)
 {
+    const unsigned there[4] = {tlb_there(s->addr >> 12), tlb_there(s->addr >> 21), tlb_there(s->addr >> 22),
+                               tlb_there(s->addr >> 30)};
+    const bool page = s->one_page && !t->fragments;
     unsigned n = 0;
     if (t->cpu && mmu_is_soft(t->cpu))
         soft_invalidate(t->cpu, s);
@@ -457,8 +496,7 @@ unsigned tlb_invalidate(struct tlb *t, const struct tlb_select *s)
         const enum tlb_unit unit = (enum tlb_unit)__builtin_ctz(left);
         if (is_empty(&t->u[unit]))
             continue;
-        bool narrow = s->one_page && !t->fragments && unit <= TLB_NTLB;
-        const unsigned here = narrow ? invalidate_page(t, unit, s) : invalidate_unit(t, unit, s);
+        const unsigned here = page && unit <= TLB_NTLB ? invalidate_page(t, unit, s, there) : invalidate_unit(t, unit, s);
         t->u[unit].count.dropped += here;
         n += here;
     }
