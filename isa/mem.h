@@ -66,9 +66,8 @@ static inline void isa_context_stands(struct isa_cpu *c)
 
 // Host address of bytes that lie inside one page the inline TLB knows, whatever their alignment; NULL if it does not. What the context
 // may do as supervisor, implicit supervisor accesses may do too: RFLAGS.AC never opens a page to the inline TLB.
-static inline void *isa_mirror_at(const struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc)
+static inline void *isa_mirror_in(const struct isa_mirror *m, const struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc)
 {
-    const struct isa_mirror *m = acc & (ISA_ACC_W | ISA_ACC_RMW) ? c->wr : c->rd;
     const struct isa_mirror *e = &m[isa_mirror_slot(la)];
     if (e->tag != ((la & ~0xfffull) | c->mctx) || (la & 0xfff) + n > 0x1000)
         return NULL;
@@ -76,6 +75,10 @@ static inline void *isa_mirror_at(const struct isa_cpu *c, uint64_t la, unsigned
         ((acc & ISA_ACC_SYS) && c->cpl == 3)) // other rights than those that the context stands for
         return NULL;
     return (void *)(uintptr_t)(e->addend + la);
+}
+static inline void *isa_mirror_at(const struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc)
+{
+    return isa_mirror_in(acc & (ISA_ACC_W | ISA_ACC_RMW) ? c->wr : c->rd, c, la, n, acc);
 }
 
 #define ISA_LDST(bits)                                                                                                             \

@@ -63,6 +63,7 @@ void *mmu_mirror_wide(struct sim_cpu *c, uint64_t la, unsigned n, unsigned acc)
     const unsigned slot = isa_mirror_slot(la);
     c->mmu.used[slot / 64] |= 1ull << slot % 64;
     c->isa.rd[slot] = m;
+    c->mmu.may_write[slot] = e->addend & 1;
     if (wr)
         c->isa.wr[slot] = m;
     c->isa.guess = m.addend;
@@ -101,6 +102,7 @@ void mmu_mirror_fill(struct sim_cpu *c, uint64_t la, struct hpa pa, uint64_t dat
     isa->rd[slot] = m;
     isa->guess = m.addend;
     const bool may_write = write && (data & TLB_DATA_DIRTY) && (e & EPT_W);
+    c->mmu.may_write[slot] = may_write;
     if (may_write && plain(c, page))
         isa->wr[slot] = m;
     if (mmu_is_soft(c))

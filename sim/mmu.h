@@ -87,6 +87,8 @@ struct mmu_state {
     struct mmu_fetch_mirror fx[MMU_FX_SIZE];
     uint64_t slow_paths;                          // counted in debug builds
     uint64_t used[ISA_MIRROR_SIZE / 64], fx_used; // slots of rd, wr and of fx that may hold something
+    // Per slot of rd: the context may write the page, D is set, too. Where it is not in wr, somebody wants to hear of writes, or code is there.
+    bool may_write[ISA_MIRROR_SIZE];
 };
 
 // --- the TLB from inside (sim/tlb.c)
@@ -128,6 +130,7 @@ struct tlb {
     uint64_t lots;      // generator of SIM_TLB_SEED
     uint64_t clock;     // stamps
     uint64_t walk;      // number of the walk under way: what it fills serves only later walks
+    uint32_t occupied;  // bit set of units with live entries
     unsigned fragments; // live entries smaller than the guest page they translate
     // Where the paging-structure entries lie that live TLB entries were made from, so that the write which makes one stale is noticed:
     // how many sources per page (bit 15: the page must not be written inline) and per 8 bytes, by address modulo the array.

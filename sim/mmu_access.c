@@ -381,10 +381,29 @@ static inline __attribute__((always_inline)) int write_linear(struct isa_cpu *is
     return 0;
 }
 
+// A store to a page that the inline TLB knows but may not write, for there are paging-structure entries in it, mostly: no translation is needed.
+static bool write_guarded(struct isa_cpu *isa, uint64_t la, const void *buf, unsigned n, unsigned acc)
+{
+    struct sim_cpu *c = sim_cpu_of(isa);
+    const unsigned slot = isa_mirror_slot(la);
+    uint8_t *p = c->mmu.may_write[slot] ? isa_mirror_in(isa->rd, isa, la, n, acc) : NULL;
+    if (!p)
+        return false;
+    const struct hpa pa = ram_address(&c->m->ram, p);
+    if (engine_page_has_code(c->m, pa))
+        return false;
+    copy(p, buf, n);
+    if (mmu_guarded(c->m, pa))
+        mmu_written(c->m, pa, n);
+    if (!mmu_guarded(c->m, pa)) // any more
+        isa->wr[slot] = isa->rd[slot];
+    return true;
+}
+
 int mmu_read(struct isa_cpu *c, uint64_t la, void *buf, unsigned n, unsigned acc) { return read_linear(c, la, buf, n, acc, false); }
 int mmu_write(struct isa_cpu *c, uint64_t la, const void *buf, unsigned n, unsigned acc)
 {
-    return write_linear(c, la, buf, n, acc, false);
+    return write_guarded(c, la, buf, n, acc) ? 0 : write_linear(c, la, buf, n, acc, false);
 }
 int mmu_read_detailed(struct isa_cpu *c, uint64_t la, void *buf, unsigned n, unsigned acc)
 {
