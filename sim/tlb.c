@@ -245,6 +245,8 @@ void tlb_drop(struct tlb *t, enum tlb_unit unit, unsigned i)
     u->live[i / 64] &= ~(1ull << i % 64);
     const unsigned cls = u->hot[i].key0 >> 1 & 3;
     u->by_size[cls]--;
+    if (is_empty(u))
+        t->occupied &= ~(1u << unit);
     u->there[cls][tlb_there(e->tag >> e->page_shift)]--;
     t->fragments -= (u->hot[i].data & TLB_DATA_FRAGMENT) != 0;
     u->hot[i].key0 = u->hot[i].stamp = 0;
@@ -339,6 +341,7 @@ int tlb_place(struct tlb *t, enum tlb_unit unit, uint64_t tag, unsigned shift, u
         replace_touch(u, i);
     u->live[i / 64] |= 1ull << i % 64;
     u->by_size[cls]++;
+    t->occupied |= 1u << unit;
     u->there[cls][tlb_there(tag >> shift)]++;
     t->fragments += (data & TLB_DATA_FRAGMENT) != 0;
     return (int)i;
@@ -492,10 +495,8 @@ unsigned tlb_invalidate(struct tlb *t, const struct tlb_select *s)
     unsigned n = 0;
     if (t->cpu && mmu_is_soft(t->cpu))
         soft_invalidate(t->cpu, s);
-    for (uint32_t left = s->units; left; left &= left - 1) {
+    for (uint32_t left = s->units & t->occupied; left; left &= left - 1) {
         const enum tlb_unit unit = (enum tlb_unit)__builtin_ctz(left);
-        if (is_empty(&t->u[unit]))
-            continue;
         const unsigned here = page && unit <= TLB_NTLB ? invalidate_page(t, unit, s, there) : invalidate_unit(t, unit, s);
         t->u[unit].count.dropped += here;
         n += here;
