@@ -147,6 +147,8 @@ function ringside.help(name) end
 ---@field x string What goes to the right.
 ---@field y string What goes up.
 ---@field log_x? boolean x doubles from tick to tick.
+---@field log_y? boolean y doubles from tick to tick, if all of it is above 0.
+---@field names? string[] What stands at x = 1, 2, 3 ... instead of the number; at most 12.
 ---@field series any[][] Lines: {"name", {x, y}, {x, y}, ...}; at most 8 of at most 64 points.
 
 ---A machine. Everything that looks has no side effects on the guest: no time passes, no TLB entry
