@@ -211,6 +211,9 @@ int tlb_place(struct tlb *t, enum tlb_unit unit, uint64_t tag, unsigned shift, u
 void tlb_placed(struct tlb *t, enum tlb_unit unit, unsigned i);
 // Copy second-level entry i into a first-level unit; returns like tlb_fill().
 int tlb_promote(struct tlb *t, unsigned i, enum tlb_unit l1);
+// A walk for la found e although entries were there, which could not serve the access: drop those of another page size, for look-ups would
+// go on finding them.
+void tlb_supersede(struct tlb *t, enum tlb_unit l1, uint64_t la, const struct tlb_entry *e);
 uint64_t tlb_data(const struct tlb_entry *e); // struct tlb_hot.data of an entry
 // The one function that removes an entry; drops its mirrors.
 void tlb_drop(struct tlb *t, enum tlb_unit unit, unsigned i);

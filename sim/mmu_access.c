@@ -74,9 +74,9 @@ static void mirror(struct sim_cpu *c, uint64_t la, unsigned acc, struct hpa pa, 
         mmu_mirror_fill(c, la, pa, data, slots);
 }
 
-// A translation in one unit of the TLB: 1 used, 0 not there (or not usable), -1 refused with *r.
+// A translation in one unit of the TLB: 1 used, 0 not there, or there but not usable (then *again is set), -1 refused with *r.
 static int lookup(struct sim_cpu *c, enum tlb_unit unit, uint64_t la, unsigned acc, struct hpa *pa, uint64_t *data, int *index,
-                  int *r)
+                  bool *again, int *r)
 {
     struct tlb_unit_state *u = &c->tlb->u[unit];
     int i = u->size ? tlb_find(u, c->mmu.vpid, c->mmu.key1, la) : -1;
@@ -85,7 +85,7 @@ static int lookup(struct sim_cpu *c, enum tlb_unit unit, uint64_t la, unsigned a
     const struct tlb_hot *h = &u->hot[i];
     switch (judge(c, h, &u->entry[i], la, acc, r)) {
     case REFUSED: return -1;
-    case REWALK: return 0;
+    case REWALK: *again = true; return 0;
     case HIT: break;
     }
     if (ev_wanted(c->m, EV_TLB_STALE))
@@ -101,11 +101,12 @@ static int translate_paged(struct sim_cpu *c, uint64_t la, unsigned acc, struct 
     const enum tlb_unit l1 = acc & ISA_ACC_X ? TLB_ITLB : TLB_DTLB;
     struct tlb_entry e;
     uint64_t data;
-    int i, r, hit = lookup(c, l1, la, acc, pa, &data, &i, &r);
+    bool again = false;
+    int i, r, hit = lookup(c, l1, la, acc, pa, &data, &i, &again, &r);
     if (hit < 0)
         return r;
     if (!hit) {
-        hit = lookup(c, TLB_STLB, la, acc, pa, &data, &i, &r);
+        hit = lookup(c, TLB_STLB, la, acc, pa, &data, &i, &again, &r);
         if (hit < 0)
             return r;
         if (hit) {
@@ -124,6 +125,8 @@ static int translate_paged(struct sim_cpu *c, uint64_t la, unsigned acc, struct 
             return r;
         pa->v = e.frame.v | (la & ((1ull << e.page_shift) - 1));
         __builtin_prefetch(ram_at(&c->m->ram, *pa));
+        if (__builtin_expect(again, 0))
+            tlb_supersede(c->tlb, l1, la, &e);
         i = fill(c, l1, &e);
         data = tlb_data(&e);
     }

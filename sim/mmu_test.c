@@ -1315,6 +1315,34 @@ static void test_wide_mirror(void **state)
     kit_close(&k);
 }
 
+// A page whose D is clear becomes part of a large page, without INVLPG. The first write walks again to set D; from then on reads see what
+// the write saw, by the inline TLB and without it.
+static void test_write_finds_another_size(void **state)
+{
+    for (unsigned large = 0; large < 2; large++) {
+        struct kit k;
+        kit_open(&k, false);
+        const uint64_t root = kit_table(&k), la = 0x400000;
+        kit_map(&k, root, large ? la & ~0x1fffffull : la, large ? 0x200000 : 0x300000, KIT_RW, large ? 2 : 1);
+        kit_long(&k, root);
+        kit_must_read(&k, la);
+        const uint64_t pde = kit_entry(&k, root, 4, la, 2);
+        if (large) { // the other way round: a table in place of the large page
+            kit_put(&k, pde, 0);
+            kit_map(&k, root, la, 0x300000, KIT_RW, 1);
+        } else {
+            kit_put(&k, pde, 0x200000 | KIT_RW | ISA_PTE_PS);
+        }
+        assert_int_equal(kit_write(&k, la, 0x1234), 0);
+        assert_int_equal(kit_must_read(&k, la), 0x1234);
+        assert_int_equal(kit_must_read(&k, la), 0x1234);
+        mmu_mirror_check(k.c);
+        assert_int_equal(tlb_count(k.c->tlb, TLB_DTLB), 1);
+        assert_int_equal(tlb_count(k.c->tlb, TLB_STLB), 1);
+        kit_close(&k);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1326,6 +1354,7 @@ int main(void)
         cmocka_unit_test(test_paging_off_under_ept),
         cmocka_unit_test(test_five_levels),
         cmocka_unit_test(test_cycles),
+        cmocka_unit_test(test_write_finds_another_size),
         cmocka_unit_test(test_protection_keys),
         cmocka_unit_test(test_five_level_caches),
         cmocka_unit_test(test_later_profile),

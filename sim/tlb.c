@@ -419,6 +419,22 @@ int tlb_promote(struct tlb *t, unsigned i, enum tlb_unit l1)
     return insert(t, l1, &t->u[TLB_STLB].entry[i], h->key0, h->key1, h->data);
 }
 
+void tlb_supersede(struct tlb *t, enum tlb_unit l1, uint64_t la, const struct tlb_entry *e)
+{
+    const enum tlb_unit units[] = {l1, TLB_STLB};
+    for (unsigned k = 0; k < 2; k++) {
+        struct tlb_unit_state *u = &t->u[units[k]];
+        int i;
+        while (u->size && (i = tlb_find(u, t->cpu->mmu.vpid, t->cpu->mmu.key1, la)) >= 0 &&
+               u->entry[i].page_shift != e->page_shift) {
+            const struct tlb_hot h = u->hot[i];
+            tlb_drop(t, units[k], (unsigned)i);
+            if (units[k] == TLB_STLB)
+                keep_counted(t, &h, &u->entry[i]);
+        }
+    }
+}
+
 // --- invalidation
 
 static inline bool selects(const struct tlb_select *s, const struct tlb_entry *e)
