@@ -1,6 +1,7 @@
 // isa/cpu.c: the state after RESET, and what is derived from it.
 #include "isa/cpu.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "isa/cr.h"
@@ -84,6 +85,23 @@ static bool flat(const struct isa_seg *s, bool is_cs)
     if (is_cs)
         return !code || readable_or_writable;
     return !code && readable_or_writable && !down_or_conforming;
+}
+
+void isa_update_ring(struct isa_cpu *c)
+{
+    if (c->mode != ISA_LONG64 || !(c->seg[ISA_CS].ar & ISA_AR_L)) {
+        isa_update_mode(c);
+        return;
+    }
+    c->cpl = isa_dpl(&c->seg[ISA_SS]);
+    c->mode_key = ISA_LONG64 | ISA_KEY_FLAT | (c->cpl == 3 ? ISA_KEY_CPL3 : 0) | (c->vmx == ISA_VMX_NONROOT ? ISA_KEY_NONROOT : 0);
+    c->mctx = (c->mctx & ~(uint64_t)ISA_MCTX_USER) | (c->cpl == 3 ? ISA_MCTX_USER : 0);
+    isa_new_epoch(c);
+#ifdef RINGSIDE_DEBUG
+    const uint64_t mctx = c->mctx, key = c->mode_key, epoch = c->epoch;
+    isa_update_mode(c);
+    assert(c->mctx == mctx && c->mode_key == key && c->epoch == epoch);
+#endif
 }
 
 void isa_update_mode(struct isa_cpu *c)

@@ -244,14 +244,15 @@ struct isa_cpu {
     // --- mode, derived (isa_update_mode)
     uint8_t mode; // enum isa_mode
     uint8_t cpl;
-    uint8_t vmx;         // enum isa_vmx_mode
-    uint8_t activity;    // enum isa_activity
-    uint32_t blocking;   // ISA_BLOCK_*
-    bool iret_keeps_nmi; // IRET does not end blocking by NMI ("NMI exiting" without "virtual NMIs")
-    bool iret_unblocked; // an IRET ended it and then faulted; until that fault is delivered or exits
-    uint32_t mode_key;   // what decoded blocks depend on: mode, flat segments, CPL class, non-root
-    uint64_t mctx;       // context number << 4, as it stands in mirror tags; sim/ sets it
-    uint8_t seg_flat;    // bit s: segment s has base 0, covers all of 4 GB and is readable and writable (CS: readable)
+    uint8_t vmx;            // enum isa_vmx_mode
+    uint8_t activity;       // enum isa_activity
+    uint32_t blocking;      // ISA_BLOCK_*
+    bool iret_keeps_nmi;    // IRET does not end blocking by NMI ("NMI exiting" without "virtual NMIs")
+    bool iret_unblocked;    // an IRET ended it and then faulted; until that fault is delivered or exits
+    uint32_t mode_key;      // what decoded blocks depend on: mode, flat segments, CPL class, non-root
+    uint64_t mctx;          // context number << 4, as it stands in mirror tags; sim/ sets it
+#define ISA_MCTX_USER 0x10u // of mctx: CPL = 3
+    uint8_t seg_flat;       // bit s: segment s has base 0, covers all of 4 GB and is readable and writable (CS: readable)
     // --- segments and tables
     struct isa_seg seg[ISA_NSREG];
     struct isa_dtr gdtr, idtr;
@@ -315,6 +316,8 @@ void isa_init(struct isa_cpu *c);
 // change to CR0, CR4, EFER, RFLAGS.VM, RFLAGS.AC, CS, SS, DS, ES or vmx. CPL is SS.DPL in protected mode, 0 in real, 3 in V86 mode.
 //    mode_key  bits 3..0 mode, 4 CPL = 3, 5 flat (64-bit mode, or ES, CS, SS, DS all flat), 6 VMX non-root, 7 SS.D
 void isa_update_mode(struct isa_cpu *c);
+// The same where nothing changed but CS and SS: 64-bit code that goes to 64-bit code of another ring, mostly.
+void isa_update_ring(struct isa_cpu *c);
 #define ISA_KEY_CPL3    (1u << 4)
 #define ISA_KEY_FLAT    (1u << 5)
 #define ISA_KEY_NONROOT (1u << 6)

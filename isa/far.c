@@ -83,7 +83,7 @@ void isa_cs_commit(struct isa_cpu *c, struct isa_seg cs, const struct isa_seg *s
     if (ss)
         c->seg[ISA_SS] = *ss;
     c->rip = rip;
-    isa_update_mode(c);
+    isa_update_ring(c);
     c->env->on_seg(c, ISA_CS, cs.sel);
     if (ss)
         c->env->on_seg(c, ISA_SS, ss->sel);

@@ -154,7 +154,7 @@ void mmu_mirror_drop(struct sim_cpu *c, enum tlb_unit unit, uint64_t la, unsigne
     if (unit == TLB_ITLB) {
         if (shift == 12) {
             drop_fetch(c, mmu_fx_slot(la, 0), la, shift);
-            drop_fetch(c, mmu_fx_slot(la, MMU_FX_USER), la, shift);
+            drop_fetch(c, mmu_fx_slot(la, ISA_MCTX_USER), la, shift);
         } else
             EACH_FETCH_SLOT(c, slot) drop_fetch(c, (unsigned)slot, la, shift);
     } else if (shift == 12) {

@@ -28,12 +28,11 @@ struct mmu_fetch_mirror {
     uint64_t page;
 };
 #define MMU_FX_SIZE 64u      // at most 64: mmu_state.fx_used
-#define MMU_FX_USER 0x10u    // the bit of isa_cpu.mctx that is set at CPL 3
 #define MMU_HIDDEN  0x800ull // in the tag of a data mirror: inline code misses it
 // User and supervisor have a half each, so that they may run in the same page.
 static inline unsigned mmu_fx_slot(uint64_t la, uint64_t mctx)
 {
-    return ((unsigned)((la >> 12) ^ (la >> 17)) & (MMU_FX_SIZE / 2 - 1)) | (mctx & MMU_FX_USER ? MMU_FX_SIZE / 2 : 0);
+    return ((unsigned)((la >> 12) ^ (la >> 17)) & (MMU_FX_SIZE / 2 - 1)) | (mctx & ISA_MCTX_USER ? MMU_FX_SIZE / 2 : 0);
 }
 
 // What a mirror context number stands for: two contexts with the same descriptor see the same translations and rights.
