@@ -12,7 +12,6 @@
 #include "isa/deliver.h"
 #include "isa/flags.h"
 
-// Where nothing is cached, each instruction's fetch walks, so instructions come one by one as they do for an observer.
 // --- stopping inside a block
 
 static void unpatch(struct engine_cpu *e)

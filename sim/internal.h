@@ -239,7 +239,8 @@ static inline bool engine_page_has_code(const struct sim_machine *m, struct hpa 
     const uint64_t k = (uint64_t)(p - m->ram.base) >> 12;
     return p && m->code_pages[k / 64] >> k % 64 & 1;
 }
-// Someone listens to INSN or MEM: mirror nothing.
+// Someone listens to INSN or MEM: mirror nothing. Where nothing is cached, each instruction's fetch walks, so instructions come one by one as they
+// do for an observer.
 static inline bool engine_observed(const struct sim_machine *m)
 {
     return m->ev_mask & (EV_BIT(EV_INSN) | EV_BIT(EV_MEM)) || m->cfg.tlb == SIM_TLB_FORGET;
