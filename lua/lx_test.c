@@ -43,14 +43,19 @@ static void put(const char *name, const char *text, size_t n)
 
 static int remove_dir(void **state)
 {
-    static const char *const names[] = {"t.lua", "sib.lua", "sub/deep.lua", "guest.bin"};
+    static const char *const names[] = {
+        "t.lua",        "sib.lua",          "sub/deep.lua",       "guest.bin",        "lesson/both.lua",
+        "lesson/l.lua", "include/both.lua", "include/common.lua", "other/private.lua"};
+    static const char *const folders[] = {"sub", "lesson", "include", "other"};
     char path[128];
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
         snprintf(path, sizeof path, "%s/%s", dir, names[k]);
         unlink(path);
     }
-    snprintf(path, sizeof path, "%s/sub", dir);
-    rmdir(path);
+    for (size_t k = 0; k < sizeof folders / sizeof *folders; k++) {
+        snprintf(path, sizeof path, "%s/%s", dir, folders[k]);
+        rmdir(path);
+    }
     return rmdir(dir);
 }
 
@@ -318,6 +323,30 @@ static void requires_siblings(void **state)
     holds("local s = require 'sib' ringside.expect_equal(s.name, 'sib', 'name') ringside.expect_equal(s.deep, 42, 'deep')\n"
           "ringside.check(require 'sib' == s, 'once')");
     fails("require 'nothing'", SIM_SCRIPT, "t.lua:1: require: cannot open");
+}
+
+// A lesson's folder and `include` beside it: the lesson's own file goes first.
+static void requires_shared(void **state)
+{
+    static const char text[] =
+        "ringside.expect_equal(require 'both', 'own', 'own') ringside.expect_equal(require 'common', 'shared', 'shared')\n"
+        "ringside.check(not pcall(require, 'private'), 'no other folder')";
+    const char *const folders[] = {"lesson", "include", "other"};
+    char path[160];
+    for (unsigned k = 0; k < 3; k++) {
+        snprintf(path, sizeof path, "%s/%s", dir, folders[k]);
+        mkdir(path, 0700);
+    }
+    put("lesson/both.lua", "return 'own'", 12);
+    put("include/both.lua", "return 'shared'", 15);
+    put("include/common.lua", "return 'shared'", 15);
+    put("other/private.lua", "return 1", 8);
+    put("lesson/l.lua", text, sizeof text - 1);
+    snprintf(path, sizeof path, "%s/lesson/l.lua", dir);
+    struct sim_error err = {0};
+    FILE *out = fopen("/dev/null", "w");
+    assert_int_equal(lx_run(&(struct lx_options){.file = path, .out = out}, NULL, &err), SIM_OK);
+    fclose(out);
 }
 
 static void deterministic(void **state)
@@ -885,6 +914,7 @@ int main(void)
         cmocka_unit_test(wrapping),
         cmocka_unit_test(no_way_out),
         cmocka_unit_test(requires_siblings),
+        cmocka_unit_test(requires_shared),
         cmocka_unit_test(deterministic),
         cmocka_unit_test(limits_end_a_script),
         cmocka_unit_test(bad_scripts_do_not_crash),

@@ -2,11 +2,12 @@
 //
 // A scenario gets base, string, table, math, utf8 and coroutine, minus what reads files, loads byte code, finalizes objects or differs
 // from run to run: dofile, loadfile, collectgarbage, warn, string.dump, __gc, random seeds, the order of pairs(). There is no io, os, debug
-// or package; require() finds Lua files in the scenario's own folder.
+// or package; require() finds Lua files in the scenario's own folder, and in `include` beside it.
 #include <inttypes.h>
 #include <lualib.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lua/state.h"
 
@@ -227,6 +228,16 @@ static bool module_path(const char *name, char *path, size_t size)
     return true;
 }
 
+// Modules stand in the scenario's folder, those that several scenarios share in the folder `include` beside it. The first that there is counts.
+static void load_module(lua_State *L, const char *path)
+{
+    lua_pushfstring(L, "%s/../include/%s", lx_of(L)->dir, path);
+    lua_pushfstring(L, "%s/%s", lx_of(L)->dir, path);
+    const bool shared = access(lua_tostring(L, -1), F_OK) != 0 && access(lua_tostring(L, -2), F_OK) == 0;
+    if (luaL_loadfilex(L, lua_tostring(L, shared ? -2 : -1), "t") != LUA_OK)
+        luaL_error(L, "require: %s", lua_tostring(L, -1));
+}
+
 static int base_require(lua_State *L)
 {
     const char *name = luaL_checkstring(L, 1);
@@ -236,10 +247,9 @@ static int base_require(lua_State *L)
     if (lua_getfield(L, 2, name) != LUA_TNIL)
         return 1;
     if (!module_path(name, path, sizeof path))
-        return luaL_error(L, "require: '%s' is no module name; modules are Lua files in the scenario's folder", name);
-    lua_pushfstring(L, "%s/%s", lx_of(L)->dir, path);
-    if (luaL_loadfilex(L, lua_tostring(L, -1), "t") != LUA_OK)
-        return luaL_error(L, "require: %s", lua_tostring(L, -1));
+        return luaL_error(L, "require: '%s' is no module name; modules are Lua files in the scenario's folder, or in ../include",
+                          name);
+    load_module(L, path);
     lua_pushvalue(L, 1);
     lua_call(L, 1, 1);
     if (lua_isnil(L, -1)) {

@@ -3,30 +3,11 @@
 local say, check, equal = ringside.say, ringside.check, ringside.expect_equal
 local WINDOW <const>, GUEST <const> = 0xfc000000, 0xfe000000 -- vmm.h: where the VMM sees physical 0, and guest-physical 0
 
-local function machine(words, profile)
-  local m = ringside.machine { ram = "64M", profile = profile or "prescott-2005" }
-  if words then
-    m:load("binary-translation/vmm.bin", { cmdline = words, modules = { "binary-translation/kernel.bin" } })
-  else
-    m:load("binary-translation/kernel.bin")
-  end
-  return m
-end
--- Run to the end: the kernel's figures by name, the VMM's counters by name, the kernel's lines.
+local nb = require("nanobench")
+local function machine(words, profile) return nb.machine(words, profile or "prescott-2005") end
 local function run(words, profile)
-  local m = machine(words, profile)
-  m:run { max_cycles = 1000000000 }
-  local text, of, counted, once = m:output(), {}, {}, {}
-  check(text:find("KERNEL-OK", 1, true), (words or "native") .. ": the kernel ends well")
-  for line in text:gmatch("[^\n]+") do
-    local name, value = line:match("^(%l+) (%d+)$")
-    if name == "once" then once[#once + 1] = math.tointeger(value) elseif name then of[name] = math.tointeger(value) end
-    if line:find("^VMM: exits") then
-      for what, n in line:gmatch("(%w+) (%d+)") do counted[what] = math.tointeger(n) end
-    end
-  end
-  m:close()
-  return of, counted, once
+  local of = nb.run(words, profile or "prescott-2005")
+  return of, of.counted, of.once
 end
 
 ringside.title("Binary translation")

@@ -1,18 +1,11 @@
 -- Locks and messages: what lines of memory cost that processors fight for. All times are what the guest, locks.asm, takes with RDTSC.
 -- quantum = 1: the processors share one time to the cycle.
 
-local WAYS <const> = { tas = 0, ttas = 1, ticket = 2, mcs = 3, message = 4, ipi = 5, transfer = 6 }
+local locks = require("locks")
 local LOCKS <const> = { "tas", "ttas", "ticket", "mcs" }
 local say, check, equal, section = ringside.say, ringside.check, ringside.expect_equal, ringside.section
 
-local function machine(cpus, way, params, set)
-  local m = ringside.machine { ram = "4M", cpus = cpus, quantum = 1, fidelity = "detailed", set = set }
-  m:load("locks/locks.bin", { at = 0x10000, start = "prot32" })
-  m:write_u32("cpus", cpus)
-  m:write_u32("way", WAYS[way])
-  for name, value in pairs(params) do m:write_u32(name, value) end
-  return m
-end
+local machine = locks.machine
 local function finish(m)
   equal(m:run { max_cycles = 1000000000 }.kind, "exit", "the guest runs to its end")
   return m
@@ -27,12 +20,9 @@ do
   for n, c in ipairs { { "same die", 1, 0 }, { "one hop away", 2, 0 }, { "two hops away", 6, 0 }, { "same die, and shared", 1, 2 } } do
     local row = { c[1] }
     for access = 0, 2 do
-      local m = machine(math.max(c[2], c[3]) + 1, "transfer", { access = access, owner = c[2], sharer = c[3] },
-                        { ["topology.die"] = n == 4 and 8 or 2 })
-      m:run { max_cycles = 10000000 }
-      row[#row + 1] = ("%.0f"):format(m:u32("cycles") / 64)
-      if access == 0 then load[n] = m:u32("cycles") / 64 end
-      m:close()
+      local cycles = locks.transfer(access, c[2], c[3], { set = { ["topology.die"] = n == 4 and 8 or 2 } })
+      row[#row + 1] = ("%.0f"):format(cycles)
+      if access == 0 then load[n] = cycles end
     end
     rows[n] = row
   end
@@ -89,9 +79,7 @@ section("Collapse")
 say([[When a ticket lock is released, all k that wait load the word that says who is served, one after another. The next holder is one of them: it gets the word, on average, when
 half of them have it. So a section takes s + c k / 2, where c is the time of one such load: the last number of the first column above.]])
 do
-  local m = machine(3, "transfer", { owner = 1, sharer = 2 })
-  m:run { max_cycles = 10000000 }
-  local c = m:u32("cycles") / 64
+  local c = locks.transfer(0, 1, 2)
   local s, out = cycles.ticket[2] - c / 2, {}
   for _, cpus in ipairs { 2, 4, 8 } do
     local k = cpus - 1

@@ -1,37 +1,8 @@
 -- Paravirtualization: a kernel that knows its hypervisor, beside the same kernel on the bare machine and under a binary translator.
 
 local say, check, equal = ringside.say, ringside.check, ringside.expect_equal
-local P <const> = "prescott-2005"
-
-local function machine(way)
-  local m = ringside.machine { ram = "64M", profile = P }
-  if way == "native" then
-    m:load("paravirtual/native.bin")
-  elseif way == "paravirtual" then
-    m:load("paravirtual/vmm.bin", { modules = { "paravirtual/xen.bin" } })
-  else
-    m:load("binary-translation/vmm.bin", { cmdline = way, modules = { "paravirtual/native.bin" } })
-  end
-  return m
-end
--- What the kernel measured; what the hypervisor counted; how often the processor went from one ring to another.
-local function run(way)
-  local m, rings = machine(way), {}
-  m:on("ring", function(e)
-    local step = e.from .. ">" .. e.to
-    rings[step] = (rings[step] or 0) + 1
-  end)
-  m:run { max_cycles = 1000000000 }
-  local text = m:output()
-  check(text:find("KERNEL-OK", 1, true), way .. ": the kernel ends well")
-  local r = { rings = rings, switch = {} }
-  for name, value in text:gmatch("(%l+) (%d+)") do
-    if name ~= "switch" then r[name] = math.tointeger(value) end
-  end
-  for pages, cycles in text:gmatch("switch (%d+) (%d+)") do r.switch[math.tointeger(pages)] = math.tointeger(cycles) end
-  m:close()
-  return r
-end
+local pv_kernel = require("paravirtual")
+local machine, run = pv_kernel.machine, pv_kernel.run
 
 ringside.title("Paravirtualization")
 say([[A kernel that was changed for its hypervisor need not be watched. It asks. What it leaves to the hypervisor is a layer of its own (ops.h), built twice: as plain

@@ -46,24 +46,4 @@ function lib.walk(guest, start, profile, set)
   return refs
 end
 
--- locks.asm (scenarios/locks) on several processors that share one time to the cycle, in detailed fidelity. p: its parameters.
-local WAYS <const> = {tas = 0, ttas = 1, ticket = 2, mcs = 3, message = 4, ipi = 5, transfer = 6}
-function lib.locks(cpus, way, p, set)
-  local m = ringside.machine{ram = "4M", cpus = cpus, quantum = 1, fidelity = "detailed", profile = "nehalem-2008", set = set}
-  m:load("locks/locks.bin", {at = 0x10000, start = "prot32"})
-  m:write_u32("cpus", cpus)
-  m:write_u32("way", WAYS[way])
-  for name, value in pairs(p) do m:write_u32(name, value) end
-  return m
-end
-
--- Cycles of an access to a line that processor `owner` has modified, and `sharer` has loaded since if it is not 0. access: 0 load, 1 store, 2 exchange.
-function lib.transfer(access, owner, sharer, set)
-  local m = lib.locks(math.max(owner, sharer) + 1, "transfer", {access = access, owner = owner, sharer = sharer}, set)
-  m:run{max_cycles = 10000000}
-  local c = m:u32("cycles") / 64
-  m:close()
-  return c
-end
-
 return lib

@@ -1,33 +1,7 @@
 -- V40, V41, V42: the kernel of scenarios/paravirtual on the bare machine, on its hypervisor (as Xen), and unchanged under the binary translator (as VMware
 -- Workstation; with "plain" each store to a page table is a trap). The profile is the nearest to the paper's Xeon of 2003.
 ringside.title("Paravirtualization")
-local P <const> = "prescott-2005"
-local function run(way)
-  local m = ringside.machine{ram = "64M", profile = P}
-  if way == "native" then
-    m:load("paravirtual/native.bin")
-  elseif way == "paravirtual" then
-    m:load("paravirtual/vmm.bin", {modules = {"paravirtual/xen.bin"}})
-  else
-    m:load("binary-translation/vmm.bin", {cmdline = way, modules = {"paravirtual/native.bin"}})
-  end
-  local faults, kernel = 0, {}
-  m:on("exception", function(e) if e.vector == 14 then faults = faults + 1 end end)
-  m:on("ring", function(e)
-    local step = e.from .. ">" .. e.to
-    kernel[step] = (kernel[step] or 0) + 1
-  end)
-  m:run{max_cycles = 1000000000}
-  local text = m:output()
-  ringside.check(text:find("KERNEL-OK", 1, true), way .. ": the kernel ends well")
-  local r = {faults = faults, rings = kernel, switch = {}}
-  for name, value in text:gmatch("(%l+) (%d+)") do
-    if name ~= "switch" then r[name] = math.tointeger(value) end
-  end
-  for pages, cycles in text:gmatch("switch (%d+) (%d+)") do r.switch[math.tointeger(pages)] = math.tointeger(cycles) end
-  m:close()
-  return r
-end
+local run = require("paravirtual").run
 local native, xen, bt, plain = run("native"), run("paravirtual"), run("bt"), run("bt plain")
 ringside.check(xen.bounced == xen.faults and xen.rings["3>0"] == xen.faults, "each page fault of a program enters the hypervisor, which bounces it")
 

@@ -1,7 +1,8 @@
 -- V71 to V74: four locks that 1 to 8 processors fight for, each section short (a counter) or long (400 rounds of a loop more): cycles from one
 -- holder to the next, and what goes between the caches. Who had the lock stays away for 100 rounds of a loop, unless it is alone: else TTAS would give the
 -- lock to the same processor again and again, since it is the first to see that it is free.
-local lib = require("lib")
+local locks = require("locks")
+local P <const> = "nehalem-2008"
 ringside.title("Locks")
 local LOCKS <const>, WARM <const>, TOTAL <const> = {"tas", "ttas", "ticket", "mcs"}, 200, 600
 local SHORT <const>, LONG <const>, AWAY <const> = 0, 400, 100
@@ -16,7 +17,8 @@ local function requests(m, cpu)
   return sum
 end
 local function run(lock, cpus, work, set)
-  local m = lib.locks(cpus, lock, {warm = WARM, total = TOTAL, work = work, jitter = 15, think = cpus > 1 and AWAY or 0}, set)
+  local params = {warm = WARM, total = TOTAL, work = work, jitter = 15, think = cpus > 1 and AWAY or 0}
+  local m = locks.machine(cpus, lock, params, {profile = P, set = set})
   m:run_to(lock .. "_warm")
   local before = requests(m)
   m:run_to(lock .. "_total")
@@ -68,7 +70,7 @@ local function at(m, label)
   end
 end
 local function handoff(cpus)
-  local m, most = lib.locks(cpus, "mcs", {warm = WARM, total = TOTAL, work = LONG, jitter = 15, think = AWAY}), 0
+  local m, most = locks.machine(cpus, "mcs", {warm = WARM, total = TOTAL, work = LONG, jitter = 15, think = AWAY}, {profile = P}), 0
   m:run_to("mcs_warm")
   for _ = 1, 50 do
     local holder, before = at(m, "mcs_release"), {}
@@ -104,7 +106,7 @@ ringside.target("V73", worst, ("the farthest; from %.3f to %.3f"):format(least, 
 
 -- V74: with k waiters a ticket lock serves one in s + c k / 2, where c is what it takes to load a line that others share. s is taken from one waiter, c from
 -- a measurement of its own; the others are predicted.
-local c, off = lib.transfer(0, 1, 2), 0
+local c, off = locks.transfer(0, 1, 2, {profile = P}), 0
 local s = short.ticket[2].cycles - c / 2
 local line = {"ticket, predicted"}
 for k = 1, 7 do

@@ -1,16 +1,17 @@
 -- V75: a message through a line of memory that the receiver polls: one way, and with the answer, in transfers of a line; and the same by interrupts.
-local lib = require("lib")
+local locks = require("locks")
+local P <const> = "nehalem-2008"
 ringside.title("Messages")
 local N <const> = 100
 local function cycles(way)
-  local m = lib.locks(2, way, {total = N})
+  local m = locks.machine(2, way, {total = N}, {profile = P})
   m:run{max_cycles = 100000000}
   local one, both = m:u32("oneway") / N, m:u32("cycles") / N
   m:close()
   return one, both
 end
 -- A message is a store to the line that the receiver has, and its load of the line that the sender has modified then.
-local transfer = (lib.transfer(0, 1, 0) + lib.transfer(1, 1, 0)) / 2
+local transfer = (locks.transfer(0, 1, 0, {profile = P}) + locks.transfer(1, 1, 0, {profile = P})) / 2
 local one, both = cycles("message")
 local ipi, ipi_both = cycles("ipi")
 local a, b = one / transfer, both / transfer
