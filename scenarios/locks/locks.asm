@@ -5,8 +5,7 @@
 ; a loop inside, then `think` rounds outside. Times are the guest's own, by RDTSC: from taking number `warm` to taking number `total`.
 
 SMP_STACKS equ 0x60000
-IDT        equ 0x5000
-IPI        equ 0x40
+SMP_IDT    equ 0x5000
 CHAIN      equ 0x100000
 LINES      equ 64                        ; of the chain
 LINE       equ 128                       ; what lies so far apart is in no line together
@@ -15,7 +14,7 @@ NODE       equ 4                         ; lines
 org 0x10000
 bits 32
 start:
-    jmp go
+    jmp smp_main
 align 4
 ; --- parameters
 cpus:    dd 1
@@ -36,38 +35,7 @@ cycles:  dd 0
 
 %include "smp.inc"
 
-go:
-    cli
-    cld
-    mov esp, SMP_STACKS + 0x1000
-    lgdt [gdtr]
-    call idt_setup
-    SMP_START [cpus]
-    mov dword [begin], 1
-    xor ebp, ebp
-    call run
-    lock inc dword [finished]
-.end:
-    pause
-    mov eax, [finished]
-    cmp eax, [cpus]
-    jne .end
-    mov al, 0
-    out 0xf4, al                         ; debug-exit port: ends the run with status 1
-    hlt
-
-smp_other:
-    lidt [idtr]
-.wait:
-    pause
-    cmp dword [begin], 0
-    je .wait
-    call run
-    lock inc dword [finished]
-.halt:
-    cli
-    hlt
-    jmp .halt
+    SMP_MAIN [cpus], [begin], [finished], run
 
 ; What processor EBP does: EBX are its own lines.
 run:
@@ -273,7 +241,7 @@ ipi:
     ret
 on_ipi:
     rdtsc
-    mov dword [LAPIC + 0xb0], 0
+    SMP_EOI
     iret
 
 ; Lines that processor `owner` has written, and `sharer` loaded since (if it is not 0): processor 0 loads, stores to or exchanges with one after another.
@@ -355,27 +323,7 @@ chain_exchange:
 %endrep
     ret
 
-idt_setup:
-    mov edi, IDT
-    xor eax, eax
-    mov ecx, 256 * 2
-    rep stosd
-    mov eax, on_ipi
-    mov [IDT + IPI * 8], ax
-    mov word [IDT + IPI * 8 + 2], 8
-    mov word [IDT + IPI * 8 + 4], 0x8e00
-    shr eax, 16
-    mov [IDT + IPI * 8 + 6], ax
-    lidt [idtr]
-    ret
-
-align 8
-gdt: dq 0, 0x00cf9b000000ffff, 0x00cf93000000ffff
-gdt_end:
-gdtr: dw gdt_end - gdt - 1
-      dd gdt
-idtr: dw 256 * 8 - 1
-      dd IDT
+    SMP_TABLES
 
 ; --- what the processors share, each in lines of its own
 section shared nobits vstart=0x20000

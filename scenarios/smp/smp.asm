@@ -18,46 +18,14 @@ LAST     equ RESULTS + 24        ; what a processor read last
 PINGS    equ 0x7400              ; 64 bytes for each processor: interrupts or stores that it has answered
 FLAGS    equ 0x7800              ; 64 bytes for each processor: what it watches with MONITOR
 SMP_STACKS equ 0x60000
-IDT      equ 0x5000
-IPI      equ 0x40
+SMP_IDT  equ 0x5000
 
 org 0x10000
 bits 32
 start:
-    jmp go
+    jmp smp_main
 %include "smp.inc"
-go:
-    cli
-    cld
-    mov esp, SMP_STACKS + 0x1000
-    lgdt [gdtr]
-    call idt_setup
-    SMP_START [CPUS]
-    mov dword [GO], 1
-    xor ebp, ebp
-    call work
-    lock inc dword [FINISHED]
-.end:
-    pause
-    mov eax, [FINISHED]
-    cmp eax, [CPUS]
-    jne .end
-    mov al, 0
-    out 0xf4, al
-    hlt
-
-smp_other:
-    lidt [idtr]
-.wait:
-    pause
-    cmp dword [GO], 0
-    je .wait
-    call work
-    lock inc dword [FINISHED]
-.halt:
-    cli
-    hlt
-    jmp .halt
+    SMP_MAIN [CPUS], [GO], [FINISHED], work
 
 ; --- the work of processor EBP
 work:
@@ -171,8 +139,7 @@ ipi:
     mov esi, [PINGS + ebx]
     mov eax, edx
     shl eax, 24
-    mov [LAPIC + 0x310], eax
-    mov dword [ICR], 0x4000 + IPI
+    SMP_IPI
 .answer:
     pause
     cmp esi, [PINGS + ebx]
@@ -234,30 +201,10 @@ on_ipi:
     mov ebx, [LAPIC + 0x20]
     shr ebx, 24
     shl ebx, 6
-    mov dword [LAPIC + 0xb0], 0
+    SMP_EOI
     inc dword [PINGS + ebx]
     pop ebx
     pop eax
     iret
 
-idt_setup:
-    mov edi, IDT
-    xor eax, eax
-    mov ecx, 256 * 2
-    rep stosd
-    mov eax, on_ipi
-    mov [IDT + IPI * 8], ax
-    mov word [IDT + IPI * 8 + 2], 8
-    mov word [IDT + IPI * 8 + 4], 0x8e00
-    shr eax, 16
-    mov [IDT + IPI * 8 + 6], ax
-    lidt [idtr]
-    ret
-
-align 8
-gdt: dq 0, 0x00cf9b000000ffff, 0x00cf93000000ffff
-gdt_end:
-gdtr: dw gdt_end - gdt - 1
-      dd gdt
-idtr: dw 256 * 8 - 1
-      dd IDT
+    SMP_TABLES
