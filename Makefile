@@ -50,7 +50,6 @@ TESTS := $(TESTSRC:%.c=$(O)/%)
 FUZZERS := $(FUZZSRC:%.c=$(O)/%)
 BENCHES := $(patsubst scenarios/%.c,build/guests/%.bin,$(wildcard scenarios/bench/*.c))
 GUESTS := $(patsubst scenarios/%.asm,build/guests/%.bin,$(wildcard scenarios/*/*.asm)) \
-          $(patsubst scenarios/%.S,build/guests/%.elf,$(filter-out scenarios/bench/% scenarios/hypervisor/% scenarios/binary-translation/% scenarios/paravirtual/%,$(wildcard scenarios/*/*.S))) \
           build/guests/kvm/kvmrun build/guests/hypervisor/hypervisor.bin build/guests/hypervisor/entries.bin \
           build/guests/binary-translation/kernel.bin build/guests/binary-translation/mix.bin build/guests/binary-translation/check.bin \
           build/guests/binary-translation/vmm.bin $(addprefix build/guests/paravirtual/,native.bin xen.bin vmm.bin) $(BENCHES)
@@ -142,60 +141,52 @@ build/guests/include/vmcs.inc: vmx-model/vmcs_fields.def
 build/guests/%.bin: scenarios/%.asm build/guests/include/vmcs.inc $(wildcard scenarios/*/*.inc)
 	@mkdir -p $(@D)
 	nasm -f bin -I scenarios/include/ -I build/guests/include/ -I $(<D)/ -l $(@:.bin=.lst) --before "[map symbols $(@:.bin=.map)]" -o $@ $<
-build/guests/%.elf: scenarios/%.S scenarios/include/guest.ld
-	@mkdir -p $(@D)
-	gcc -nostdlib -static -ffreestanding -fno-pic -no-pie -I scenarios/include -MMD -MF $@.d -Wl,-T,scenarios/include/guest.ld -Wl,--build-id=none -o $@ $<
 
 # A program for the Linux kernel that runs as a guest.
 build/guests/kvm/kvmrun: scenarios/kvm/kvmrun.c
 	@mkdir -p $(@D)
 	gcc -std=gnu11 -O2 -Wall -Wextra -Wshadow -Werror -static -o $@ $<
 
-# Freestanding 64-bit C, as a flat Multiboot image that every emulator takes.
-build/guests/bench/%.bin: scenarios/bench/%.c scenarios/bench/start.S scenarios/bench/link.ld scenarios/bench/vmx.h build/guests/include/vmcs.h
-	@mkdir -p $(@D)
-	gcc -O2 -ffreestanding -fno-pic -no-pie -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fcf-protection=none -fno-tree-loop-distribute-patterns -I build/guests/include \
-	    -nostdlib -static -Wl,-T,scenarios/bench/link.ld -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 -o $(@:.bin=.elf) $(filter %.c %.S,$^)
-	objcopy -O binary $(@:.bin=.elf) $@
-
-# The hypervisor, and the kernel that it runs: built like a benchmark, so that it runs on the bare machine, too.
-FREESTANDING := -O2 -Wall -Wextra -Werror -Wno-unused-parameter -ffreestanding -fno-pic -no-pie -mno-red-zone -mgeneral-regs-only -fno-stack-protector \
-                -fcf-protection=none -fno-tree-loop-distribute-patterns -nostdlib -static -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096
+# Freestanding C, as flat Multiboot images that every emulator takes. What guests share is in scenarios/include.
 build/guests/include/vmcs.h: vmx-model/vmcs_fields.def
 	@mkdir -p $(@D)
 	@sed -nE 's/^V\(([A-Z0-9_]+), *(0x[0-9a-fA-F]+).*/#define VMCS_\1 \2/p' $< >$@
-build/guests/hypervisor/kernel.bin build/guests/hypervisor/entries.bin: build/guests/hypervisor/%.bin: scenarios/hypervisor/%.c scenarios/bench/start.S \
-                                        scenarios/bench/link.ld scenarios/bench/vmx.h build/guests/include/vmcs.h
+SHARED := $(wildcard scenarios/include/*.h scenarios/include/*.ld) build/guests/include/vmcs.h
+BARE := -ffreestanding -fno-pic -no-pie -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fcf-protection=none -fno-tree-loop-distribute-patterns -nostdlib -static \
+        -I scenarios/include -I build/guests/include -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096
+FREESTANDING := -O2 -Wall -Wextra -Werror -Wno-unused-parameter $(BARE)
+FREESTANDING32 := -m32 -march=i686 -fno-asynchronous-unwind-tables $(filter-out -mno-red-zone,$(FREESTANDING))
+IMAGE := -Wl,-T,scenarios/include/image.ld
+WINDOW := -Wl,-T,scenarios/include/window.ld
+CONSTANT := -Wl,-T,scenarios/hypervisor/link.ld
+define flat
 	@mkdir -p $(@D)
-	gcc $(FREESTANDING) -I scenarios/bench -I build/guests/include -Wl,-T,scenarios/bench/link.ld -o $(@:.bin=.elf) $(filter %.c %.S,$^)
+	gcc $(1) -o $(@:.bin=.elf) $(filter %.c %.S,$^)
 	objcopy -O binary $(@:.bin=.elf) $@
-build/guests/hypervisor/hypervisor.bin: $(addprefix scenarios/hypervisor/,boot.S hv.c nested.c shadow.c spare.c hv.h link.ld) build/guests/include/vmcs.h \
-                                        build/guests/hypervisor/kernel.bin
-	gcc $(FREESTANDING) -I build/guests/include -Wl,-T,scenarios/hypervisor/link.ld -o $(@:.bin=.elf) $(filter %.c %.S,$^)
-	objcopy -O binary $(@:.bin=.elf) $@
+endef
+build/guests/bench/%.bin: scenarios/bench/%.c scenarios/bench/start.S scenarios/bench/vmx.h $(SHARED)
+	$(call flat,-O2 $(BARE) $(IMAGE))
+
+# The hypervisor, and the kernel that it runs: built like a benchmark, so that it runs on the bare machine, too.
+build/guests/hypervisor/kernel.bin build/guests/hypervisor/entries.bin: build/guests/hypervisor/%.bin: scenarios/hypervisor/%.c scenarios/bench/start.S \
+                                        scenarios/bench/vmx.h $(SHARED)
+	$(call flat,$(FREESTANDING) -I scenarios/bench $(IMAGE))
+build/guests/hypervisor/hypervisor.bin: $(addprefix scenarios/hypervisor/,boot.S hv.c nested.c shadow.c spare.c hv.h link.ld) $(SHARED) build/guests/hypervisor/kernel.bin
+	$(call flat,$(FREESTANDING) $(CONSTANT))
 
 # A kernel of 32 bits, and a VMM for it that translates it, or uses VT-x.
 BT := scenarios/binary-translation
-FREESTANDING32 := -m32 -march=i686 -fno-asynchronous-unwind-tables $(filter-out -mno-red-zone,$(FREESTANDING))
-build/guests/binary-translation/kernel.bin build/guests/binary-translation/mix.bin build/guests/binary-translation/check.bin: build/guests/binary-translation/%.bin: $(BT)/%.c $(addprefix $(BT)/,start.S kernel.ld)
-	@mkdir -p $(@D)
-	gcc $(FREESTANDING32) -Wl,-T,$(BT)/kernel.ld -o $(@:.bin=.elf) $(filter %.c %.S,$^)
-	objcopy -O binary $(@:.bin=.elf) $@
-build/guests/binary-translation/vmm.bin: $(addprefix $(BT)/,boot.S vmm.c shadow.c decode.c vtx.c bt.c vmm.h vmm.ld) build/guests/include/vmcs.h
-	@mkdir -p $(@D)
-	gcc $(FREESTANDING32) -I build/guests/include -Wl,-T,$(BT)/vmm.ld -o $(@:.bin=.elf) $(filter %.c %.S,$^)
-	objcopy -O binary $(@:.bin=.elf) $@
+$(addprefix build/guests/binary-translation/,kernel.bin mix.bin check.bin): build/guests/binary-translation/%.bin: $(BT)/%.c $(BT)/start.S $(SHARED)
+	$(call flat,$(FREESTANDING32) $(IMAGE))
+build/guests/binary-translation/vmm.bin: $(addprefix $(BT)/,boot.S vmm.c shadow.c decode.c vtx.c bt.c vmm.h) $(SHARED)
+	$(call flat,$(FREESTANDING32) $(WINDOW))
 
 # A kernel built twice, for the bare machine and for a hypervisor that it knows of.
 PV := scenarios/paravirtual
-build/guests/paravirtual/native.bin build/guests/paravirtual/xen.bin: build/guests/paravirtual/%.bin: $(addprefix $(PV)/,start.S kernel.c ops.h kernel.ld)
-	@mkdir -p $(@D)
-	gcc $(FREESTANDING32) $(if $(filter xen,$*),-DXEN) -Wl,-T,$(PV)/kernel.ld -o $(@:.bin=.elf) $(filter %.c %.S,$^)
-	objcopy -O binary $(@:.bin=.elf) $@
-build/guests/paravirtual/vmm.bin: $(addprefix $(PV)/,boot.S vmm.c memory.c vmm.h ops.h vmm.ld)
-	@mkdir -p $(@D)
-	gcc $(FREESTANDING32) -Wl,-T,$(PV)/vmm.ld -o $(@:.bin=.elf) $(filter %.c %.S,$^)
-	objcopy -O binary $(@:.bin=.elf) $@
+build/guests/paravirtual/native.bin build/guests/paravirtual/xen.bin: build/guests/paravirtual/%.bin: $(addprefix $(PV)/,start.S kernel.c ops.h) $(SHARED)
+	$(call flat,$(FREESTANDING32) $(if $(filter xen,$*),-DXEN) $(IMAGE))
+build/guests/paravirtual/vmm.bin: $(addprefix $(PV)/,boot.S vmm.c memory.c vmm.h ops.h) $(SHARED)
+	$(call flat,$(FREESTANDING32) $(WINDOW))
 
 $(O)/ringside: $(O)/sim/main.o $(O)/libringside.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
@@ -220,5 +211,5 @@ $(O)/%_fuzz: $(O)/%_fuzz.o $(O)/libringside.a
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
--include $(OBJ:.o=.d) $(O)/sim/main.d $(TESTSRC:%.c=$(O)/%.d) $(FUZZSRC:%.c=$(O)/%.d) $(GUESTS:=.d)
+-include $(OBJ:.o=.d) $(O)/sim/main.d $(TESTSRC:%.c=$(O)/%.d) $(FUZZSRC:%.c=$(O)/%.d)
 .SECONDARY:

@@ -3,14 +3,8 @@
 # Identity mapping of the first GiB by 2 MiB pages; GDT with kernel and user segments; IDT for the program to fill; at the end the machine is told to
 # stop in every way that one of the three knows: port F4H (Ringside, QEMU's isa-debug-exit), the word Shutdown to port 8900H (Bochs).
 
-    .section .boot, "ax"
-    .code32
-    .align 4
-header:
-    .long 0x1badb002, 0x10000, -(0x1badb002 + 0x10000)
-    .long header, _load, _load_end, _bss_end, start
-    .globl start
-start:
+#include "multiboot.h"
+    MULTIBOOT
     cli
     movl $stack_top, %esp
     # page tables

@@ -1,32 +1,7 @@
 # boot.S: from a Multiboot loader to C above FC000000H; the world switch of VT-x; the ways between translated code and the VMM.
-#define WINDOW 0xfc000000
-    .section .boot, "ax"
-    .code32
-    .align 4
-header:
-    .long 0x1badb002, 0x10000, -(0x1badb002 + 0x10000)
-    .long header - WINDOW, _load - WINDOW, _load_end - WINDOW, _bss_end - WINDOW, start - WINDOW
-    .globl start
-start:
-    cli
-    movl $0x83, %eax                # 64 MiB by pages of 4 MiB, in the window and, for these few instructions, at 0
-    movl $host_directory - WINDOW, %edi
-    movl $16, %ecx
-1:  movl %eax, (%edi)
-    movl %eax, 1008 * 4(%edi)
-    addl $0x400000, %eax
-    addl $4, %edi
-    loop 1b
-    movl $host_directory - WINDOW, %eax
-    movl %eax, %cr3
-    movl $0x10, %eax                # PSE
-    movl %eax, %cr4
-    movl $0x80010031, %eax          # PG, WP, NE, ET, PE
-    movl %eax, %cr0
-    lgdt gdtr - WINDOW
-    ljmp $0x80, $high
-    .text
-high:
+#include "multiboot.h"
+#include "window.h"
+    WINDOW_START
     movl $0x88, %eax
     movl %eax, %ds
     movl %eax, %es
@@ -230,36 +205,11 @@ bt_sysenter:
 # Exceptions, and INT 31H: the VMM at ring 1 asks for what only ring 0 can do.
     .align 16
 bt_traps:
-    .set n, 0
-    .rept 64
-    .align 16
-    .if (n != 8) && (n != 10) && (n != 11) && (n != 12) && (n != 13) && (n != 14) && (n != 17)
-    pushl $0
-    .endif
-    pushl $n
-    jmp trap
-    .set n, n + 1
-    .endr
+    TRAP_STUBS 64, trap
 trap:
-    pushal
-    pushl %ds
-    pushl %es
-    pushl %fs
-    pushl %gs
-    movl $0x88, %eax
-    movl %eax, %ds
-    movl %eax, %es
-    cld
-    pushl %esp
+    TRAP_ENTER
     call bt_trap
-    popl %eax
-    popl %gs
-    popl %fs
-    popl %es
-    popl %ds
-    popal
-    addl $8, %esp
-    iret
+    TRAP_LEAVE
 
     .section .data
     .align 8

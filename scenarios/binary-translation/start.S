@@ -1,35 +1,11 @@
 # start.S: the nanobenchmark kernel, its part in assembly: start-up, the ways into the kernel, the loops that are measured, the programs at ring 3.
 #
 # A 32-bit kernel for the bare machine: Multiboot, 4 KiB pages without PAE, rings 0 and 3, SYSENTER. It knows nothing of the VMMs that it may run under.
-    .section .boot, "ax"
-    .code32
-    .align 4
-header:
-    .long 0x1badb002, 0x10000, -(0x1badb002 + 0x10000)
-    .long header, _load, _load_end, _bss_end, start
-    .globl start
-start:
-    cli
-    movl $stack_top, %esp
-    lgdt gdtr
-    ljmp $0x08, $1f
-1:  movl $0x10, %eax
-    movl %eax, %ss
-    movl $0x23, %eax                # as Linux does: the user's flat data segment serves the kernel, too, so no entry loads it
-    movl %eax, %ds
-    movl %eax, %es
-    movl $tss, %eax
-    movw %ax, gdt + 0x2a
-    shrl $16, %eax
-    movb %al, gdt + 0x2c
+#include "multiboot.h"
+    MULTIBOOT
+    FLAT_KERNEL
     call set_up                     # IDT, page tables; returns the page directory
-    movl %eax, %cr3
-    movl %cr0, %eax
-    orl $0x80010020, %eax           # PG, WP, NE
-    movl %eax, %cr0
-    movl $0x28, %eax
-    ltr %ax
-    lidt idtr
+    PAGING_ON
     movl $0x174, %ecx               # SYSENTER: CS, ESP, EIP
     movl $0x08, %eax
     xorl %edx, %edx

@@ -2,14 +2,8 @@
 #
 # The image holds no initialised data that is ever written: what lies between _load and _load_end stays as the loader put it. So the hypervisor can
 # give a fresh copy of itself to its guest (hv.c, load_guest).
-    .section .boot, "ax"
-    .code32
-    .align 4
-header:
-    .long 0x1badb002, 0x10000, -(0x1badb002 + 0x10000)
-    .long header, _load, _load_end, _bss_end, start
-    .globl start
-start:
+#include "multiboot.h"
+    MULTIBOOT
     cli
     movl $stack_top, %esp
     movl %ebx, boot_info

@@ -1,41 +1,17 @@
 # start.S: the kernel's part in assembly. Without XEN it starts as Multiboot has it and sets up the processor; with XEN it starts at ring 1, with paging on.
-    .section .boot, "ax"
-    .code32
-    .align 4
-header:
-    .long 0x1badb002, 0x10000, -(0x1badb002 + 0x10000)
-    .long header, _load, _load_end, _bss_end, start
-    .globl start
-start:
+#include "multiboot.h"
+    MULTIBOOT
 #ifdef XEN
     movl $stack_top, %esp           # ESI: machine address of linear address 0; EDI: where the first page directory is
     movl %esi, machine_base
     movl %edi, first_directory
     call set_up
 #else
-    cli
-    movl $stack_top, %esp
-    lgdt gdtr
-    ljmp $0x08, $1f
-1:  movl $0x10, %eax
-    movl %eax, %ss
-    movl $0x23, %eax
-    movl %eax, %ds
-    movl %eax, %es
-    movl $tss, %eax
-    movw %ax, gdt + 0x2a
-    shrl $16, %eax
-    movb %al, gdt + 0x2c
+    FLAT_KERNEL
     movl $0x10, tss + 8
     movl $0x680000, tss + 100
     call set_up
-    movl %eax, %cr3
-    movl %cr0, %eax
-    orl $0x80010020, %eax           # PG, WP, NE
-    movl %eax, %cr0
-    movl $0x28, %eax
-    ltr %ax
-    lidt idtr
+    PAGING_ON
 #endif
     call kernel_main
 1:  jmp 1b
