@@ -151,7 +151,7 @@ build/guests/kvm/kvmrun: scenarios/kvm/kvmrun.c
 build/guests/include/vmcs.h: vmx-model/vmcs_fields.def
 	@mkdir -p $(@D)
 	@sed -nE 's/^V\(([A-Z0-9_]+), *(0x[0-9a-fA-F]+).*/#define VMCS_\1 \2/p' $< >$@
-SHARED := $(wildcard scenarios/include/*.h scenarios/include/*.ld) build/guests/include/vmcs.h
+SHARED := $(wildcard scenarios/include/*.h scenarios/include/*.s scenarios/include/*.ld) build/guests/include/vmcs.h
 BARE := -ffreestanding -fno-pic -no-pie -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fcf-protection=none -fno-tree-loop-distribute-patterns -nostdlib -static \
         -I scenarios/include -I build/guests/include -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096
 FREESTANDING := -O2 -Wall -Wextra -Werror -Wno-unused-parameter $(BARE)

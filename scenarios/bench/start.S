@@ -3,7 +3,7 @@
 # Identity mapping of the first GiB by 2 MiB pages; GDT with kernel and user segments; IDT for the program to fill; at the end the machine is told to
 # stop in every way that one of the three knows: port F4H (Ringside, QEMU's isa-debug-exit), the word Shutdown to port 8900H (Bochs).
 
-#include "multiboot.h"
+#include "multiboot.s"
     MULTIBOOT
     cli
     movl $stack_top, %esp

@@ -44,5 +44,5 @@ void bench(void)
     set_guest();
     if (run(ROUNDS) != REASON_VMCALL)
         fail("not every CPUID exited");
-    print("VMEXIT-OK\n");
+    print_text("VMEXIT-OK\n");
 }

@@ -1,6 +1,6 @@
 # boot.S: from a Multiboot loader to C above FC000000H; the world switch of VT-x; the ways between translated code and the VMM.
-#include "multiboot.h"
-#include "window.h"
+#include "multiboot.s"
+#include "window.s"
     WINDOW_START
     movl $0x88, %eax
     movl %eax, %ds

@@ -679,7 +679,6 @@ void bt_trap(struct frame *f)
 }
 
 // --- start
-static void wrmsr(u32 n, u32 v) { asm volatile("wrmsr" : : "c"(n), "a"(v), "d"(0)); }
 void bt_run(bool with_adaptation, bool tiny)
 {
     adaptive = with_adaptation;

@@ -1,13 +1,11 @@
 // check.c: a guest that does what a translator may get wrong, and prints what came of it. On the bare machine and under each VMM the lines must be the same.
 // See start.S.
-#include <stdint.h>
+#include "paging32.h"
 
-typedef uint32_t u32;
-#define PRESENT  1u
-#define WRITABLE 2u
-#define USER     4u
-#define PAGE     4096u
-#define WINDOW   0x60000000u
+static void put(char c) { outb(0xe9, (u8)c); }
+#include "console.h"
+
+#define WINDOW 0x60000000u
 
 u32 run_user(u32 eip, u32 esp, u32 argument);
 u32 *set_up(void);
@@ -19,20 +17,12 @@ static u32 table[1024] __attribute__((aligned(4096))), user_table[1024] __attrib
 static u32 pages[4][1024] __attribute__((aligned(4096)));
 static u32 faults, last_fault;
 
-static inline void outb(uint16_t port, uint8_t v) { asm volatile("outb %0, %1" : : "a"(v), "Nd"(port)); }
-static inline void invlpg(u32 la) { asm volatile("invlpg (%0)" : : "r"(la) : "memory"); }
 static void report(const char *name, u32 v)
 {
-    for (; *name; name++)
-        outb(0xe9, (uint8_t)*name);
+    print_text(name);
     for (int n = 28; n >= 0; n -= 4)
-        outb(0xe9, (uint8_t) "0123456789abcdef"[v >> n & 15]);
-    outb(0xe9, '\n');
-}
-static void gate(u32 vector, void *handler)
-{
-    idt[vector][0] = ((u32)handler & 0xffff) | 8 << 16;
-    idt[vector][1] = ((u32)handler & 0xffff0000) | 0x8e00;
+        print_number(v >> n & 15, 16);
+    put('\n');
 }
 void protection(void);
 asm("protection: movl 4(%esp), %eax; movl %eax, protection_eip; addl $4, %esp; incl (%esp); iret\n" // the instruction is 1 byte long
@@ -40,13 +30,10 @@ asm("protection: movl 4(%esp), %eax; movl %eax, protection_eip; addl $4, %esp; i
 extern u32 protection_eip;
 u32 *set_up(void)
 {
-    gate(0, divide_error);
-    gate(13, protection);
-    gate(14, page_fault_entry);
-    for (u32 n = 0; n < 4096; n++)
-        kernel_tables[n >> 10][n & 1023] = n * PAGE | PRESENT | WRITABLE;
-    for (u32 n = 0; n < 4; n++)
-        directory[n] = (u32)kernel_tables[n] | PRESENT | WRITABLE;
+    set_gate(idt[0], 8, 0, (u32)divide_error);
+    set_gate(idt[13], 8, 0, (u32)protection);
+    set_gate(idt[14], 8, 0, (u32)page_fault_entry);
+    map_identical(kernel_tables, directory);
     directory[WINDOW >> 22] = (u32)table | PRESENT | WRITABLE;
     directory[0x40000000 >> 22] = (u32)user_table | PRESENT | WRITABLE | USER;
     user_table[0] = (u32)user_page | PRESENT | USER;

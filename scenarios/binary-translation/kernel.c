@@ -1,14 +1,12 @@
 // kernel.c: the nanobenchmarks of Adams and Agesen (ASPLOS 2006) and their forkwait, in a small kernel of its own. See start.S.
 //
 // It prints one line per benchmark: name, cycles for one operation. It runs on the bare machine (ringside run kernel.bin), and under the VMMs of vmm.c.
-#include <stdint.h>
+#include "paging32.h"
 
-typedef uint32_t u32;
-#define PRESENT   1u
-#define WRITABLE  2u
-#define USER      4u
+static void put(char c) { outb(0xe9, (u8)c); }
+#include "console.h"
+
 #define COW       0x200u // one of the bits that the processor leaves to software: shared until somebody writes
-#define PAGE      4096u
 #define USER_CODE 0x40000000u
 #define USER_DATA 0x40100000u
 #define PAGES     24 // of a program's memory
@@ -34,33 +32,12 @@ static struct process *now;
 static uint8_t frames[64][PAGE] __attribute__((aligned(4096)));
 static uint8_t users[64]; // how many processes map a frame
 
-static inline void outb(uint16_t port, uint8_t v) { asm volatile("outb %0, %1" : : "a"(v), "Nd"(port)); }
-static inline u32 rdtsc(void)
-{
-    u32 lo;
-    asm volatile("rdtsc" : "=a"(lo) : : "edx");
-    return lo;
-}
-static inline void invlpg(u32 la) { asm volatile("invlpg (%0)" : : "r"(la) : "memory"); }
 static inline void write_cr3(struct process *p) { asm volatile("mov %0, %%cr3" : : "r"(p->directory) : "memory"); }
-// Entries of page tables are written by one MOV each, as kernels do.
-static inline void set(u32 *entry, u32 v) { asm volatile("movl %1, %0" : "=m"(*entry) : "r"(v)); }
-static void print(const char *s)
-{
-    for (; *s; s++)
-        outb(0xe9, (uint8_t)*s);
-}
 static void report(const char *name, u32 cycles)
 {
-    char digits[12];
-    int n = 0;
-    print(name);
-    do
-        digits[n++] = (char)('0' + cycles % 10);
-    while (cycles /= 10);
-    while (n)
-        outb(0xe9, (uint8_t)digits[--n]);
-    print("\n");
+    print_text(name);
+    print_number(cycles, 10);
+    put('\n');
 }
 
 // --- memory
@@ -79,20 +56,12 @@ static void copy_page(u32 to, u32 from)
     u32 n = PAGE / 4;
     asm volatile("rep movsl" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
 }
-static void gate(u32 vector, void *handler)
-{
-    idt[vector][0] = ((u32)handler & 0xffff) | 8 << 16;
-    idt[vector][1] = ((u32)handler & 0xffff0000) | 0x8e00;
-}
 u32 *set_up(void)
 {
-    gate(0, divide_error);
-    gate(14, page_fault_entry);
-    for (u32 n = 0; n < 4096; n++)
-        kernel_tables[n >> 10][n & 1023] = n * PAGE | PRESENT | WRITABLE;
+    set_gate(idt[0], 8, 0, (u32)divide_error);
+    set_gate(idt[14], 8, 0, (u32)page_fault_entry);
     for (u32 k = 0; k < 2; k++) {
-        for (u32 n = 0; n < 4; n++)
-            process[k].directory[n] = (u32)kernel_tables[n] | PRESENT | WRITABLE;
+        map_identical(kernel_tables, process[k].directory);
         process[k].directory[0x60000000 >> 22] = (u32)bench_table | PRESENT | WRITABLE;
         process[k].directory[USER_CODE >> 22] = (u32)process[k].table | PRESENT | WRITABLE | USER;
         process[k].table[0] = (u32)user_page | PRESENT | USER;
@@ -108,7 +77,7 @@ void page_fault(u32 at)
     u32 *entry = &now->table[at >> 12 & 1023], old = *entry, frame = frame_of(old);
     if (at < USER_DATA || at >= USER_DATA + PAGES * PAGE || !(old & COW)) {
         report("kernel: page fault at ", at);
-        asm volatile("outb %0, %1" : : "a"((uint8_t)1), "Nd"((uint16_t)0xf4));
+        outb(0xf4, 1);
     }
     if (users[frame] > 1) {
         u32 fresh = new_frame();
@@ -116,7 +85,7 @@ void page_fault(u32 at)
         users[frame]--;
         frame = fresh;
     }
-    set(entry, address(frame) | PRESENT | WRITABLE | USER);
+    write_entry(entry, address(frame) | PRESENT | WRITABLE | USER);
     invlpg(at);
 }
 static void fork(struct process *parent, struct process *child)
@@ -124,15 +93,15 @@ static void fork(struct process *parent, struct process *child)
     for (u32 n = 256; n < 256 + PAGES; n++) {
         u32 entry = (parent->table[n] & ~WRITABLE) | COW;
         users[frame_of(entry)]++;
-        set(&parent->table[n], entry);
-        set(&child->table[n], entry);
+        write_entry(&parent->table[n], entry);
+        write_entry(&child->table[n], entry);
     }
 }
 static void exit_process(struct process *p)
 {
     for (u32 n = 256; n < 256 + PAGES; n++) {
         users[frame_of(p->table[n])]--;
-        set(&p->table[n], 0);
+        write_entry(&p->table[n], 0);
     }
 }
 static u32 user(char *program, u32 argument)
@@ -171,7 +140,7 @@ void kernel_main(void)
     report("callret ", each(loop_callret, 0));
     report("divzero ", each_user(user_divzero));
     report("pgfault ", each_user(user_pgfault));
-    set(&bench_table[0], address(new_frame()) | PRESENT | WRITABLE);
+    write_entry(&bench_table[0], address(new_frame()) | PRESENT | WRITABLE);
     *(volatile u32 *)0x60000000 = 1; // the table is in use
     report("ptemod ", each(loop_ptemod, (u32)&bench_table[5]));
     u32 sum = 0;
@@ -181,5 +150,5 @@ void kernel_main(void)
         sum += n < 2 ? 0 : rdtsc() - from;
     }
     report("forkwait ", sum / FORKS);
-    print("KERNEL-OK\n");
+    print_text("KERNEL-OK\n");
 }

@@ -1,15 +1,14 @@
 // mix.c: random reads over more pages than the TLBs hold, and changes of page tables in between: shadow page tables or EPT, which is faster? See start.S.
 //
 // It prints a line for each share of changes: how many for 1024 reads, cycles per read with them.
-#include <stdint.h>
+#include "paging32.h"
 
-typedef uint32_t u32;
-#define PRESENT  1u
-#define WRITABLE 2u
-#define PAGE     4096u
-#define PAGES    2048u // 8 MiB, the upper half of memory
-#define WINDOW   0x60000000u
-#define READS    8192u
+static void put(char c) { outb(0xe9, (u8)c); }
+#include "console.h"
+
+#define PAGES  2048u // 8 MiB, the upper half of memory
+#define WINDOW 0x60000000u
+#define READS  8192u
 
 u32 *set_up(void);
 void page_fault(u32 at), kernel_main(void);
@@ -18,32 +17,16 @@ static u32 directory[1024] __attribute__((aligned(4096))), kernel_tables[4][1024
 static u32 tables[2][1024] __attribute__((aligned(4096)));
 static u32 seed = 1;
 
-static inline void outb(uint16_t port, uint8_t v) { asm volatile("outb %0, %1" : : "a"(v), "Nd"(port)); }
-static inline u32 rdtsc(void)
-{
-    u32 lo;
-    asm volatile("rdtsc" : "=a"(lo) : : "edx");
-    return lo;
-}
 static void number(u32 v, char end)
 {
-    char digits[12];
-    int n = 0;
-    do
-        digits[n++] = (char)('0' + v % 10);
-    while (v /= 10);
-    while (n)
-        outb(0xe9, (uint8_t)digits[--n]);
-    outb(0xe9, (uint8_t)end);
+    print_number(v, 10);
+    put(end);
 }
 u32 *set_up(void)
 {
-    for (u32 n = 0; n < 4096; n++)
-        kernel_tables[n >> 10][n & 1023] = n * PAGE | PRESENT | WRITABLE;
+    map_identical(kernel_tables, directory);
     for (u32 n = 0; n < PAGES; n++)
         tables[n >> 10][n & 1023] = (2048 + n) * PAGE | PRESENT | WRITABLE;
-    for (u32 n = 0; n < 4; n++)
-        directory[n] = (u32)kernel_tables[n] | PRESENT | WRITABLE;
     for (u32 n = 0; n < 2; n++)
         directory[(WINDOW >> 22) + n] = (u32)tables[n] | PRESENT | WRITABLE;
     return directory;
@@ -51,7 +34,7 @@ u32 *set_up(void)
 void page_fault(u32 at)
 {
     number(at, '!');
-    asm volatile("outb %0, %1" : : "a"((uint8_t)1), "Nd"((uint16_t)0xf4));
+    outb(0xf4, 1);
 }
 static u32 random_page(void)
 {
@@ -62,8 +45,8 @@ static u32 random_page(void)
 static void change(void)
 {
     u32 n = random_page(), *entry = &tables[n >> 10][n & 1023], v = *entry ^ PAGE;
-    asm volatile("movl %1, %0" : "=m"(*entry) : "r"(v));
-    asm volatile("invlpg (%0)" : : "r"(WINDOW + n * PAGE) : "memory");
+    write_entry(entry, v);
+    invlpg(WINDOW + n * PAGE);
 }
 // READS reads, and `share` changes for each 1024 of them.
 static u32 mix(u32 share)

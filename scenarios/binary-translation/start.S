@@ -1,7 +1,7 @@
 # start.S: the nanobenchmark kernel, its part in assembly: start-up, the ways into the kernel, the loops that are measured, the programs at ring 3.
 #
 # A 32-bit kernel for the bare machine: Multiboot, 4 KiB pages without PAE, rings 0 and 3, SYSENTER. It knows nothing of the VMMs that it may run under.
-#include "multiboot.h"
+#include "multiboot.s"
     MULTIBOOT
     FLAT_KERNEL
     call set_up                     # IDT, page tables; returns the page directory

@@ -5,31 +5,16 @@
 //
 // Both run the same guest: 32-bit, paging without PAE and without large pages, 16 MiB of memory, no interrupts. shadow.c serves both.
 //
-// Linear addresses: the VMM lives above FC000000H, in an identical window of all physical memory (64 MiB). The guest has the rest.
+// Linear addresses: see window-vmm.h.
 #ifndef VMM_H
 #define VMM_H
-#include <stdbool.h>
-#include <stdint.h>
+#include "paging32.h"
+#include "window-vmm.h"
 
-typedef uint32_t u32;
-typedef uint64_t u64;
-typedef uint8_t u8;
-#define WINDOW     0xfc000000u // linear address of physical 0
-#define GUEST_BASE 0x2000000u  // guest-physical 0 in host-physical memory
-#define GUEST_SIZE 0x1000000u
-#define FRAMES     (GUEST_SIZE / PAGE)
-#define PAGE       4096u
-
-#define PRESENT    1u // of an entry of a page table; P, W and U are the same bits in a page fault's error code
-#define WRITABLE   2u
-#define USER       4u
-#define ACCESSED   0x20u
-#define DIRTY      0x40u
-#define LARGE      0x80u
-#define CR0_PG     0x80000000u
-#define CR0_WP     0x10000u
-#define CR0_NE     0x20u
-#define CR0_TS     8u
+#define CR0_PG 0x80000000u
+#define CR0_WP 0x10000u
+#define CR0_NE 0x20u
+#define CR0_TS 8u
 
 enum { EAX, ECX, EDX, EBX, ESP, EBP, ESI, EDI }; // as instructions number them
 
@@ -61,18 +46,10 @@ extern struct statistics { // [3] is `traced`: boot.S counts there, too
     u32 exits, hidden, true_faults, traced, fused, cr3, invlpg, io, blocks, instructions, callouts, unshadowed;
 } stat;
 
-static inline void *window(u32 physical) { return (void *)(WINDOW + physical); }
-static inline u32 physical(const void *p) { return (u32)p - WINDOW; }
-static inline u32 *guest_memory(u32 gpa) { return window(GUEST_BASE + gpa); }
-
 // vmm.c
-void print(const char *format, ...); // %s %x %d
-void stop(const char *why) __attribute__((noreturn));
 void end_of_run(void) __attribute__((noreturn));
-void *memset(void *to, int v, unsigned n), *memcpy(void *to, const void *from, unsigned n);
 u32 device_in(u32 port); // one byte
 void device_out(u32 port, u32 value);
-extern u32 host_directory[1024];
 
 // shadow.c: the guest's memory. The processor walks shadows of the guest's page tables.
 enum fault {

@@ -1,10 +1,9 @@
 // vtx.c: the hardware VMM: the guest's kernel runs in VMX non-root operation. Without EPT (the first processors have none) by shadow page tables, and then these
 // exit: page faults, INVLPG, MOV to and from CR3. Always: I/O, RDMSR and WRMSR, CPUID, HLT, and MOV to CR0 where it changes a bit that the VMM owns.
 // MANUAL  "Introduction to Virtual Machine Extensions", "VM Exits", "The Extended Page Table Mechanism (EPT)".
-#include "vmcs.h" // generated from the simulator's table: VMCS_<NAME> is the encoding of a field
 #include "vmm.h"
+#include "vmx-insn.h"
 
-#define VALID 0x80000000u
 enum {
     EXIT_EXCEPTION = 0,
     EXIT_CPUID = 10,
@@ -23,30 +22,17 @@ extern char vtx_exit[], gdt[];
 void vtx_enter(void) __attribute__((noreturn));
 void vtx_handle(void), vtx_failed(void);
 
-static inline u32 vmread(u32 field)
-{
-    u32 v;
-    asm volatile("vmread %1, %0" : "=r"(v) : "r"(field) : "cc");
-    return v;
-}
-static inline void vmwrite(u32 field, u32 v) { asm volatile("vmwrite %0, %1" : : "r"(v), "r"(field) : "cc", "memory"); }
 static void vmwrite64(u32 field, u64 v) // a field of 64 bits in 32-bit mode: its high half has the encoding after it
 {
     vmwrite(field, (u32)v);
     vmwrite(field + 1, (u32)(v >> 32));
 }
-static u64 rdmsr(u32 n)
-{
-    u64 v;
-    asm volatile("rdmsr" : "=A"(v) : "c"(n));
-    return v;
-}
 static u32 controls(u32 msr, u32 wanted)
 {
-    u64 cap = rdmsr(msr);
-    if (wanted & ~(u32)(cap >> 32))
+    u32 missing, v = vmx_controls(msr, wanted, &missing);
+    if (missing)
         stop("this processor lacks a control");
-    return wanted | (u32)cap;
+    return v;
 }
 // Without VPID every entry and every exit drops what the TLB holds of the guest.
 static void invvpid(u32 type, u32 la)
@@ -65,20 +51,13 @@ static void page_changed(u32 la) { invvpid(0, la); }
 // --- set-up
 static void vmx_on(void)
 {
-    u64 at = physical(vmxon_region), lock = rdmsr(0x3a);
-    u8 bad;
-    if (!(lock & 1))
-        asm volatile("wrmsr" : : "c"(0x3a), "a"(5), "d"(0));
-    else if (!(lock & 4))
+    if (!vmx_allowed())
         stop("IA32_FEATURE_CONTROL is locked without VMX");
     asm volatile("mov %%cr4, %%eax; or $0x2000, %%eax; mov %%eax, %%cr4" : : : "eax");
-    vmxon_region[0] = vmcs[0] = (u32)rdmsr(0x480) & 0x7fffffff;
-    asm volatile("vmxon %1; setna %0" : "=r"(bad) : "m"(at) : "cc", "memory");
-    if (bad)
+    vmxon_region[0] = vmcs[0] = vmx_revision();
+    if (vmxon(physical(vmxon_region)))
         stop("VMXON failed");
-    at = physical(vmcs);
-    asm volatile("vmclear %1; vmptrld %1; setna %0" : "=r"(bad) : "m"(at) : "cc", "memory");
-    if (bad)
+    if (vmclear(physical(vmcs)) || vmptrld(physical(vmcs)))
         stop("VMPTRLD failed");
 }
 static void set_controls(void)
@@ -131,11 +110,7 @@ static void set_host(void)
 static u32 real_cr0(u32 v) { return v | CR0_NE | (ept ? 0 : CR0_PG | CR0_WP); }
 static void set_guest(void)
 {
-    for (u32 n = 0; n < 8; n++) { // ES CS SS DS FS GS LDTR TR
-        vmwrite(VMCS_GUEST_ES_SELECTOR + 2 * n, n == 1 ? 8 : n < 6 ? 16 : 0);
-        vmwrite(VMCS_GUEST_ES_LIMIT + 2 * n, n < 6 ? 0xffffffff : 0xffff);
-        vmwrite(VMCS_GUEST_ES_AR_BYTES + 2 * n, n == 1 ? 0xc09b : n < 6 ? 0xc093 : n == 6 ? 0x10000 : 0x8b);
-    }
+    vmx_flat_guest();
     vmwrite(VMCS_GUEST_CR0, real_cr0(vcpu.cr0));
     vmwrite(VMCS_CR0_GUEST_HOST_MASK, real_cr0(0));
     vmwrite(VMCS_CR0_READ_SHADOW, vcpu.cr0);
@@ -143,9 +118,7 @@ static void set_guest(void)
     vmwrite(VMCS_CR4_GUEST_HOST_MASK, 0x2000 | (ept ? 0 : 0x30)); // VMXE; PSE and PAE
     if (!ept)
         vmwrite(VMCS_GUEST_CR3, shadow_use());
-    vmwrite(VMCS_GUEST_RFLAGS, 2);
     vmwrite(VMCS_GUEST_RIP, vcpu.eip);
-    vmwrite(VMCS_GUEST_DR7, 0x400);
 }
 void vtx_run(bool with_ept, bool small_pages, bool with_fusing)
 {
@@ -163,24 +136,6 @@ void vtx_run(bool with_ept, bool small_pages, bool with_fusing)
 }
 
 // --- exits
-static void skip(void) { vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + vmread(VMCS_VM_EXIT_INSTRUCTION_LEN)); }
-static void inject(u32 vector, u32 error)
-{
-    vmwrite(VMCS_VM_ENTRY_INTR_INFO_FIELD, VALID | 1 << 11 | 3 << 8 | vector);
-    vmwrite(VMCS_VM_ENTRY_EXCEPTION_ERROR_CODE, error);
-}
-// An exit may come while an event is being delivered; then the event is to be delivered again.
-static void redeliver(void)
-{
-    u32 info = vmread(VMCS_IDT_VECTORING_INFO_FIELD);
-    if (!(info & VALID))
-        return;
-    vmwrite(VMCS_VM_ENTRY_INTR_INFO_FIELD, info & ~0x1000u);
-    if ((info >> 8 & 7) >= 4) // an INT instruction, whose return address is behind it
-        vmwrite(VMCS_VM_ENTRY_INSTRUCTION_LEN, vmread(VMCS_VM_EXIT_INSTRUCTION_LEN));
-    if (info & 1 << 11)
-        vmwrite(VMCS_VM_ENTRY_EXCEPTION_ERROR_CODE, vmread(VMCS_IDT_VECTORING_ERROR_CODE));
-}
 // The guest's code at `eip`; across the end of a page, a copy of it. NULL: not mapped.
 static const u8 *fetch(u32 eip)
 {
@@ -230,21 +185,21 @@ static void exit_exception(void)
     u32 la = vmread(VMCS_EXIT_QUALIFICATION), error = vmread(VMCS_VM_EXIT_INTR_ERROR_CODE), gpa;
     if ((vmread(VMCS_VM_EXIT_INTR_INFO) & 255) != 14)
         stop("an exception that should not exit");
-    redeliver();
+    vmx_redeliver();
     switch (shadow_fault(la, &error, &gpa)) {
     case FAULT_HIDDEN: break;
     case FAULT_TRACED: exit_store(gpa); break;
     case FAULT_TRUE:
         stat.true_faults++;
         asm volatile("mov %0, %%cr2" : : "r"(la)); // no VMCS field: CR2 is the guest's all the time
-        inject(14, error);
+        vmx_inject(14, true, error);
     }
 }
 static void exit_cr(void)
 {
     u32 q = vmread(VMCS_EXIT_QUALIFICATION), cr = q & 15, n = q >> 8 & 15, how = q >> 4 & 3;
     vcpu.regs[ESP] = vmread(VMCS_GUEST_RSP);
-    skip();
+    vmx_skip();
     if (how == 0 && cr == 3) {
         vcpu.cr3 = vcpu.regs[n];
         stat.cr3++;
@@ -272,7 +227,7 @@ static void exit_io(void)
         vcpu.regs[EAX] = (vcpu.regs[EAX] & ~0xffu) | device_in(q >> 16);
     else
         device_out(q >> 16, vcpu.regs[EAX] & 0xff);
-    skip();
+    vmx_skip();
 }
 static void exit_msr(bool write)
 {
@@ -284,7 +239,7 @@ static void exit_msr(bool write)
         vmwrite(field[n], vcpu.regs[EAX]);
     else
         vcpu.regs[EAX] = vmread(field[n]), vcpu.regs[EDX] = 0;
-    skip();
+    vmx_skip();
 }
 void vtx_handle(void)
 {
@@ -295,7 +250,7 @@ void vtx_handle(void)
     case EXIT_INVLPG: // the shadow is right already
         stat.invlpg++;
         page_changed(vmread(VMCS_EXIT_QUALIFICATION));
-        skip();
+        vmx_skip();
         break;
     case EXIT_CR: exit_cr(); break;
     case EXIT_IO: exit_io(); break;
@@ -303,7 +258,7 @@ void vtx_handle(void)
     case EXIT_WRMSR: exit_msr(true); break;
     case EXIT_CPUID:
         asm volatile("cpuid" : "+a"(r[EAX]), "=b"(r[EBX]), "+c"(r[ECX]), "=d"(r[EDX]));
-        skip();
+        vmx_skip();
         break;
     case EXIT_HLT: end_of_run(); // without interrupts it would last for ever
     default:

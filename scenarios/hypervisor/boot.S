@@ -2,7 +2,7 @@
 #
 # The image holds no initialised data that is ever written: what lies between _load and _load_end stays as the loader put it. So the hypervisor can
 # give a fresh copy of itself to its guest (hv.c, load_guest).
-#include "multiboot.h"
+#include "multiboot.s"
     MULTIBOOT
     cli
     movl $stack_top, %esp

@@ -21,45 +21,31 @@ asm("attempt: push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15\n
     "3: pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx; ret\n"
     "vm_guest: vmcall; jmp vm_guest\n");
 
-static u64 get(u64 field)
-{
-    u64 v;
-    asm volatile("vmread %1, %0" : "=r"(v) : "r"(field) : "cc");
-    return v;
-}
 static unsigned answer(unsigned how)
 {
     if (how == 1)
         return INVALID;
     if (how == 2)
-        return (unsigned)get(VMCS_VM_INSTRUCTION_ERROR);
-    unsigned reason = (unsigned)get(VMCS_VM_EXIT_REASON);
+        return (unsigned)vmread(VMCS_VM_INSTRUCTION_ERROR);
+    unsigned reason = (unsigned)vmread(VMCS_VM_EXIT_REASON);
     return EXITED | (reason & 0xffff) | (reason >> 31 ? FAILED : 0);
 }
 
 static unsigned wrong, done;
 static int has_ept; // a hypervisor may have none to offer
-static void number(unsigned v)
-{
-    char c[2] = {0, 0};
-    if (v > 9)
-        number(v / 10);
-    c[0] = (char)('0' + v % 10);
-    print(c);
-}
 static void check(const char *what, unsigned got, unsigned expected)
 {
     done++;
     if (got == expected)
         return;
     wrong++;
-    print("ENTRIES: ");
-    print(what);
-    print(": ");
-    number(got);
-    print(" instead of ");
-    number(expected);
-    print("\n");
+    print_text("ENTRIES: ");
+    print_text(what);
+    print_text(": ");
+    print_number(got, 10);
+    print_text(" instead of ");
+    print_number(expected, 10);
+    print_text("\n");
 }
 
 // A VMCS by which an entry succeeds, but for one field.
@@ -69,8 +55,8 @@ static void good(void)
     set_controls(has_ept);
     set_host();
     set_guest();
-    put(VMCS_HOST_RIP, (u64)vm_back);
-    put(VMCS_GUEST_RIP, (u64)vm_guest);
+    put_field(VMCS_HOST_RIP, (u64)vm_back);
+    put_field(VMCS_GUEST_RIP, (u64)vm_guest);
 }
 enum { SET, FLIP }; // the field becomes the value, or those bits of it change
 static const struct {
@@ -127,15 +113,15 @@ static void try_entries(void)
         if (entries[n].field == VMCS_EPT_POINTER && !has_ept)
             continue;
         good();
-        u64 before = get(entries[n].field);
-        put(entries[n].field, entries[n].how == FLIP ? before ^ entries[n].value : entries[n].value);
+        u64 before = vmread(entries[n].field);
+        put_field(entries[n].field, entries[n].how == FLIP ? before ^ entries[n].value : entries[n].value);
         unsigned got = answer(attempt(1));
         check(entries[n].what, got, entries[n].expected ? entries[n].expected : got == 8 ? 8 : 7);
         if (got == (EXITED | FAILED | 33)) {
-            check("qualification", (unsigned)get(VMCS_EXIT_QUALIFICATION), entries[n].field == VMCS_VMCS_LINK_POINTER ? 4 : 0);
+            check("qualification", (unsigned)vmread(VMCS_EXIT_QUALIFICATION), entries[n].field == VMCS_VMCS_LINK_POINTER ? 4 : 0);
             check("VMRESUME after a failed entry", answer(attempt(0)), 5); // it did not launch
         }
-        put(entries[n].field, before);
+        put_field(entries[n].field, before);
     }
     good();
     check("VMRESUME before VMLAUNCH", answer(attempt(0)), 5);
@@ -150,7 +136,7 @@ static void try_entries(void)
     ({                                                                                                                             \
         unsigned char cf, zf;                                                                                                      \
         asm volatile(insn "; setc %0; setz %1" : "=&r"(cf), "=&r"(zf) : __VA_ARGS__ : "rax", "cc", "memory");                      \
-        cf ? INVALID : zf ? (unsigned)get(VMCS_VM_INSTRUCTION_ERROR) : 0;                                                          \
+        cf ? INVALID : zf ? (unsigned)vmread(VMCS_VM_INSTRUCTION_ERROR) : 0;                                                       \
     })
 static u64 other[512] __attribute__((aligned(4096)));
 static void try_instructions(void)
@@ -183,6 +169,6 @@ void bench(void)
     has_ept = rdmsr(0x48b) >> 33 & 1;
     try_entries();
     try_instructions();
-    number(done);
-    print(wrong ? " answers, not all right: ENTRIES-FAILED\n" : " answers: ENTRIES-OK\n");
+    print_number(done, 10);
+    print_text(wrong ? " answers, not all right: ENTRIES-FAILED\n" : " answers: ENTRIES-OK\n");
 }

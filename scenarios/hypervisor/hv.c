@@ -2,7 +2,10 @@
 // MANUAL  "Introduction to Virtual Machine Extensions", "VM Entries", "VM Exits", "VMX Support for Address Translation".
 #include "hv.h"
 
-#include <stdarg.h>
+// The console is the serial port. A real one would be polled for "transmitter empty"; each poll would be one more VM exit of every level above 0.
+static void put(char c) { outb(0x3f8, (u8)c); }
+#include "console.h"
+#include "mem.h"
 
 u64 regs[16] __attribute__((aligned(16)));
 u64 vmcs01[512] __attribute__((aligned(4096))), vmcs02[512] __attribute__((aligned(4096)));
@@ -21,46 +24,14 @@ static const char *ept_words; // ept=DIGITS: 1 or 0 for each level, ours first
 extern char _load[], _load_end[], gdt[], payload[], payload_end[], stubs[], vm_exit[];
 extern u64 pml4[];
 
-static inline void outb(uint16_t port, uint8_t v) { asm volatile("outb %0, %1" : : "a"(v), "Nd"(port)); }
-static inline uint8_t inb(uint16_t port)
-{
-    uint8_t v;
-    asm volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
-    return v;
-}
-
-// --- console: the serial port. A real one would be polled for "transmitter empty"; each poll would be one more VM exit of every level above 0.
-static void put(char c) { outb(0x3f8, (uint8_t)c); }
-static void number(u64 v, unsigned base)
-{
-    char buf[20];
-    int n = 0;
-    do
-        buf[n++] = "0123456789abcdef"[v % base];
-    while (v /= base);
-    while (n)
-        put(buf[--n]);
-}
 void print(const char *f, ...)
 {
     va_list a;
     va_start(a, f);
     put('L');
-    number((u64)level, 10);
-    put(':');
-    put(' ');
-    for (; *f; f++) {
-        if (*f != '%') {
-            put(*f);
-            continue;
-        }
-        f++;
-        if (*f == 's')
-            for (const char *s = va_arg(a, const char *); *s; s++)
-                put(*s);
-        else
-            number(va_arg(a, u64), *f == 'x' ? 16 : 10);
-    }
+    print_number((u64)level, 10);
+    print_text(": ");
+    print_list(f, a);
     put('\n');
     va_end(a);
 }
@@ -76,20 +47,6 @@ void host_fault(u32 vector, u64 *stack)
 {
     print("exception %d in the hypervisor itself; stack %x %x %x", (u64)vector, stack[0], stack[1], stack[2]);
     stop("a bug");
-}
-
-void *memcpy(void *to, const void *from, unsigned long n);
-void *memcpy(void *to, const void *from, unsigned long n)
-{
-    void *d = to;
-    asm volatile("rep movsb" : "+D"(d), "+S"(from), "+c"(n) : : "memory");
-    return to;
-}
-void *memset(void *to, int v, unsigned long n)
-{
-    void *d = to;
-    asm volatile("rep stosb" : "+D"(d), "+c"(n) : "a"(v) : "memory");
-    return to;
 }
 
 // --- EPT: four levels, tables made when they are needed. Entry bits: 0 read, 1 write, 2 execute, 5:3 memory type (6: write-back), 7 large page.
@@ -128,39 +85,25 @@ static void ept_violation(void)
 }
 
 // --- entering VMX operation
-// A capability MSR says which control bits may be 0 (low half: bits that must be 1) and which may be 1 (high half).
 static u32 controls(u32 msr, u32 wanted)
 {
-    u64 cap = rdmsr(msr);
-    if (wanted & ~(u32)(cap >> 32)) {
-        print("capability MSR %x does not allow controls %x", (u64)msr, (u64)(wanted & ~(u32)(cap >> 32)));
+    u32 missing, v = vmx_controls(msr, wanted, &missing);
+    if (missing) {
+        print("capability MSR %x does not allow controls %x", (u64)msr, (u64)missing);
         stop("this processor lacks a feature");
     }
-    return wanted | (u32)cap;
+    return v;
 }
-void load_vmcs(void *region)
-{
-    u64 at = (u64)region;
-    asm volatile("vmptrld %0" : : "m"(at) : "cc", "memory");
-}
-void clear_vmcs(void *region)
-{
-    u64 at = (u64)region;
-    asm volatile("vmclear %0" : : "m"(at) : "cc", "memory");
-}
+void load_vmcs(void *region) { vmptrld((u64)region); }
+void clear_vmcs(void *region) { vmclear((u64)region); }
 static void vmx_on(void)
 {
-    u64 control = rdmsr(0x3a), at = (u64)vmxon_region;
-    if (!(control & 1))
-        wrmsr(0x3a, control | 5); // lock, with VMX allowed outside SMX
-    else if (!(control & 4))
+    if (!vmx_allowed())
         stop("IA32_FEATURE_CONTROL is locked without VMX");
     asm volatile("mov %0, %%cr4" : : "r"((u64)0x20 | CR4_VMXE));
-    revision = (u32)rdmsr(0x480) & 0x7fffffff;
+    revision = vmx_revision();
     vmxon_region[0] = vmcs01[0] = vmcs02[0] = revision;
-    uint8_t bad;
-    asm volatile("vmxon %1; setna %0" : "=r"(bad) : "m"(at) : "cc", "memory");
-    if (bad)
+    if (vmxon((u64)vmxon_region))
         stop("VMXON failed");
     clear_vmcs(vmcs02);
     clear_vmcs(vmcs01);
@@ -209,11 +152,7 @@ static void set_host(void)
 // The state in which Multiboot starts a kernel: 32-bit protected mode, flat segments, no paging.
 static void set_guest(u64 entry)
 {
-    for (u32 n = 0; n < 8; n++) { // ES CS SS DS FS GS LDTR TR: the encodings of each attribute are 2 apart
-        vmwrite(VMCS_GUEST_ES_SELECTOR + 2 * n, n == 1 ? 8 : n < 6 ? 16 : 0);
-        vmwrite(VMCS_GUEST_ES_LIMIT + 2 * n, n < 6 ? 0xffffffff : 0xffff);
-        vmwrite(VMCS_GUEST_ES_AR_BYTES + 2 * n, n == 1 ? 0xc09b : n < 6 ? 0xc093 : n == 6 ? 0x10000 : 0x8b);
-    }
+    vmx_flat_guest();
     vmwrite(VMCS_GUEST_CR0, real_cr0(0x11));
     vmwrite(VMCS_CR0_GUEST_HOST_MASK, own_cr0()); // bits that VMX operation fixes belong to us ...
     vmwrite(VMCS_CR0_READ_SHADOW, 0x11);          // ... and the guest reads here what it believes them to be
@@ -221,9 +160,7 @@ static void set_guest(u64 entry)
     vmwrite(VMCS_CR4_GUEST_HOST_MASK, own_cr4());
     if (!vm.ept)
         use_cr3(true);
-    vmwrite(VMCS_GUEST_RFLAGS, 2);
     vmwrite(VMCS_GUEST_RIP, entry);
-    vmwrite(VMCS_GUEST_DR7, 0x400);
     regs[RAX] = 0x2badb002;
     regs[RBX] = 0x9000;
 }
@@ -284,7 +221,6 @@ static const char *text(const char *words, const char *name, const char *otherwi
     return otherwise;
 }
 static int word(const char *words, const char *name, const char *otherwise) { return *text(words, name, otherwise) - '0'; }
-static void cpuid(u32 r[4]) { asm volatile("cpuid" : "+a"(r[0]), "=b"(r[1]), "+c"(r[2]), "=d"(r[3])); }
 
 void hv_main(u32 *info);
 void hv_main(u32 *info)
@@ -340,17 +276,10 @@ void hv_main(u32 *info)
 }
 
 // --- events for the guest
-void skip_instruction(void) { vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + vmread(VMCS_VM_EXIT_INSTRUCTION_LEN)); }
-void inject(u32 vector, bool has_error, u32 error)
-{
-    vmwrite(VMCS_VM_ENTRY_INTR_INFO_FIELD, VALID | 3 << 8 | (has_error ? 1 << 11 : 0) | vector);
-    if (has_error)
-        vmwrite(VMCS_VM_ENTRY_EXCEPTION_ERROR_CODE, error);
-}
 // HLT of the guest: with nothing to do, so do we; the interrupt that wakes us is the guest's.
 static void wait_for_interrupt(void)
 {
-    skip_instruction();
+    vmx_skip();
     vmwrite(VMCS_GUEST_INTERRUPTIBILITY_INFO, 0); // STI blocks interrupts for one instruction; that was the HLT, which is over
     if (vm.pending >= 0)
         return;
@@ -384,17 +313,6 @@ static void deliver_pending(void)
         window = want;
     }
 }
-// An exit may come in the middle of the delivery of an event; then the event is to be delivered again.
-void redeliver(void)
-{
-    u64 info = vmread(VMCS_IDT_VECTORING_INFO_FIELD);
-    if (!(info & VALID))
-        return;
-    vmwrite(VMCS_VM_ENTRY_INTR_INFO_FIELD, info & ~0x1000ull);
-    if (info & 1 << 11)
-        vmwrite(VMCS_VM_ENTRY_EXCEPTION_ERROR_CODE, vmread(VMCS_IDT_VECTORING_ERROR_CODE));
-}
-
 // --- instructions
 static void exit_cpuid(void)
 {
@@ -408,7 +326,7 @@ static void exit_cpuid(void)
     if (leaf == 1)
         r[2] = (r[2] | 1u << 31) & ~(3u << 26); // virtualized; no XSAVE
     regs[RAX] = r[0], regs[RBX] = r[1], regs[RCX] = r[2], regs[RDX] = r[3];
-    skip_instruction();
+    vmx_skip();
 }
 static void exit_io(void)
 {
@@ -429,7 +347,7 @@ static void exit_io(void)
         regs[RAX] = (regs[RAX] & ~0xffull) | inb(port);
     else
         outb(port, (uint8_t)regs[RAX]);
-    skip_instruction();
+    vmx_skip();
 }
 // --- control registers. VMX operation fixes some bits. Shadow page tables need more: paging, PAE and write protection are on in truth, and what changes the
 // meaning of page tables exits.
@@ -464,7 +382,7 @@ static void exit_cr(void)
 {
     u64 q = vmread(VMCS_EXIT_QUALIFICATION), cr = q & 15, n = q >> 8 & 15;
     u64 v = n == RSP ? vmread(VMCS_GUEST_RSP) : regs[n];
-    skip_instruction();
+    vmx_skip();
     if ((q >> 4 & 3) == 1 && cr == 3 && !vm.ept) { // MOV from CR3
         v = vm.in_l2 ? nested_cr(3) : vm.cr3;
         if (n == RSP)
@@ -498,11 +416,11 @@ static void exit_page_fault(void)
     if (shadow_fault(la, &error, vmread(VMCS_CR0_READ_SHADOW) & CR0_WP))
         return;
     if (vectoring & VALID && (vectoring >> 8 & 7) == 3 && (vectoring & 255) == 14) { // a fault while it delivers one
-        inject(8, true, 0);
+        vmx_inject(8, true, 0);
         return;
     }
     asm volatile("mov %0, %%cr2" : : "r"(la)); // no VMCS field: CR2 is the guest's all the time
-    inject(14, true, error);
+    vmx_inject(14, true, error);
 }
 static void exit_msr(bool write)
 {
@@ -519,12 +437,12 @@ static void exit_msr(bool write)
         ok = false;
     if (!ok) {
         print("MSR %x does not exist: #GP", (u64)n);
-        inject(13, true, 0);
+        vmx_inject(13, true, 0);
         return;
     }
     if (!write)
         regs[RAX] = (u32)v, regs[RDX] = v >> 32;
-    skip_instruction();
+    vmx_skip();
 }
 
 int handle_exit(void);
@@ -540,7 +458,7 @@ int handle_exit(void)
         if (nested_exit(reason))
             goto out;
     }
-    redeliver();
+    vmx_redeliver();
     switch (reason) {
     case EXIT_EXCEPTION:
         if (vm.ept || (vmread(VMCS_VM_EXIT_INTR_INFO) & 255) != 14)
@@ -549,7 +467,7 @@ int handle_exit(void)
         break;
     case EXIT_INVLPG:
         shadow_invlpg(vmread(VMCS_EXIT_QUALIFICATION));
-        skip_instruction();
+        vmx_skip();
         break;
     case EXIT_EXT_INT: vm.pending = (int)(vmread(VMCS_VM_EXIT_INTR_INFO) & 255); break;
     case EXIT_INT_WINDOW: break; // deliver_pending() does it
@@ -562,7 +480,7 @@ int handle_exit(void)
     case EXIT_EPT_VIOLATION: ept_violation(); break;
     case EXIT_VMCALL: // no hypercalls yet: the guest is told so by its own convention
         regs[RAX] = ~0ull;
-        skip_instruction();
+        vmx_skip();
         break;
     default:
         if (nested_handles(reason))

@@ -4,12 +4,7 @@
 // knows nothing of all this. A level has the machine's memory but for what it keeps: it gives the upper half to its guest.
 #ifndef HV_H
 #define HV_H
-#include <stdbool.h>
-#include <stdint.h>
-#include "vmcs.h" // generated from the simulator's table: VMCS_<NAME> is the encoding of a field
-
-typedef uint64_t u64;
-typedef uint32_t u32;
+#include "vmx-insn.h"
 
 // General registers in the order of their numbers, so that an instruction's register number indexes them. [4] is RSP, which lives in the VMCS.
 enum { RAX, RCX, RDX, RBX, RSP };
@@ -44,7 +39,6 @@ enum {
     EXIT_INVEPT = 50,
     EXIT_INVVPID = 53,
 };
-#define VALID     0x80000000u // of an interruption-information field
 #define EFER_LME  0x100u
 #define EFER_LMA  0x400u
 #define CR0_PG    0x80000000u
@@ -79,21 +73,6 @@ struct vm {
 extern struct vm vm;
 extern int level; // 0 on the processor
 
-static inline u64 vmread(u64 field)
-{
-    u64 v;
-    asm volatile("vmread %1, %0" : "=r"(v) : "r"(field) : "cc");
-    return v;
-}
-static inline void vmwrite(u64 field, u64 v) { asm volatile("vmwrite %0, %1" : : "r"(v), "r"(field) : "cc", "memory"); }
-static inline u64 rdmsr(u32 n)
-{
-    u32 lo, hi;
-    asm volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(n));
-    return (u64)hi << 32 | lo;
-}
-static inline void wrmsr(u32 n, u64 v) { asm volatile("wrmsr" : : "c"(n), "a"((u32)v), "d"((u32)(v >> 32)) : "memory"); }
-
 // hv.c
 void print(const char *format, ...); // %s %x %d only; a line begins with the level
 void stop(const char *why) __attribute__((noreturn));
@@ -102,10 +81,7 @@ void *memset(void *to, int v, unsigned long n);
 u64 own_cr0(void), own_cr4(void);     // bits of a guest's CR0 and CR4 that belong to us
 u64 real_cr0(u64 v), real_cr4(u64 v); // what a guest gets in truth if it wants v
 void use_cr3(bool fresh);             // of our guest, with shadow page tables
-void skip_instruction(void);
-void redeliver(void);
-void inject(u32 vector, bool has_error, u32 error);
-void *guest_memory(u64 gpa, u64 n); // NULL outside the guest's memory
+void *guest_memory(u64 gpa, u64 n);   // NULL outside the guest's memory
 u64 guest_msr(u32 n, bool *ok);
 void ept_map(u64 *root, u64 gpa, u64 hpa, bool big, u32 rights, u64 *(*page)(void));
 extern u64 vmcs01[], vmcs02[];

@@ -1,13 +1,9 @@
 // kernel.c: a ring-0 kernel that knows nothing of virtualization. It runs on the bare machine as well as under any number of hypervisors.
 // It is started by scenarios/bench/start.S, which calls bench() in 64-bit mode and ends the run when that returns.
-#include <stdint.h>
+#include "insn.h"
 
-static inline void outb(uint16_t port, uint8_t v) { asm volatile("outb %0, %1" : : "a"(v), "Nd"(port)); }
-static void print(const char *s)
-{
-    for (; *s; s++)
-        outb(0x3f8, (uint8_t)*s);
-}
+static void put(char c) { outb(0x3f8, (u8)c); }
+#include "console.h"
 
 static uint64_t gates[256][2];
 #define TICKS 3
@@ -39,13 +35,13 @@ void cpuid_once(void);
 // A function of its own, so that a lesson can stop at it.
 __attribute__((noinline)) void cpuid_once(void)
 {
-    uint32_t a = 0, b, c, d;
-    asm volatile("cpuid" : "+a"(a), "=b"(b), "=c"(c), "=d"(d));
+    u32 r[4] = {0, 0, 0, 0};
+    cpuid(r);
 }
 void bench(void);
 void bench(void)
 {
-    print("kernel: hello\n");
+    print_text("kernel: hello\n");
     cpuid_once();
     cpuid_once();
     for (uint64_t at = 0x200000; at < 0x600000; at += 0x1000) // memory that nobody has touched before
@@ -53,5 +49,5 @@ void bench(void)
     start_timer();
     while (ticks < TICKS)
         asm volatile("sti; hlt; cli");
-    print("kernel: 3 ticks\nKERNEL-OK\n");
+    print_text("kernel: 3 ticks\nKERNEL-OK\n");
 }

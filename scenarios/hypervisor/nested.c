@@ -122,7 +122,7 @@ static bool fold_violation(void)
 static void outcome(u64 flags)
 {
     vmwrite(VMCS_GUEST_RFLAGS, (vmread(VMCS_GUEST_RFLAGS) & ~0x8d5ull) | flags);
-    skip_instruction();
+    vmx_skip();
 }
 static void succeed(void) { outcome(0); }
 static void fail(u32 error)
@@ -228,7 +228,7 @@ static void enter_l2(bool launch)
         fail(error);
         return;
     }
-    skip_instruction();                    // of VMCS 01: where L1 would go on if the entry failed
+    vmx_skip();                            // of VMCS 01: where L1 would go on if the entry failed
     if (V12(VMCS_LINK_POINTER) != ~0ull) { // we offer no VMCS shadowing, and VMCS 02 links nothing
         nested_reflect(VALID | EXIT_BAD_GUEST_STATE, 4, 0);
         return;
@@ -358,7 +358,7 @@ void nested_write_cr(u32 n, u64 v)
         if (n == 0 ? !(new &CR0_PG) || !(new & 1) : !(new &CR4_PAE)) {
             vmwrite(VMCS_GUEST_RIP,
                     vmread(VMCS_GUEST_RIP) - vmread(VMCS_VM_EXIT_INSTRUCTION_LEN)); // VMX operation fixes these: #GP
-            inject(13, true, 0);
+            vmx_inject(13, true, 0);
             return;
         }
         *slot(n ? VMCS_GUEST_CR4 : VMCS_GUEST_CR0) = new;
@@ -373,12 +373,12 @@ static bool page_fault(void)
     u64 la = vmread(VMCS_EXIT_QUALIFICATION);
     u32 error = (u32)vmread(VMCS_VM_EXIT_INTR_ERROR_CODE);
     if (shadow_fault(la, &error, V12(GUEST_CR0) & CR0_WP)) {
-        redeliver();
+        vmx_redeliver();
         return true;
     }
     bool differs = (error & V12(PAGE_FAULT_ERROR_CODE_MASK)) != V12(PAGE_FAULT_ERROR_CODE_MATCH);
     if ((V12(EXCEPTION_BITMAP) >> 14 & 1) == differs) { // the match turns the bit of the bitmap around
-        inject(14, true, error);
+        vmx_inject(14, true, error);
         asm volatile("mov %0, %%cr2" : : "r"(la));
         return true;
     }
@@ -409,7 +409,7 @@ bool nested_exit(u32 reason)
         return page_fault();
     if (reason == EXIT_EPT_VIOLATION && secondary() & 2) {
         if (fold_violation()) {
-            redeliver();
+            vmx_redeliver();
             return true;
         }
     } else if (reason == EXIT_EPT_VIOLATION || (reason == EXIT_EXT_INT && !(V12(PIN_BASED_VM_EXEC_CONTROL) & 1)) ||
@@ -535,11 +535,11 @@ bool nested_handles(u32 reason)
     u32 info = (u32)vmread(VMCS_VMX_INSTRUCTION_INFO);
     if ((reason == EXIT_VMXON ? !(vmread(VMCS_CR4_READ_SHADOW) & CR4_VMXE) : !vm.vmxon) || (reason == EXIT_INVEPT && !vm.ept) ||
         (reason == EXIT_INVVPID && !vm.use_vpid)) {
-        inject(6, false, 0);
+        vmx_inject(6, false, 0);
         return true;
     }
     if (vmread(VMCS_GUEST_SS_AR_BYTES) >> 5 & 3) { // these instructions exit before the check of CPL: it is left to us
-        inject(13, true, 0);
+        vmx_inject(13, true, 0);
         return true;
     }
     switch (reason) {

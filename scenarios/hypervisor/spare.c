@@ -47,7 +47,6 @@ static bool has_parts(u32 leaf)
 {
     return leaf == 4 || leaf == 7 || leaf == 0xb || leaf == 0xd || (leaf >= 0xf && leaf < 0x40000000);
 }
-static void cpuid(u32 r[4]) { asm volatile("cpuid" : "+a"(r[0]), "=b"(r[1]), "+c"(r[2]), "=d"(r[3])); }
 static void keep(u32 first)
 {
     u32 last = first;

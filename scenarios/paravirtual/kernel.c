@@ -3,9 +3,8 @@
 // It prints one line per measurement: name, cycles.
 #include "ops.h"
 
-#define PRESENT   1u
-#define WRITABLE  2u
-#define USER      4u
+#include "console.h"
+
 #define COW       0x200u
 #define USER_CODE 0x40000000u
 #define USER_DATA 0x40100000u
@@ -35,39 +34,13 @@ static const struct trap traps[] = {{14, 0, (u32)page_fault_entry}, {0x80, 3, (u
 #else
 static u32 kernel_tables[4][1024] __attribute__((aligned(4096))); // 16 MiB, identical
 u32 tss[26], idt[129][2];
-static void gate(u32 vector, u32 dpl, void *handler)
-{
-    idt[vector][0] = ((u32)handler & 0xffff) | 8 << 16;
-    idt[vector][1] = ((u32)handler & 0xffff0000) | 0x8e00 | dpl << 13;
-}
 #endif
 
-static inline u32 rdtsc(void)
-{
-    u32 lo;
-    asm volatile("rdtsc" : "=a"(lo) : : "edx");
-    return lo;
-}
-static void number(u32 v, char end)
-{
-    char digits[12];
-    int n = 0;
-    do
-        digits[n++] = (char)('0' + v % 10);
-    while (v /= 10);
-    while (n)
-        put(digits[--n]);
-    put(end);
-}
-static void print(const char *s)
-{
-    for (; *s; s++)
-        put(*s);
-}
 static void report(const char *name, u32 cycles)
 {
-    print(name);
-    number(cycles, '\n');
+    print_text(name);
+    print_number(cycles, 10);
+    put('\n');
 }
 
 // --- memory
@@ -119,14 +92,11 @@ u32 *set_up(void)
 u32 *set_up(void)
 {
     u32 first[4];
-    for (u32 n = 0; n < 4096; n++)
-        kernel_tables[n >> 10][n & 1023] = n * PAGE | PRESENT | WRITABLE;
-    for (u32 n = 0; n < 4; n++)
-        first[n] = (u32)kernel_tables[n] | PRESENT | WRITABLE;
+    map_identical(kernel_tables, first);
     for (u32 k = 0; k < 2; k++)
         set_up_process(&process[k], first);
-    gate(14, 0, page_fault_entry);
-    gate(0x80, 3, system_call);
+    set_gate(idt[14], 8, 0, (u32)page_fault_entry);
+    set_gate(idt[0x80], 8, 3, (u32)system_call);
     return now->directory;
 }
 #endif
@@ -225,9 +195,9 @@ static void try_to_escape(void)
     tried++, refused += hypercall(HC_NEW_BASE, (u32)frames[60] + machine_base, 0) != 0;
     tried++, refused += hypercall(HC_PIN, (u32)frames[60] + machine_base, 2) != 0; // the kernel can write to it
     tried++, refused += hypercall(99, 0, 0) != 0;
-    print("tried ");
-    number(tried, ' ');
-    report("refused ", refused);
+    print_text("tried ");
+    print_number(tried, 10);
+    report(" refused ", refused);
 }
 #endif
 void kernel_main(void)
@@ -247,10 +217,10 @@ void kernel_main(void)
     report("fork ", sum / FORKS);
     for (u32 pages = 0; pages <= 16; pages += 4) {
         u32 cycles = context_switch(pages);
-        print("switch ");
-        number(pages, ' ');
-        number(cycles, '\n');
+        print_text("switch ");
+        print_number(pages, 10);
+        report(" ", cycles);
     }
-    print("KERNEL-OK\n");
+    print_text("KERNEL-OK\n");
     finish();
 }

@@ -2,10 +2,7 @@
 // operation is an instruction or a store, and with XEN, where it is a hypercall.
 #ifndef OPS_H
 #define OPS_H
-#include <stdint.h>
-
-typedef uint32_t u32;
-#define PAGE 4096u
+#include "paging32.h"
 
 // Hypercalls: INT 82H from ring 1; EAX says which, EBX, ECX and EDX are arguments. EAX is 0 afterwards, or the hypercall was refused.
 enum {
@@ -29,7 +26,6 @@ struct trap {
 extern u32
     machine_base; // machine address of the kernel's linear address 0: the memory of the machine is not contiguous for a guest, and it knows that
 
-static inline void outb(uint16_t port, uint8_t v) { asm volatile("outb %0, %1" : : "a"(v), "Nd"(port)); }
 #ifdef XEN
 static inline u32 hypercall(u32 which, u32 a, u32 b)
 {
@@ -61,11 +57,11 @@ static inline void finish(void) { hypercall(HC_EXIT, 0, 0); }
 #else
 extern u32 tss[];
 static inline void flush_updates(void) {}
-static inline void set_entry(u32 *entry, u32 value) { asm volatile("movl %1, %0" : "=m"(*entry) : "r"(value)); }
+static inline void set_entry(u32 *entry, u32 value) { write_entry(entry, value); }
 static inline void set_mapping(u32 *entry, u32 la, u32 value)
 {
     set_entry(entry, value);
-    asm volatile("invlpg (%0)" : : "r"(la) : "memory");
+    invlpg(la);
 }
 static inline void load_directory(u32 *directory) { asm volatile("movl %0, %%cr3" : : "r"(directory) : "memory"); }
 static inline void flush_tlb(void) { asm volatile("movl %%cr3, %%eax; movl %%eax, %%cr3" : : : "eax", "memory"); }

@@ -1,5 +1,5 @@
 # start.S: the kernel's part in assembly. Without XEN it starts as Multiboot has it and sets up the processor; with XEN it starts at ring 1, with paging on.
-#include "multiboot.h"
+#include "multiboot.s"
     MULTIBOOT
 #ifdef XEN
     movl $stack_top, %esp           # ESI: machine address of linear address 0; EDI: where the first page directory is

@@ -1,7 +1,8 @@
 // vmm.c: start of the hypervisor and of its guest, exceptions, hypercalls.
 #include "vmm.h"
 
-#include <stdarg.h>
+#include "console.h"
+#include "mem.h"
 
 struct statistics stat;
 u32 host_directory[1024] __attribute__((aligned(4096)));
@@ -10,50 +11,18 @@ extern char traps[], hypercall_entry[], trap_stack_top[];
 static u32 idt[256][2];
 static u32 handlers[32]; // of the guest, for exceptions
 
-static void number(u32 v, u32 base)
-{
-    if (v >= base)
-        number(v / base, base);
-    outb(0xe9, (uint8_t) "0123456789abcdef"[v % base]);
-}
 void print(const char *f, ...)
 {
     va_list a;
     va_start(a, f);
-    for (; *f; f++) {
-        if (*f != '%') {
-            outb(0xe9, (uint8_t)*f);
-            continue;
-        }
-        f++;
-        if (*f == 's')
-            for (const char *s = va_arg(a, const char *); *s; s++)
-                outb(0xe9, (uint8_t)*s);
-        else
-            number(va_arg(a, u32), *f == 'x' ? 16 : 10);
-    }
+    print_list(f, a);
     va_end(a);
 }
 void stop(const char *why)
 {
     print("VMM: STOP: %s\n", why);
-    for (;;)
-        outb(0xf4, 1);
+    end_run(1);
 }
-void *memcpy(void *to, const void *from, unsigned n), *memset(void *to, int v, unsigned n);
-void *memcpy(void *to, const void *from, unsigned n)
-{
-    void *d = to;
-    asm volatile("rep movsb" : "+D"(d), "+S"(from), "+c"(n) : : "memory");
-    return to;
-}
-void *memset(void *to, int v, unsigned n)
-{
-    void *d = to;
-    asm volatile("rep stosb" : "+D"(d), "+c"(n) : "a"(v) : "memory");
-    return to;
-}
-
 // An address that the guest has chosen: it must be the guest's, or the hypervisor would read or write itself on its behalf.
 static bool guests(u32 la, u32 size) { return la < WINDOW && size <= WINDOW - la; }
 
@@ -117,14 +86,9 @@ static bool update_mapping(u32 la, u32 value)
     u32 *e = memory_entry(la);
     if (!e || !memory_update((u32)e - WINDOW, value))
         return false;
-    asm volatile("invlpg (%0)" : : "r"(la) : "memory");
+    invlpg(la);
     stat.updates++;
     return true;
-}
-static void set_gate(u32 vector, u32 selector, u32 dpl, u32 address)
-{
-    idt[vector][0] = (address & 0xffff) | selector << 16;
-    idt[vector][1] = (address & 0xffff0000) | 0x8e00 | dpl << 13;
 }
 // Exceptions go to the hypervisor and bounce; what programs may call goes to the guest's kernel straight, from ring 3 to ring 1.
 static bool trap_table(u32 list)
@@ -136,7 +100,7 @@ static bool trap_table(u32 list)
         if (t->vector < 32)
             handlers[t->vector] = t->address;
         else if (t->vector < 256 && t->vector != 0x82 && t->dpl == 3)
-            set_gate(t->vector, 0x09, 3, t->address);
+            set_gate(idt[t->vector], 0x09, 3, t->address);
         else
             return false;
     }
@@ -160,8 +124,7 @@ void hypercall_from(struct frame *f)
     case HC_EXIT:
         print("VMM: hypercalls %d bounced %d updates %d batches %d refused %d\n", stat.hypercalls, stat.bounced, stat.updates,
               stat.batches, stat.refused);
-        for (;;)
-            outb(0xf4, 0);
+        end_run(0);
     default: ok = false;
     }
     stat.refused += !ok;
@@ -169,26 +132,13 @@ void hypercall_from(struct frame *f)
 }
 
 // --- start
-static u32 load_guest(const u32 *info)
-{
-    const u32 *module = window(info[6]), *h;
-    if (!(info[0] & 8) || !info[5])
-        stop("the guest is to be a Multiboot module");
-    for (h = window(module[0]); h[0] != 0x1badb002 || h[0] + h[1] + h[2]; h++)
-        if ((u32)h - WINDOW >= module[0] + 8192)
-            stop("the guest has no Multiboot header");
-    const uint8_t *first = (const uint8_t *)h - (h[3] - h[4]);
-    memcpy(window(GUEST_BASE + h[4]), first, h[5] - h[4]);
-    memset(window(GUEST_BASE + h[5]), 0, h[6] - h[5]);
-    return h[7];
-}
 void vmm_main(u32 info);
 void vmm_main(u32 info)
 {
     u32 entry = load_guest(window(info)), directory = memory_build();
     for (u32 n = 0; n < 32; n++)
-        set_gate(n, 0x80, 0, (u32)traps + 16 * n);
-    set_gate(0x82, 0x80, 1, (u32)hypercall_entry);
+        set_gate(idt[n], 0x80, 0, (u32)traps + 16 * n);
+    set_gate(idt[0x82], 0x80, 1, (u32)hypercall_entry);
     tss[1] = (u32)trap_stack_top;
     tss[2] = 0x88;
     tss[4] = 0x11;

@@ -3,32 +3,20 @@
 // It owns ring 0; the guest's kernel runs at ring 1, its programs at ring 3 (the 0/1/3 model). Nothing is emulated and nothing is translated: the kernel has been
 // changed (ops.h) and asks. The processor walks the guest's own page tables; the guest reads them, and every change is checked.
 //
-// Linear addresses: the hypervisor lives in the last 64 MiB, from FC000000H, in every address space, so that entering it changes no CR3. Segments of rings 1 and 3 end there.
+// Linear addresses: see window-vmm.h. The hypervisor is in every address space, so that entering it changes no CR3; segments of rings 1 and 3 end below it.
 #ifndef VMM_H
 #define VMM_H
-#include <stdbool.h>
-
 #include "ops.h"
-
-#define WINDOW     0xfc000000u // linear address of physical 0
-#define GUEST_BASE 0x2000000u  // the guest's memory
-#define FRAMES     4096u       // 16 MiB of it
-#define PRESENT    1u
-#define WRITABLE   2u
-#define USER       4u
+#include "window-vmm.h"
 
 // What an exception or a hypercall finds on the stack of ring 0: registers as PUSHA leaves them, and what the processor has pushed.
 struct frame {
     u32 gs, fs, es, ds, edi, esi, ebp, none, ebx, edx, ecx, eax, vector, error, eip, cs, eflags, esp, ss;
 };
 
-static inline void *window(u32 machine) { return (void *)(WINDOW + machine); }
 static inline u32 *entry_at(u32 machine) { return (u32 *)(WINDOW + (machine & ~3u)); }
 
 // vmm.c
-void print(const char *format, ...); // %s %x %d
-void stop(const char *why) __attribute__((noreturn));
-extern u32 host_directory[1024];
 extern struct statistics {
     u32 hypercalls, bounced, updates, batches, refused;
 } stat;

@@ -1,4 +1,4 @@
-// window.h: for assembly: how a 32-bit VMM in the last 64 MiB of every address space (window-vmm.h) starts, and how exceptions reach its C code.
+// window.s: for assembly: how a 32-bit VMM in the last 64 MiB of every address space (window-vmm.h) starts, and how exceptions reach its C code.
 //
 //   WINDOW_START         from a Multiboot loader to C above FC000000H: Multiboot header; 64 MiB by pages of 4 MiB, in the window and, for a few instructions, at 0; the GDT at
 //                        gdtr. What follows runs there, with CS 80H; no other segment is loaded yet. EBX is still the loader's

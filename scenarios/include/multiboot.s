@@ -1,4 +1,4 @@
-// multiboot.h: for assembly: how a flat image tells a Multiboot loader what it is, and the segments of a flat 32-bit kernel.
+// multiboot.s: for assembly: how a flat image tells a Multiboot loader what it is, and the segments of a flat 32-bit kernel.
 //
 //   MULTIBOOT [OFFSET]  the header, and `start`, where the loader begins: 32-bit protected mode, flat segments, no paging, EBX: what the loader says of the machine.
 //                       OFFSET: linear minus physical address of an image that is linked to run elsewhere. The linker script gives _load, _load_end, _bss_end.
