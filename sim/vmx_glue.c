@@ -48,7 +48,6 @@ static void tell_exit(struct sim_cpu *cpu, uint64_t rip)
     const struct vmx_exit *x = &cpu->vmx.exit;
     if (!ev_wanted(cpu->m, EV_VMEXIT))
         return;
-    vmx_record_exit(&cpu->isa, &cpu->vmx);
     struct ev e = {.kind = EV_VMEXIT};
     e.u.vmexit.reason = (uint16_t)x->reason;
     e.u.vmexit.qual = x->qual;
@@ -118,10 +117,11 @@ void glue_do_exit(struct sim_cpu *cpu)
     c->dbg_hits = 0; // those of an event whose delivery the guest does not see
     watch_progress(cpu, rip);
     cpu->stat[SIM_STAT_VMEXITS]++;
-    tell_exit(cpu, rip); // while the guest can still be inspected
+    vmx_record_exit(c, v);
+    tell_exit(cpu, rip); // the VMCS has this exit, and the guest can still be inspected
     charge(c, ISA_COST_VMEXIT);
     cpu->stat[SIM_STAT_CYCLES_NONROOT] += engine_now(c) - v->entry_cycle;
-    if (!vmx_take_exit(c, v))
+    if (!vmx_leave_guest(c, v))
         sim_unmodelled(cpu->m, "VMX abort %u at 0x%llx: %s; the processor shuts down", v->vmcs.abort, (unsigned long long)rip,
                        abort_text(v->vmcs.abort));
     mmu_vm_transition(cpu, false);

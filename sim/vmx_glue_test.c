@@ -46,7 +46,12 @@ static void compare(void *ctx, struct sim_machine *m, const struct ev *e)
     assert_int_equal(vmcs_get(&v->vmcs, VF_EXIT_QUALIFICATION), e->u.vmexit.qual);
     assert_int_equal(vmcs_get(&v->vmcs, VF_GUEST_PHYSICAL_ADDRESS), e->u.vmexit.gpa.v);
     assert_int_equal(vmcs_get(&v->vmcs, VF_VM_EXIT_INSTRUCTION_LEN), e->u.vmexit.len);
-    assert_int_equal(m->cpu[0]->isa.vmx, ISA_VMX_NONROOT);
+    const struct isa_cpu *c = &m->cpu[0]->isa;
+    assert_int_equal(vmcs_get(&v->vmcs, VF_GUEST_RIP), e->rip);
+    assert_int_equal(vmcs_get(&v->vmcs, VF_GUEST_RIP), c->rip);
+    assert_int_equal(vmcs_get(&v->vmcs, VF_GUEST_RSP), c->gpr[ISA_RSP]);
+    assert_int_equal(vmcs_get(&v->vmcs, VF_GUEST_CR3), c->cr3);
+    assert_int_equal(c->vmx, ISA_VMX_NONROOT);
     ++*(unsigned *)ctx;
 }
 

@@ -61,6 +61,7 @@ void vmx_record_exit(struct isa_cpu *c, struct vmx_cpu *v)
     vmcs_put(m, VF_GUEST_PHYSICAL_ADDRESS, v->exit.gpa.v);
     uint64_t inject = vmcs_get(m, VF_VM_ENTRY_INTR_INFO_FIELD);
     vmcs_put(m, VF_VM_ENTRY_INTR_INFO_FIELD, inject & ~(uint64_t)VMX_INTR_VALID);
+    vmx_save_guest(c, v);
 }
 
 static bool abort_with(struct isa_cpu *c, struct vmx_cpu *v, enum vmx_abort why)
@@ -96,14 +97,12 @@ static bool enter_root(struct isa_cpu *c, struct vmx_cpu *v)
     return !(x & VMX_EXIT_HOST_ADDRESS_SPACE_SIZE) || isa_long(c);
 }
 
-bool vmx_take_exit(struct isa_cpu *c, struct vmx_cpu *v)
+bool vmx_leave_guest(struct isa_cpu *c, struct vmx_cpu *v)
 {
     bool nmi = v->exit.reason == VMX_R_EXCEPTION_NMI && VMX_INTR_TYPE(v->exit.intr_info) == ISA_EV_NMI;
     bool host64 = vmx_get(v, VF_VM_EXIT_CONTROLS) & VMX_EXIT_HOST_ADDRESS_SPACE_SIZE;
     bool was_long = isa_long(c);
     bool virtual_nmis = vmx_pin(v) & VMX_PIN_VIRTUAL_NMIS;
-    vmx_record_exit(c, v);
-    vmx_save_guest(c, v);
     if (vmx_msr_store(c, v, vmx_get(v, VF_VM_EXIT_MSR_STORE_ADDR), vmx_get(v, VF_VM_EXIT_MSR_STORE_COUNT)))
         return abort_with(c, v, VMX_ABORT_STORE_MSR);
     if (was_long && !host64)
@@ -112,6 +111,12 @@ bool vmx_take_exit(struct isa_cpu *c, struct vmx_cpu *v)
     uint32_t nmi_block = virtual_nmis ? 0 : c->blocking & ISA_BLOCK_NMI;
     c->blocking = nmi ? ISA_BLOCK_NMI : nmi_block;
     return enter_root(c, v);
+}
+
+bool vmx_take_exit(struct isa_cpu *c, struct vmx_cpu *v)
+{
+    vmx_record_exit(c, v);
+    return vmx_leave_guest(c, v);
 }
 
 bool vmx_fail_exit(struct isa_cpu *c, struct vmx_cpu *v, uint32_t reason, uint64_t qual)

@@ -164,11 +164,12 @@ int vmx_take_virtual_interrupt(struct isa_cpu *c, struct vmx_cpu *v);
 // were taken over, the local APIC needs an EOI, and there is no VM exit.
 bool vmx_post_interrupts(struct isa_cpu *c, struct vmx_cpu *v, int vector);
 bool vmx_window_armed(const struct isa_cpu *c, const struct vmx_cpu *v);
-// The VM-exit information fields of the exit of v->exit, which vmx_take_exit() writes too: for observers that look at the VMCS while the guest's
-// registers still are the processor's.
+// Take the VM exit of v->exit, in two steps. RIP must be exact. The first writes the VM-exit information fields and the guest-state area; the guest's
+// registers still are the processor's then, so that observers see both. The second stores the guest's MSRs and loads host state. False: VMX abort
+// (v->vmcs.abort says why).
 void vmx_record_exit(struct isa_cpu *c, struct vmx_cpu *v);
-// Take the VM exit of v->exit: save guest state, load host state. RIP must be exact. False: VMX abort (v->vmcs.abort says why).
-bool vmx_take_exit(struct isa_cpu *c, struct vmx_cpu *v);
+bool vmx_leave_guest(struct isa_cpu *c, struct vmx_cpu *v);
+bool vmx_take_exit(struct isa_cpu *c, struct vmx_cpu *v); // both
 
 // The control words as they act now: secondary controls count as 0 unless activated.
 uint32_t vmx_pin(const struct vmx_cpu *v);

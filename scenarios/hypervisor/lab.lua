@@ -12,8 +12,7 @@ end
 local function whole_run(words)
   local m, at, violations = machine(words), {}, {}
   m:on("vmexit", function(e)
-    local rip = e.rip
-    if e.reason == 10 and rip < KERNEL_END then
+    if e.reason == 10 and e.rip < KERNEL_END then
       at[#at + 1] = {exits = m:stat("vmexits"), cycle = m.cycles}
     elseif e.reason == 48 then
       violations[#violations + 1] = e.gpa
@@ -186,7 +185,7 @@ ringside.table(rows, {"hypervisors", "exits of L1", "exits of L2 and deeper", "c
 
 local t = machine("depth=2 vpid=1")
 for _ = 1, 2 do
-  t:run_until_event("vmexit", function(e) return e.reason == 10 and t.vmcs.GUEST_RIP < KERNEL_END end)
+  t:run_until_event("vmexit", function(e) return e.reason == 10 and e.rip < KERNEL_END end)
 end
 ringside.mark("nested-exit", {machine = t, text = "the kernel's second CPUID has exited: before it, all that its first one took"})
 
@@ -219,7 +218,7 @@ EPT and L1 none: L1's shadows lie on L0's EPT.]])
 rows = {}
 local function refs(words)
   local x = machine(words)
-  x:run_until_event("vmexit", function(e) return e.reason == 10 and x.vmcs.GUEST_RIP < KERNEL_END end)
+  x:run_until_event("vmexit", function(e) return e.reason == 10 and e.rip < KERNEL_END end)
   x:run_to(x.vmcs.GUEST_RIP + 2)
   return x:translate(x.cpu.rip, {access = "x"}).refs
 end
