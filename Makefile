@@ -164,7 +164,7 @@ define flat
 	gcc $(1) -o $(@:.bin=.elf) $(filter %.c %.S,$^)
 	objcopy -O binary $(@:.bin=.elf) $@
 endef
-build/guests/bench/%.bin: scenarios/bench/%.c scenarios/bench/start.S scenarios/bench/vmx.h $(SHARED)
+build/guests/bench/%.bin: scenarios/bench/%.c scenarios/bench/start.S $(wildcard scenarios/bench/*.h) $(SHARED)
 	$(call flat,-O2 $(BARE) $(IMAGE))
 
 # The hypervisor, and the kernel that it runs: built like a benchmark, so that it runs on the bare machine, too.

@@ -43,19 +43,34 @@ static void stop_limit(struct sim_cpu *cpu, struct sim_stop *stop, const char *w
                 engine_place(cpu, c->rip, at, sizeof at), hint);
 }
 
+// A guest that needs more memory than there is stores into nothing, reads ones, and fails much later.
+static const char *beyond_text(const struct sim_machine *m, char *buf, size_t size)
+{
+    const unsigned long long mib = m->ram.size >> 20;
+    *buf = 0;
+    if (m->beyond.pa)
+        snprintf(buf, size,
+                 " Before, at 0x%" PRIx64 ", it accessed address 0x%" PRIx64
+                 ", where no memory is: the machine has %llu MiB; --ram %lluM gives it more.",
+                 m->beyond.rip, m->beyond.pa, mib,
+                 (unsigned long long)(m->beyond.pa >> 20) + 1 > 2 * mib ? (unsigned long long)(m->beyond.pa >> 20) + 1 : 2 * mib);
+    return buf;
+}
+
 static void stop_shutdown(struct sim_cpu *cpu, struct sim_stop *stop)
 {
     const struct engine_cpu *e = cpu->eng;
     const struct isa_cpu *c = &cpu->isa;
     bool raised = e->has_last && e->last_insns == c->insns;
-    char at[160], text[640];
+    char at[160], text[600], beyond[200];
     engine_place(cpu, raised ? e->last_rip : c->rip, at, sizeof at);
     if (c->chain_n < 2) {
-        engine_stop(cpu, stop, SIM_STOP_SHUTDOWN, 0, "shutdown %s", at);
+        engine_stop(cpu, stop, SIM_STOP_SHUTDOWN, 0, "shutdown %s%s", at, beyond_text(cpu->m, beyond, sizeof beyond));
         return;
     }
     chain_text(c, at, text, sizeof text);
-    engine_stop(cpu, stop, SIM_STOP_SHUTDOWN, c->chain[0].vector, "triple fault: %s", text);
+    engine_stop(cpu, stop, SIM_STOP_SHUTDOWN, c->chain[0].vector, "triple fault: %s%s", text,
+                beyond_text(cpu->m, beyond, sizeof beyond));
 }
 
 // Stop conditions, in the order in which they are reported when several hold.

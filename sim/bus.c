@@ -1,5 +1,6 @@
 // sim/bus.c: ports, memory-mapped ranges, deadlines and interrupt controllers: what connects devices to the machine.
 #include <assert.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -400,7 +401,12 @@ static void request_stop(struct sim_machine *m, struct sim_stop stop)
     engine_kick(m);
 }
 
-void dev_exit(struct dev *d, uint64_t code) { request_stop(d->m, (struct sim_stop){.kind = SIM_STOP_EXIT, .code = code}); }
+void dev_exit(struct dev *d, uint64_t code)
+{
+    struct sim_stop s = {.kind = SIM_STOP_EXIT, .code = code};
+    snprintf(s.text, sizeof s.text, "the guest wrote %" PRIu64 " to port F4H: status %" PRIu64, code >> 1, code);
+    request_stop(d->m, s);
+}
 
 void dev_request_reset(struct dev *d, const char *by)
 {

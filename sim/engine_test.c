@@ -687,6 +687,15 @@ static void test_storm_and_shutdown(void **state)
     }
     sim_destroy(m);
 
+    // What may have led there: an access beyond RAM, the first of them.
+    static const uint8_t beyond[] = {0xb8, 0x10, 0x00, 0x00, 0x10, 0x8b, 0x00, 0x8b, 0x80, 0x00, 0x10, 0x00, 0x00, 0x0f, 0x0b};
+    m = boot64(0, beyond, sizeof beyond); // mov eax, 256 MiB + 16; mov eax, [rax]; mov eax, [rax+0x1000]; ud2
+    s = sim_run(m, NULL);
+    assert_int_equal(s.kind, SIM_STOP_SHUTDOWN);
+    assert_non_null(strstr(s.text, "at 0x100005, it accessed address 0x10000010"));
+    assert_non_null(strstr(s.text, "--ram 257M"));
+    sim_destroy(m);
+
     static const uint8_t iret_to_ud[] = {0x48, 0xcf}; // iretq: returns to the UD2 for ever
     m = boot64(0, ud, sizeof ud);
     gate(m, 6, HANDLER);

@@ -95,8 +95,11 @@ struct sim_machine {
     uint64_t events_seen; // mask of kinds since the run began
     struct block_cache *block_cache;
     uint64_t *code_pages; // one bit per page of RAM: holds decoded code (sim/block.c)
-    uint64_t mmio_lo;     // no device answers in a page below (sim/bus.c)
-    uint64_t rng;         // RDRAND, RDSEED (sim/env.c)
+    struct {              // the first access to where RAM would be if there were more of it; pa 0: none
+        uint64_t pa, rip; // of the instruction
+    } beyond;
+    uint64_t mmio_lo; // no device answers in a page below (sim/bus.c)
+    uint64_t rng;     // RDRAND, RDSEED (sim/env.c)
     // devices (sim/bus.c)
     struct sim_bus *bus;
     struct ledger *ledger; // ledger_keep() (sim/ledger.h), or NULL

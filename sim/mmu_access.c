@@ -191,6 +191,16 @@ static inline void copy(void *to, const void *from, unsigned n)
         memcpy(to, from, n);
 }
 
+// Nothing answers. Where the machine could have RAM, that often is the beginning of the end: sim/boundary.c tells then.
+static void nobody(struct sim_cpu *c, struct hpa pa)
+{
+    struct sim_machine *m = c->m;
+    if (!m->beyond.pa && pa.v >= m->ram.size && pa.v < RAM_HOLE_START) {
+        m->beyond.pa = pa.v;
+        m->beyond.rip = engine_rip(&c->isa);
+    }
+}
+
 static void phys_read(struct sim_cpu *c, struct hpa pa, uint8_t *buf, unsigned n)
 {
     if (__builtin_expect(!bus_mmio_at(c->m, pa), 1)) {
@@ -198,7 +208,7 @@ static void phys_read(struct sim_cpu *c, struct hpa pa, uint8_t *buf, unsigned n
         if (p)
             copy(buf, p, n);
         else
-            memset(buf, 0xff, n);
+            nobody(c, pa), memset(buf, 0xff, n);
         return;
     }
     while (n) { // naturally aligned pieces
@@ -235,6 +245,8 @@ static void phys_write(struct sim_cpu *c, struct hpa pa, const uint8_t *buf, uns
             copy(p, buf, n);
             if (mmu_guarded(c->m, pa))
                 mmu_written(c->m, pa, n);
+        } else {
+            nobody(c, pa);
         }
         return;
     }

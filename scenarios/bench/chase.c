@@ -1,4 +1,7 @@
 // chase: a pointer chase through 64 MiB, a new page every time: no cache of translations holds it.
+#include "needs.h"
+
+NEEDS(96);
 #define PAGES 16384
 static void **ring = (void **)0x2000000;
 volatile void *result;

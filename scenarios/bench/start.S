@@ -7,6 +7,13 @@
     MULTIBOOT
     cli
     movl $stack_top, %esp
+    movl $needs, %eax               # a program that needs more memory than most machines have says so (needs.h)
+    testl %eax, %eax
+    jz 1f
+    movl (%eax), %edx
+    cmpl %edx, 8(%ebx)              # KiB above 1 MiB
+    jb too_little
+1:
     # page tables
     movl $pdpt + 7, pml4
     movl $pd + 7, pdpt
@@ -43,6 +50,7 @@
     .globl finish
 finish:
     movl $0, %eax
+end_of_run:                         # EAX: the status
     outb %al, $0xf4
     movw $0x8900, %dx
     movl $word, %esi
@@ -51,6 +59,18 @@ finish:
 1:  hlt
     jmp 1b
 word: .ascii "Shutdown"
+    .code32
+too_little:
+    leal 4(%eax), %esi
+1:  lodsb
+    testb %al, %al
+    jz 2f
+    outb %al, $0xe9
+    jmp 1b
+2:  movl $1, %eax
+    jmp end_of_run                  # which means the same in 32-bit code
+    .weak needs
+    .code64
 
     .align 8
 gdt:

@@ -1,5 +1,8 @@
 // streams: four streams, 8 MiB apart, read and written in step: a cache indexed by some low bits of the page number keeps one of them. (No more of
 // them than a set of the smallest modelled TLB holds: what that loses is its own cost, which chase measures.)
+#include "needs.h"
+
+NEEDS(64);
 #define STREAMS 4
 #define APART   0x800000ul
 #define WORDS   (1u << 15)
