@@ -11,7 +11,7 @@
 #           PVH guest
 #   grub    build/cache/grub/bios.bin, disk: SeaBIOS, and a disk with GRUB, the cloud kernel and its RAM disk
 #   debian  build/cache/debian/vmlinuz, initrd, disk: the cloud kernel, its disk drivers, and a small Debian userland in an ext4 image
-# Does nothing if it is all there. Exit status 0 done, 3 the registry cannot be reached, 1 anything else.
+# Does nothing if it is all there. Several of these scripts wait for each other. Exit status 0 done, 3 the registry cannot be reached, 1 anything else.
 # Usage: fetch-guests.sh linux|generic|kvm|xen|seabios|grub|memtest|debian
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -107,7 +107,7 @@ fetch_linux() { # [FOLDER PACKAGE]: the cloud kernel, or another one that a pack
     rm -rf kernel busybox
     mkdir kernel
     unpack_kernel "$kernel"_*.deb && dpkg-deb -x busybox-static_*.deb busybox || { say "a downloaded package is damaged: remove $dir"; return 1; }
-    cp kernel/boot/vmlinuz-* vmlinuz || return 1
+    cp kernel/boot/vmlinuz-* vmlinuz.new && mv vmlinuz.new vmlinuz || return 1
     init_script >init
     archive kernel busybox | gzip -1n >initrd.new && mv initrd.new initrd && cd "$OLDPWD" && made $dir
 }
@@ -291,8 +291,7 @@ fetch_xen() {
     init_dom0 >init-dom0 && init_domu >init-domu && guest_cfg >guest.cfg && echo 'autoballoon="off"' >xl.conf || return 1
     archive_domu | gzip -1 >initrd-domu
     archive_dom0 >archive.new || return 1
-    rm -f initrd
-    gzip -1n <archive.new >initrd && rm -rf tools modules archive.new && mv xen.new xen && cd "$OLDPWD" && made $dir build/cache/generic/made-from
+    gzip -1n <archive.new >initrd.new && mv initrd.new initrd && rm -rf tools modules archive.new && mv xen.new xen && cd "$OLDPWD" && made $dir build/cache/generic/made-from
 }
 
 fetch_seabios() {
@@ -385,7 +384,7 @@ fetch_debian() {
     rm -rf tree/usr/share/doc tree/usr/share/man tree/usr/share/locale tree/usr/share/info
     debian_etc tree || return 1
     init_switch >init
-    archive ../linux/kernel ../linux/busybox | gzip -1 >initrd || return 1
+    archive ../linux/kernel ../linux/busybox | gzip -1 >initrd.new && mv initrd.new initrd || return 1
     ln -sf ../linux/vmlinuz vmlinuz
     rm -f disk.new
     mke2fs -q -t ext4 -E root_owner=0:0 -d tree disk.new 192M >/dev/null && mv disk.new disk && rm -rf tree && cd "$OLDPWD" && made $dir build/cache/linux/made-from
@@ -440,6 +439,8 @@ CFG
         cd "$OLDPWD" && made $dir build/cache/linux/made-from build/cache/seabios/made-from
 }
 
+. docs/tools/lock-cache.sh
+lock_cache fetch-guests
 case ${1:-} in
 debian) fetch_debian ;;
 grub) fetch_grub ;;

@@ -1,16 +1,21 @@
 #!/bin/bash
 # Boot real guests to their markers; prints time, instructions and MIPS of each. Exit status 0 only if every guest that was asked for reached its marker; a
-# guest whose package cannot be fetched is reported as SKIPPED and counts as not reached. Usage: test-guests.sh RINGSIDE [GUEST...]
+# guest whose package cannot be fetched is reported as SKIPPED and counts as not reached. What the guests print goes to files in a folder of this run's own, which
+# stays if a guest has missed its marker. Usage: test-guests.sh RINGSIDE [GUEST...]
 set -u
 ringside=$1; shift
-[ $# -eq 0 ] && set -- linux linux-smp linux-isa linux-later linux-generic seabios grub debian hypervisor kvm kvm-nested xen
+. docs/tools/lock-cache.sh
+mkdir -p build/test-guests
+scratch=$(mktemp -d build/test-guests/run-XXXXXX) || exit 1
 missed=0
+trap 'missed=1; exit' INT TERM
+trap '[ $missed -ne 0 ] || rm -rf "$scratch"; rmdir "$scratch" 2>/dev/null; rmdir build/test-guests 2>/dev/null; exit $missed' EXIT
+[ $# -eq 0 ] && set -- linux linux-smp linux-isa linux-later linux-generic seabios grub debian hypervisor kvm kvm-nested xen
 boot() { # NAME PACKAGES MARKER ARGUMENT...
-    local name=$1 packages=$2 marker=$3 system=linux log rc start
+    local name=$1 packages=$2 marker=$3 system=linux log rc
     case $packages in xen | memtest | debian | grub) system=$packages ;; seabios) system=bios ;; esac
     shift 3
-    log=build/cache/$name.log
-    mkdir -p build/cache
+    log=$scratch/$name.log
     docs/tools/fetch-guests.sh "$packages"
     rc=$?
     if [ $rc -eq 3 ]; then echo "$name: SKIPPED (Debian's package registry cannot be reached)"; missed=1; return; fi
@@ -27,10 +32,9 @@ boot() { # NAME PACKAGES MARKER ARGUMENT...
 }
 # Guests of a guest: every marker must be in what was printed; then the account of VM exits.
 nested() { # NAME MARKER...
-    local name=$1 log=build/cache/$1.log files=kvm until="" rc marker lost=""
+    local name=$1 log=$scratch/$1.log files=kvm until="" rc marker lost=""
     [ "$name" = xen ] && files=xen until="--until XEN-GUESTS-DONE" # goes on with a shell
     shift
-    mkdir -p build/cache
     docs/tools/fetch-guests.sh $files
     rc=$?
     if [ $rc -eq 3 ]; then echo "$name: SKIPPED (Debian's package registry cannot be reached)"; missed=1; return; fi
@@ -51,9 +55,8 @@ nested() { # NAME MARKER...
 }
 # Our own hypervisor under itself under itself (scenarios/hypervisor).
 hypervisor() {
-    local log=build/cache/hypervisor.log rc marker words lost=""
-    mkdir -p build/cache
-    env -u MAKEFLAGS -u MFLAGS make -s build/guests/hypervisor/{hypervisor,entries}.bin >"$log" 2>&1 || { echo "hypervisor: FAILED (cannot be built, see $log)"; missed=1; return; }
+    local log=$scratch/hypervisor.log rc marker words lost=""
+    (lock_cache test-guests && env -u MAKEFLAGS -u MFLAGS make -s build/guests/hypervisor/{hypervisor,entries}.bin >"$log" 2>&1) || { echo "hypervisor: FAILED (cannot be built, see $log)"; missed=1; return; }
     "$ringside" run --ledger --append "depth=3 vpid=1" --module build/guests/hypervisor/kernel.bin --limit 5e9 build/guests/hypervisor/hypervisor.bin >"$log" 2>&1 </dev/null
     rc=$?
     for words in ept=0 ept=10 ept=110; do # shadow page tables
@@ -65,7 +68,7 @@ hypervisor() {
         if grep -aqs "^$marker" "$log" "$log.entries"; then echo "hypervisor: $marker"; else lost="$lost \"$marker\""; fi
     done
     if [ -z "$lost" ]; then
-        echo "hypervisor: reached all markers $(sed -n 's/^ringside: exit: *\((.*)\)$/\1/p' "$log")"
+        echo "hypervisor: reached all markers $(sed -n 's/^ringside: exit: .*\((.*)\)$/\1/p' "$log")"
         sed -n '/^VM exits by reason/,$p' "$log" | sed 's/^/    /'
     else
         echo "hypervisor: FAILED (status $rc), not printed:$lost; the last lines of $log:"
@@ -93,4 +96,3 @@ for guest in "$@"; do
     *) echo "$guest: no such guest; there are linux, linux-smp, linux-isa, linux-later, linux-generic, hypervisor, kvm, kvm-nested, xen, seabios, grub, debian and memtest"; missed=1 ;;
     esac
 done
-exit $missed
