@@ -289,6 +289,7 @@ static void run_setup(struct sim_machine *m, const struct sim_until *u)
         e->idle_insns = m->cpu[n]->isa.insns;
         e->idle = 0;
     }
+    m->runs = true;
     m->stop_requested = false;
     m->events_seen = 0;
     m->ev_until = u->events;
@@ -320,6 +321,8 @@ struct sim_stop sim_run(struct sim_machine *m, const struct sim_until *until)
         turn_next(m);
     for (unsigned n = 0; n < m->ncpus; n++)
         m->cpu[n]->eng->until = &none;
+    m->runs = false;
+    psc_settle_all(m);
     m->ev_until = 0;
     ev_update_mask(m);
     return stop;

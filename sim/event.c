@@ -151,6 +151,7 @@ void ev_emit(struct sim_cpu *c, struct ev *e) { ev_emit_at(c, e, engine_rip(&c->
 void ev_emit_at(struct sim_cpu *c, struct ev *e, uint64_t rip)
 {
     struct sim_machine *m = c->m;
+    psc_settle_all(m);
     e->cpu = (uint8_t)c->n;
     e->level = c->isa.vmx == ISA_VMX_NONROOT;
     e->cycle = engine_now(&c->isa);

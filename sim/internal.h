@@ -89,7 +89,7 @@ struct sim_machine {
     bool subs_dead;      // some subscription ended during delivery
     // run control (sim/engine.c)
     uint64_t until_insns, limit_insns; // of the run under way, over all processors; UINT64_MAX: none
-    bool stop_requested;
+    bool runs, stop_requested;
     struct sim_stop pending_stop; // set by dev_exit, unmodelled
     bool has_pending_stop;
     uint64_t events_seen; // mask of kinds since the run began

@@ -66,9 +66,12 @@ void mmu_forget(struct sim_cpu *c)
 {
     const struct tlb_select all = {.units = TLB_UNITS_ALL, .mappings = TLB_MAP_ALL};
     struct mmu_state kept = c->mmu;
+    psc_settle(c->tlb);
     c->tlb->cpu = NULL; // nobody hears of it
     tlb_invalidate(c->tlb, &all);
     memset(&c->mmu, 0, sizeof c->mmu);
+    for (unsigned k = 0; k < MMU_UPPERS_SIZE; k++)
+        c->mmu.uppers[k].tag = MMU_NO_UPPERS;
     c->mmu.soft = kept.soft;
     c->mmu.wide = kept.wide;
     c->mmu.wide_serial = kept.wide_serial;

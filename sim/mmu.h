@@ -52,6 +52,27 @@ enum {
 };
 #define MMU_NCTX 32u
 
+struct psc_entry {       // a paging-structure entry that refers to a table
+    uint64_t gpa, table; // the table: its guest- and host-physical address
+    struct hpa src[2];   // as in struct tlb_entry: the entry itself, and the EPT entry that maps the table
+    uint64_t src_val[2];
+    uint8_t level, rights; // 2 to 5; ISA_PG_*
+    uint8_t ept;           // EPT_*: what EPT lets one do in the table
+    uint8_t ept_size;      // of src[1]; 0 without EPT
+    bool ept_large;
+};
+// What the last walk in a 2-MByte region read on its way to the level-1 table. A walk of 4-level paging without EPT that finds the same entries
+// need not judge them again.
+#define MMU_UPPERS_SIZE 64u
+#define MMU_NUPPER      3u
+#define MMU_NO_UPPERS   UINT64_MAX
+struct mmu_uppers {
+    uint64_t tag; // linear address, bits 63:21; MMU_NO_UPPERS: not all of them
+    uint64_t root;
+    bool nxe; // EFER.NXE then
+    struct psc_entry entry[4];
+};
+
 struct mmu_state {
     // inputs that the rest was computed from
     uint64_t cr0, cr3, cr4, efer, eptp;
@@ -88,6 +109,7 @@ struct mmu_state {
     uint64_t used[ISA_MIRROR_SIZE / 64], fx_used; // slots of rd, wr and of fx that may hold something
     // Per slot of rd: the context may write the page, D is set, too. Where it is not in wr, somebody wants to hear of writes, or code is there.
     bool may_write[ISA_MIRROR_SIZE];
+    struct mmu_uppers uppers[MMU_UPPERS_SIZE];
 };
 
 // --- the TLB from inside (sim/tlb.c)
@@ -120,8 +142,27 @@ struct tlb_unit_state {
     // First-level units: which mirror slots entry i of a large page may have filled, so that its end need not look at all of them.
     uint64_t (*mirrored)[ISA_MIRROR_SIZE / 64];
 };
+// --- fills of the guest's paging-structure caches (sim/psc.c)
+//
+// Most walks from the root end in a page fault or are followed by an INVLPG, which drop what the walk has put into these caches. Where nobody listens a
+// walk's fills therefore wait until somebody can tell the difference: another walk, an invalidation, a write to a page that they come from, an
+// event, the end of the run. What drops all of them drops nothing but counts.
+struct psc_path { // the walk that read them
+    uint64_t la, key1, eptrta, filled_at, filled_rip, walk;
+    uint16_t vpid, pcid;
+    uint8_t mode, mapping; // enum isa_pg_mode, enum tlb_mapping
+};
+struct psc_waiting {
+    unsigned n;
+    uint64_t clock;                // of the TLB, before the first of them
+    struct psc_path path;          // filled_at: when the walk began
+    const struct psc_entry *entry; // in mmu_state.uppers: nobody writes there before the next walk
+};
+
 #define TLB_SRC_SIZE    65536u
-#define TLB_SRC_GUARDED 0x8000u
+#define TLB_SRC_GUARDED 0x80000000u
+#define TLB_SRC_QUIET   0x40000000u // since it was counted last, there was a write that concerned no source
+#define TLB_SRC_COUNT   0x3fffffffu
 struct tlb {
     struct tlb_unit_state u[TLB_NUNIT];
     struct sim_cpu *cpu; // whose mirrors the entries back; set by mmu_reset()
@@ -131,9 +172,11 @@ struct tlb {
     uint64_t walk;      // number of the walk under way: what it fills serves only later walks
     uint32_t occupied;  // bit set of units with live entries
     unsigned fragments; // live entries smaller than the guest page they translate
+    struct psc_waiting waiting;
     // Where the paging-structure entries lie that live TLB entries were made from, so that the write which makes one stale is noticed:
-    // how many sources per page (bit 15: the page must not be written inline) and per 8 bytes, by address modulo the array.
-    uint16_t src_page[TLB_SRC_SIZE], src_word[TLB_SRC_SIZE];
+    // how many sources per page (TLB_SRC_GUARDED: the page must not be written inline) and per 8 bytes, by address modulo the array.
+    uint32_t src_page[TLB_SRC_SIZE];
+    uint16_t src_word[TLB_SRC_SIZE];
 };
 
 #define TLB_K0_VALID       1ull
@@ -148,6 +191,11 @@ struct tlb {
 #define TLB_DATA_RIGHTS(d) ((unsigned)(d) & (7u | ISA_PG_KEY)) // as isa_pg_check() takes them
 #define TLB_DATA_EPERMS(d) ((unsigned)((d) >> 3) & 7)          // EPT_R | EPT_W | EPT_X
 #define TLB_DATA_GRANTS(d) (TLB_DATA_EPERMS(d) | ((d)&TLB_DATA_USER_X ? EPT_USER_X : 0))
+static inline uint8_t tlb_perms_of_ept(unsigned ept) // TLB_PERM_* of EPT_*
+{
+    return (ept & EPT_R ? TLB_PERM_R : 0) | (ept & EPT_W ? TLB_PERM_W : 0) | (ept & EPT_X ? TLB_PERM_X : 0) |
+           (ept & EPT_USER_X ? TLB_PERM_USER_X : 0) | TLB_PERM_U;
+}
 static const uint8_t tlb_class_shift[4] = {12, 21, 22, 30};
 static inline unsigned tlb_class(unsigned shift) { return shift == 21 ? 1 : shift == 22 ? 2 : shift == 30 ? 3 : 0; }
 
@@ -202,12 +250,12 @@ static inline void tlb_touch(struct tlb *t, enum tlb_unit unit, int i)
 // Put an entry into its unit, replacing the entry with the same key, an empty way, or the oldest. Returns its index; -1 where the unit
 // is absent.
 int tlb_fill(struct tlb *t, const struct tlb_entry *e);
-// What remains of filling a paging-structure cache when the entry is dropped at once: an entry less where there was no room, and the counts.
-void tlb_pass(struct tlb *t, enum tlb_unit unit, uint16_t vpid, uint64_t key1, uint64_t la, unsigned shift);
 // The same in two steps, for who writes the entry where it will stay: room for it, with what look-ups compare (-1: there is none); then,
 // once u[unit].entry[i] is filled in but for valid, unit, counted, lru and walk, the rest.
 int tlb_place(struct tlb *t, enum tlb_unit unit, uint64_t tag, unsigned shift, uint64_t key0, uint64_t key1, uint64_t data);
 void tlb_placed(struct tlb *t, enum tlb_unit unit, unsigned i);
+// The way that tlb_place() would use.
+unsigned tlb_choose(const struct tlb_unit_state *u, uint64_t tag, unsigned shift, uint64_t key0, uint64_t key1);
 // Copy second-level entry i into a first-level unit; returns like tlb_fill().
 int tlb_promote(struct tlb *t, unsigned i, enum tlb_unit l1);
 // A walk for la found e although entries were there, which could not serve the access: drop those of another page size, for look-ups would
@@ -223,10 +271,25 @@ void tlb_unit_free(struct tlb_unit_state *u);
 bool tlb_grow(struct tlb_unit_state *u);
 void tlb_draw_lots(struct tlb *t);
 
+static inline unsigned tlb_bucket(struct hpa pa) { return (unsigned)(pa.v >> 12) & (TLB_SRC_SIZE - 1); }
 // May writes to the page bypass the TLB's attention? Not if a source lies there.
-static inline bool tlb_guards(const struct tlb *t, struct hpa pa) { return t->src_page[pa.v >> 12 & (TLB_SRC_SIZE - 1)] != 0; }
+static inline bool tlb_guards(const struct tlb *t, struct hpa pa) { return t->src_page[tlb_bucket(pa)] != 0; }
 // n bytes at pa, of one page that the TLB guards, were written: entries made from them may be stale now.
 void tlb_written(struct tlb *t, struct hpa pa, unsigned n);
+
+// Fill the cache of its level, if there is one, at once.
+void psc_fill(struct tlb *t, const struct psc_path *path, const struct psc_entry *e);
+// A walk leaves n entries, to be filled by and by. Its page fault may follow.
+void psc_wait(struct tlb *t, const struct psc_path *path, const struct psc_entry *e, unsigned n);
+void psc_fill_waiting(struct tlb *t);
+static inline void psc_settle(struct tlb *t)
+{
+    if (__builtin_expect(t->waiting.n, 0))
+        psc_fill_waiting(t);
+}
+void psc_settle_all(struct sim_machine *m);
+// n bytes at pa were written: does anything that waits come from there?
+void psc_written(struct tlb *t, struct hpa pa);
 
 // Which entries an invalidation drops.
 struct tlb_select {
@@ -240,7 +303,8 @@ struct tlb_select {
     uint16_t vpid, pcid;
     uint64_t eptrta, addr;
 };
-#define TLB_UNITS_TLB (1u << TLB_ITLB | 1u << TLB_DTLB | 1u << TLB_STLB)
+#define TLB_UNITS_TLB   (1u << TLB_ITLB | 1u << TLB_DTLB | 1u << TLB_STLB)
+#define TLB_UNITS_PAGES (TLB_UNITS_TLB | 1u << TLB_NTLB) // hold translations
 #define TLB_UNITS_EPT                                                                                                              \
     (1u << TLB_NTLB | 1u << TLB_EPT_PML5E | 1u << TLB_EPT_PML4E | 1u << TLB_EPT_PDPTE |                                            \
      1u << TLB_EPT_PDE) // guest-physical mappings
@@ -251,6 +315,7 @@ static inline enum tlb_unit tlb_ept_cache_of_level(unsigned level) { return (enu
 #define TLB_UNITS_ALL ((1u << TLB_NUNIT) - 1)
 #define TLB_MAP_LA    (1u << TLB_LINEAR | 1u << TLB_COMBINED)
 #define TLB_MAP_ALL   (TLB_MAP_LA | 1u << TLB_GUEST_PHYSICAL)
+void psc_invalidate(struct tlb *t, const struct tlb_select *s);          // what waits is dropped where all is selected, else filled
 unsigned tlb_invalidate(struct tlb *t, const struct tlb_select *s);      // how many entries it dropped
 bool tlb_selects(const struct tlb_select *s, const struct tlb_entry *e); // (the unit aside)
 // Has a source of the entry changed in RAM so that the translation or its rights would now be different? *now: its value, *which: 0 the

@@ -11,12 +11,6 @@
 
 enum outcome { WALK_DONE, WALK_PF, WALK_VIOLATION, WALK_MISCONFIG, WALK_LOG_FULL = SIM_WALK_LOG_FULL };
 
-// An entry for a paging-structure cache: the guest entry val at src, of that level, refers to the table at gpa.
-struct upper {
-    unsigned level, rights;
-    uint64_t gpa, src, val;
-};
-
 struct walk {
     struct sim_cpu *c;
     struct mmu_state *s;
@@ -27,10 +21,10 @@ struct walk {
     uint16_t refs, charged;
     enum outcome outcome;
     uint32_t err;
-    // Without EPT and listeners, what goes into paging-structure caches waits until the walk has succeeded: a page fault would drop it.
+    // Without EPT and listeners, what goes into paging-structure caches waits (sim/psc.c), and the entries of upper levels are remembered.
     bool defer;
-    unsigned waiting;
-    struct upper *upper; // room for four
+    struct mmu_uppers *uppers; // where, or NULL
+    unsigned nupper;           // of this walk
 };
 
 // A guest-physical address translated.
@@ -142,16 +136,16 @@ static void end(struct walk *w, uint64_t gpa, uint64_t hpa, unsigned shift)
 
 // --- the EPT dimension
 
-static void stamp(const struct walk *w, struct tlb_entry *e)
+// References take time, though it may not be charged yet.
+static uint64_t now(const struct walk *w)
 {
-    e->filled_at = engine_now(&w->c->isa);
-    e->filled_rip = engine_rip(&w->c->isa);
+    return engine_now(&w->c->isa) + (uint64_t)(w->refs - w->charged) * w->c->m->charge[ISA_COST_WALKREF];
 }
 
-static uint8_t perms_of_ept(unsigned ept)
+static void stamp(const struct walk *w, struct tlb_entry *e)
 {
-    return (ept & EPT_R ? TLB_PERM_R : 0) | (ept & EPT_W ? TLB_PERM_W : 0) | (ept & EPT_X ? TLB_PERM_X : 0) |
-           (ept & EPT_USER_X ? TLB_PERM_USER_X : 0) | TLB_PERM_U;
+    e->filled_at = now(w);
+    e->filled_rip = engine_rip(&w->c->isa);
 }
 
 // Of a page of which only fetches from user-mode, or only from supervisor-mode linear addresses count: one execute permission.
@@ -176,9 +170,9 @@ static void fill_guest_physical(struct walk *w, uint64_t gpa, const struct locat
                           .mapping = TLB_GUEST_PHYSICAL,
                           .unit = TLB_NTLB,
                           .page_shift = l->shift,
-                          .perms = perms_of_ept(l->perms),
+                          .perms = tlb_perms_of_ept(l->perms),
                           .gperms = TLB_PERM_W | TLB_PERM_U | TLB_PERM_X | TLB_PERM_R,
-                          .eperms = perms_of_ept(l->perms),
+                          .eperms = tlb_perms_of_ept(l->perms),
                           .eptrta = w->s->eptrta,
                           .tag = gpa & ~in,
                           .gpa = {gpa & ~in},
@@ -260,9 +254,9 @@ static void ept_fill_cache(struct walk *w, uint64_t gpa, unsigned level, uint64_
     struct tlb_entry x = {.mapping = TLB_GUEST_PHYSICAL,
                           .unit = tlb_ept_cache_of_level(level),
                           .page_shift = (uint8_t)shift,
-                          .perms = perms_of_ept(perms),
+                          .perms = tlb_perms_of_ept(perms),
                           .gperms = TLB_PERM_W | TLB_PERM_U | TLB_PERM_X | TLB_PERM_R,
-                          .eperms = perms_of_ept(perms),
+                          .eperms = tlb_perms_of_ept(perms),
                           .eptrta = w->s->eptrta,
                           .tag = gpa >> shift << shift,
                           .frame = {ept_frame(level, e, false)},
@@ -398,74 +392,80 @@ FOR_EACH_KIND bool from_cache(struct walk *w, const struct kind k, struct place 
     return false;
 }
 
-static void fill_upper(struct walk *w, const struct upper *x, const struct located *l)
+static struct psc_path path_of(const struct walk *w)
 {
-    struct tlb *t = w->c->tlb;
-    const struct mmu_state *m = w->s;
-    const enum tlb_unit unit = tlb_cache_of_level(x->level);
-    const unsigned shift = isa_pg_shift(m->pg.mode, x->level);
-    const uint64_t tag = w->la >> shift << shift, table = l->hpa & ~0xfffull;
-    const uint64_t data = table | (l->perms & EPT_USER_X ? TLB_DATA_USER_X : 0) | (l->perms & 7u) << 3 | (x->rights & 7u);
-    if (!t->u[unit].size || t->policy == SIM_TLB_FORGET)
-        return;
-    const int i = tlb_place(t, unit, tag, shift, tlb_key0(m->vpid, tag, shift), m->key1, data);
-    if (i < 0)
-        return;
-    struct tlb_entry *e = &t->u[unit].entry[i];
-    memset(e, 0, sizeof *e);
-    e->mapping = m->ept_on ? TLB_COMBINED : TLB_LINEAR;
-    e->page_shift = (uint8_t)shift;
-    e->perms = e->gperms = (uint8_t)x->rights | TLB_PERM_R;
-    e->eperms = perms_of_ept(l->perms);
-    e->vpid = m->vpid;
-    e->pcid = m->pcid;
-    e->eptrta = m->eptrta;
-    e->tag = tag;
-    e->gpa.v = x->gpa;
-    e->frame.v = table;
-    e->src[0].v = x->src;
-    e->src_val[0] = x->val;
-    e->src_size[0] = (uint8_t)isa_pg_entry_size(m->pg.mode);
-    e->src[1].v = l->src;
-    e->src_val[1] = l->src_val;
-    e->src_size[1] = l->src_size;
-    e->src_leaf_large[1] = l->large;
-    stamp(w, e);
-    tlb_placed(t, unit, (unsigned)i);
+    const struct mmu_state *s = w->s;
+    return (struct psc_path){.la = w->la,
+                             .key1 = s->key1,
+                             .eptrta = s->eptrta,
+                             .filled_at = w->defer ? engine_now(&w->c->isa) : now(w),
+                             .filled_rip = engine_rip(&w->c->isa),
+                             .walk = w->c->tlb->walk,
+                             .vpid = s->vpid,
+                             .pcid = s->pcid,
+                             .mode = s->pg.mode,
+                             .mapping = s->ept_on ? TLB_COMBINED : TLB_LINEAR};
 }
 
-// Remember an upper entry, whose table was located at l.
-static inline void fill_structure_cache(struct walk *w, const struct upper x, const struct located l)
+// The entry val at src refers to the table of p, which was located at l.
+static inline void fill_structure_cache(struct walk *w, const struct place *p, uint64_t src, uint64_t val, const struct located *l)
 {
-    if (w->defer) {
-        w->upper[w->waiting++] = x;
+    const struct psc_entry e = {.gpa = p->gpa,
+                                .table = p->hpa,
+                                .src = {{src}, {l->src}},
+                                .src_val = {val, l->src_val},
+                                .level = (uint8_t)(p->level + 1),
+                                .rights = (uint8_t)p->rights,
+                                .ept = l->perms,
+                                .ept_size = l->src_size,
+                                .ept_large = l->large};
+    if (w->uppers) {
+        w->uppers->tag = MMU_NO_UPPERS;
+        w->uppers->entry[w->nupper++] = e;
     } else if (!mmu_is_soft(w->c)) {
-        const struct located at = l;
-        fill_upper(w, &x, &at);
+        const struct psc_path path = path_of(w);
+        psc_fill(w->c->tlb, &path, &e);
     }
 }
 
-static void fill_waiting(struct walk *w)
+// The walk has read all entries of upper levels that it will read.
+static void leave_uppers(struct walk *w)
 {
-    for (unsigned k = 0; k < w->waiting; k++) {
-        const struct located l = {.hpa = w->upper[k].gpa, .perms = EPT_ALL};
-        fill_upper(w, &w->upper[k], &l);
+    struct mmu_uppers *u = w->uppers;
+    if (!w->nupper)
+        return;
+    if (w->nupper == MMU_NUPPER && !w->from_cache && w->s->pg.mode == ISA_PG_4L) {
+        u->tag = w->la >> 21;
+        u->root = w->s->root;
+        u->nxe = w->s->pg.nxe;
+    }
+    if (w->defer) {
+        const struct psc_path path = path_of(w);
+        psc_wait(w->c->tlb, &path, u->entry, w->nupper);
     }
 }
 
-// As if they had been filled before the page fault, which drops them.
-static void pass_waiting(struct walk *w)
+// 4-level paging without EPT: where the entries of upper levels are those of an earlier walk in the same 2 MBytes, they mean what they meant.
+static inline bool resume(struct walk *w, struct place *p)
 {
-    for (unsigned k = 0; k < w->waiting; k++)
-        tlb_pass(w->c->tlb, tlb_cache_of_level(w->upper[k].level), w->s->vpid, w->s->key1, w->la,
-                 isa_pg_shift(w->s->pg.mode, w->upper[k].level));
+    const struct mmu_uppers *u = w->uppers;
+    if (!u || u->tag != w->la >> 21 || u->root != w->s->root || u->nxe != w->s->pg.nxe)
+        return false;
+    for (unsigned k = 0; k < MMU_NUPPER; k++)
+        if (load(w->c, u->entry[k].src[0].v, 8) != u->entry[k].src_val[0])
+            return false;
+    const struct psc_entry *last = &u->entry[MMU_NUPPER - 1];
+    w->refs = w->nupper = MMU_NUPPER;
+    *p = (struct place){
+        .level = 1, .gpa = last->gpa, .hpa = last->table, .located = true, .rights = last->rights, .eperms = last->ept};
+    return true;
 }
 
 static int page_fault(struct walk *w, enum isa_rule rule, unsigned rights)
 {
     w->outcome = WALK_PF;
     w->err = isa_pg_error(&w->s->pg, rule, rights, isa_pg_user(&w->c->isa, w->acc), w->acc);
-    pass_waiting(w);
+    leave_uppers(w);
     end(w, 0, 0, 0);
     return mmu_page_fault(w->c, w->la, w->acc, rights, rule);
 }
@@ -547,7 +547,7 @@ FOR_EACH_KIND int locate_table(struct walk *w, const struct kind k, struct place
         return vmx_apic_access_physical(&w->c->isa, &w->c->vmx, (unsigned)(l.hpa & 0xfff));
     }
     if (src)
-        fill_structure_cache(w, (struct upper){p->level + 1, p->rights, p->gpa, src, val}, l);
+        fill_structure_cache(w, p, src, val, &l);
     return 0;
 }
 
@@ -560,7 +560,7 @@ FOR_EACH_KIND int walk_tables(struct walk *w, const struct kind k, struct leaf *
     uint64_t at = 0, e = 0; // the entry read last
     int r;
     w->from_cache = from_cache(w, k, &p);
-    if (!w->from_cache && (r = root(w, k, &p)))
+    if (!w->from_cache && !(k.mode == ISA_PG_4L && !k.ept && resume(w, &p)) && (r = root(w, k, &p)))
         return r;
     for (;; p.level--, p.located = false) {
         const uint64_t off = (uint64_t)size * isa_pg_index(k.mode, p.level, w->la), gpa = p.gpa + off;
@@ -581,7 +581,7 @@ FOR_EACH_KIND int walk_tables(struct walk *w, const struct kind k, struct leaf *
         if (v.leaf)
             break;
     }
-    fill_waiting(w);
+    leave_uppers(w);
     leaf->shift = isa_pg_shift(k.mode, p.level);
     leaf->gpa = p.gpa | (w->la & ((1ull << leaf->shift) - 1));
     leaf->at = at;
@@ -604,14 +604,17 @@ static __attribute__((noinline)) int guest_walk(struct walk *w, struct leaf *lea
 
 int mmu_walk(struct sim_cpu *c, uint64_t la, unsigned acc, struct tlb_entry *e)
 {
-    struct upper upper[4];
-    struct walk w = {.c = c, .s = &c->mmu, .la = la, .acc = acc, .has_la = true, .upper = upper};
+    struct walk w = {.c = c, .s = &c->mmu, .la = la, .acc = acc, .has_la = true};
     struct located l;
     bool paged = w.s->pg.mode != ISA_PG_NONE;
     // Without paging the linear address is guest-physical and the guest's own tables grant everything.
     struct leaf leaf = {.gpa = la, .shift = 30, .rights = ISA_PG_W | ISA_PG_U | ISA_PG_X, .dirty = true};
     int r;
-    w.defer = !w.s->ept_on && !(c->m->ev_mask & FILL_EVENTS) && c->tlb->policy == SIM_TLB_MODEL && !mmu_is_soft(c);
+    psc_settle(c->tlb);
+    if (!w.s->ept_on && !(c->m->ev_mask & FILL_EVENTS) && c->tlb->policy == SIM_TLB_MODEL) {
+        w.uppers = &c->mmu.uppers[la >> 21 & (MMU_UPPERS_SIZE - 1)];
+        w.defer = !mmu_is_soft(c);
+    }
     begin(&w);
     if (paged && (r = w.s->pg.mode == ISA_PG_4L && !w.s->ept_on ? guest_walk_4_levels(&w, &leaf) : guest_walk(&w, &leaf)))
         return r;
@@ -630,7 +633,7 @@ int mmu_walk(struct sim_cpu *c, uint64_t la, unsigned acc, struct tlb_entry *e)
                             .guest_shift = (uint8_t)(paged ? leaf.shift : shift),
                             .gperms = (leaf.rights & (ISA_PG_W | ISA_PG_U | ISA_PG_X)) | TLB_PERM_R,
                             .pkey = (uint8_t)(leaf.rights >> ISA_PG_KEY_SHIFT),
-                            .eperms = perms_of_ept(of_address(&w, l.perms)),
+                            .eperms = tlb_perms_of_ept(of_address(&w, l.perms)),
                             .vpid = w.s->vpid,
                             .pcid = w.s->pcid,
                             .eptrta = w.s->eptrta,

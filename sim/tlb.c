@@ -134,7 +134,6 @@ static bool second_holds(const struct tlb *t, enum tlb_unit unit, unsigned cls)
 {
     return first_level(unit) && t->u[TLB_STLB].g[cls].ways;
 }
-static unsigned page_bucket(struct hpa pa) { return (unsigned)(pa.v >> 12) & (TLB_SRC_SIZE - 1); }
 static unsigned word_bucket(uint64_t pa) { return (unsigned)(pa >> 3) & (TLB_SRC_SIZE - 1); }
 
 static void count_sources(struct tlb *t, struct tlb_entry *e)
@@ -143,13 +142,10 @@ static void count_sources(struct tlb *t, struct tlb_entry *e)
     for (unsigned k = 0; k < 2; k++) {
         if (!e->src_size[k])
             continue;
-        uint16_t *page = &t->src_page[page_bucket(e->src[k])];
-        if (!(*page & TLB_SRC_GUARDED)) {
-            *page |= TLB_SRC_GUARDED;
-            if (t->cpu)
-                mmu_mirror_drop_writes(t->cpu->m, e->src[k]);
-        }
-        ++*page;
+        uint32_t *page = &t->src_page[tlb_bucket(e->src[k])];
+        if (!(*page & TLB_SRC_GUARDED) && t->cpu)
+            mmu_mirror_drop_writes(t->cpu->m, e->src[k]);
+        *page = ((*page | TLB_SRC_GUARDED) & ~TLB_SRC_QUIET) + 1;
         t->src_word[word_bucket(e->src[k].v)]++;
     }
 }
@@ -159,7 +155,7 @@ static void uncount_sources(struct tlb *t, struct tlb_entry *e)
     e->counted = false;
     for (unsigned k = 0; k < 2; k++)
         if (e->src_size[k]) {
-            t->src_page[page_bucket(e->src[k])]--; // stays guarded until the next write
+            t->src_page[tlb_bucket(e->src[k])]--; // stays guarded for a while
             t->src_word[word_bucket(e->src[k].v)]--;
         }
 }
@@ -222,9 +218,10 @@ static void mark_stale(struct tlb *t, struct hpa pa, unsigned n)
 
 void tlb_written(struct tlb *t, struct hpa pa, unsigned n)
 {
-    uint16_t *page = &t->src_page[page_bucket(pa)];
-    if (!(*page & ~TLB_SRC_GUARDED)) {
-        *page = 0; // no source is left here
+    psc_written(t, pa);
+    uint32_t *page = &t->src_page[tlb_bucket(pa)];
+    if (!(*page & TLB_SRC_COUNT)) { // no source is left here: guarded still for one write, for the next walk may come here again
+        *page = *page & TLB_SRC_QUIET ? 0 : *page | TLB_SRC_QUIET;
         return;
     }
     for (uint64_t a = pa.v & ~7ull; a < pa.v + n; a += 8)
@@ -318,6 +315,12 @@ void tlb_evict(struct tlb *t, enum tlb_unit unit, unsigned i)
     }
 }
 
+unsigned tlb_choose(const struct tlb_unit_state *u, uint64_t tag, unsigned shift, uint64_t key0, uint64_t key1)
+{
+    const struct tlb_geometry *g = &u->g[tlb_class(shift)];
+    return choose(u, tlb_set(g, tag, shift), g->ways, key0, key1);
+}
+
 int tlb_place(struct tlb *t, enum tlb_unit unit, uint64_t tag, unsigned shift, uint64_t key0, uint64_t key1, uint64_t data)
 {
     struct tlb_unit_state *u = &t->u[unit];
@@ -393,26 +396,6 @@ int tlb_fill(struct tlb *t, const struct tlb_entry *e)
     return insert(t, (enum tlb_unit)e->unit, e, tlb_key0(e->vpid, e->tag, e->page_shift), key1, tlb_data(e));
 }
 
-void tlb_pass(struct tlb *t, enum tlb_unit unit, uint16_t vpid, uint64_t key1, uint64_t la, unsigned shift)
-{
-    struct tlb_unit_state *u = &t->u[unit];
-    const struct tlb_geometry *g = &u->g[tlb_class(shift)];
-    if (!g->ways || !u->size)
-        return;
-    if (!is_empty(u)) {
-        const uint64_t key0 = tlb_key0(vpid, la, shift);
-        const unsigned i = choose(u, tlb_set(g, la, shift), g->ways, key0, key1);
-        assert(u->hot[i].key0 != key0 || !tlb_key1_equal(u->hot[i].key1, key1)); // the walk would have begun there
-        if (u->hot[i].key0)
-            tlb_evict(t, unit, i);
-    }
-    t->clock++;
-    u->count.fills++;
-    u->count.dropped++;
-    t->cpu->stat[SIM_STAT_TLB_FILLS]++;
-    t->cpu->stat[SIM_STAT_TLB_FLUSHED]++;
-}
-
 int tlb_promote(struct tlb *t, unsigned i, enum tlb_unit l1)
 {
     const struct tlb_hot *h = &t->u[TLB_STLB].hot[i];
@@ -468,6 +451,7 @@ static unsigned invalidate_unit(struct tlb *t, enum tlb_unit unit, const struct 
                 n++;
             }
         }
+    u->count.dropped += n;
     return n;
 }
 
@@ -484,6 +468,7 @@ static inline __attribute__((always_inline)) unsigned invalidate_set(struct tlb 
             tlb_drop(t, unit, i);
             n++;
         }
+    u->count.dropped += n;
     return n;
 }
 
@@ -503,20 +488,33 @@ static unsigned invalidate_page(struct tlb *t, enum tlb_unit unit, const struct 
     return n;
 }
 
-unsigned tlb_invalidate(struct tlb *t, const struct tlb_select *s)
+// Of one page, in the units that may hold it.
+static unsigned invalidate_pages(struct tlb *t, const struct tlb_select *s, uint32_t units)
 {
     const unsigned there[4] = {tlb_there(s->addr >> 12), tlb_there(s->addr >> 21), tlb_there(s->addr >> 22),
                                tlb_there(s->addr >> 30)};
-    const bool page = s->one_page && !t->fragments;
     unsigned n = 0;
+    for (uint32_t left = units; left; left &= left - 1)
+        n += invalidate_page(t, (enum tlb_unit)__builtin_ctz(left), s, there);
+    return n;
+}
+
+static unsigned invalidate_units(struct tlb *t, const struct tlb_select *s, uint32_t units)
+{
+    unsigned n = 0;
+    for (uint32_t left = units; left; left &= left - 1)
+        n += invalidate_unit(t, (enum tlb_unit)__builtin_ctz(left), s);
+    return n;
+}
+
+unsigned tlb_invalidate(struct tlb *t, const struct tlb_select *s)
+{
+    if (t->waiting.n && s->units & TLB_UNITS_PSC)
+        psc_invalidate(t, s);
+    const uint32_t units = s->units & t->occupied, pages = s->one_page && !t->fragments ? units & TLB_UNITS_PAGES : 0;
     if (t->cpu && mmu_is_soft(t->cpu))
         soft_invalidate(t->cpu, s);
-    for (uint32_t left = s->units & t->occupied; left; left &= left - 1) {
-        const enum tlb_unit unit = (enum tlb_unit)__builtin_ctz(left);
-        const unsigned here = page && unit <= TLB_NTLB ? invalidate_page(t, unit, s, there) : invalidate_unit(t, unit, s);
-        t->u[unit].count.dropped += here;
-        n += here;
-    }
+    const unsigned n = (pages ? invalidate_pages(t, s, pages) : 0) + invalidate_units(t, s, units & ~pages);
     if (t->cpu)
         t->cpu->stat[SIM_STAT_TLB_FLUSHED] += n;
     return n;
