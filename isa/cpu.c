@@ -57,7 +57,10 @@ void isa_reset(struct isa_cpu *c)
     c->mxcsr = ISA_MXCSR_INIT;
     c->pat = 0x0007040600070406ull;
     c->apic_base = 0xfee00800ull | ISA_APIC_BASE_BSP;
+    isa_pmu_reset(c);
     c->misc_enable = 1 | 3u << 11; // fast strings; branch trace store and PEBS unavailable
+    if (c->pmu.has.version)
+        c->misc_enable |= ISA_MISC_PERFMON;
     for (unsigned k = 0; k < ISA_MIRROR_SIZE; k++)
         c->rd[k].tag = c->wr[k].tag = ISA_MIRROR_EMPTY;
     isa_update_mode(c);
@@ -97,6 +100,8 @@ void isa_update_ring(struct isa_cpu *c)
     c->mode_key = ISA_LONG64 | ISA_KEY_FLAT | (c->cpl == 3 ? ISA_KEY_CPL3 : 0) | (c->vmx == ISA_VMX_NONROOT ? ISA_KEY_NONROOT : 0);
     c->mctx = (c->mctx & ~(uint64_t)ISA_MCTX_USER) | (c->cpl == 3 ? ISA_MCTX_USER : 0);
     isa_new_epoch(c);
+    if (c->pmu_rings)
+        isa_pmu_ring(c);
 #ifdef RINGSIDE_DEBUG
     const uint64_t mctx = c->mctx, key = c->mode_key, epoch = c->epoch;
     isa_update_mode(c);
@@ -128,4 +133,6 @@ void isa_update_mode(struct isa_cpu *c)
         isa_new_epoch(c);
     else
         isa_new_generation(c); // the base or the limit of CS may be another
+    if (c->pmu_rings)
+        isa_pmu_ring(c);
 }

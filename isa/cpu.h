@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "isa/pmu.h"
+
 // Physical addresses are of two kinds that must not mix. Linear addresses are plain uint64_t named `la`.
 struct gpa {
     uint64_t v;
@@ -252,6 +254,7 @@ struct isa_cpu {
     uint32_t mode_key;      // what decoded blocks depend on: mode, flat segments, CPL class, non-root
     uint64_t mctx;          // context number << 4, as it stands in mirror tags; sim/ sets it
 #define ISA_MCTX_USER 0x10u // of mctx: CPL = 3
+    bool pmu_rings;         // a performance counter is on that counts in some rings only
     uint8_t seg_flat;       // bit s: segment s has base 0, covers all of 4 GB and is readable and writable (CS: readable)
     // --- segments and tables
     struct isa_seg seg[ISA_NSREG];
@@ -298,6 +301,7 @@ struct isa_cpu {
     union isa_vec xmm[16] __attribute__((aligned(16)));
     struct isa_x87 x87;
     uint32_t mxcsr;
+    struct isa_pmu pmu; // performance monitoring
     // --- for people: the event under way, then what its delivery raised, and so on; complete when a triple fault ends it
     struct isa_event chain[ISA_CHAIN_MAX];
     uint8_t chain_n;

@@ -105,6 +105,11 @@ struct isa_env {
     int (*vmx)(struct isa_cpu *c, const struct isa_insn *i);
     // Charge dynamic cycles by name of a cost class (isa/costs.def): segment load, exception delivery, task switch ...
     void (*charge)(struct isa_cpu *c, unsigned cost_class);
+    // Performance monitoring (isa/pmu.h): how far the sources have come at the beginning of the instruction under way; a counter overflowed that
+    // interrupts; the counters or their controls have changed.
+    void (*pmu_now)(struct isa_cpu *c, uint64_t now[ISA_PMU_NSOURCE]);
+    void (*pmi)(struct isa_cpu *c);
+    void (*pmu_changed)(struct isa_cpu *c);
     // INVD, WBINVD: empty the caches. May be NULL.
     void (*flush_caches)(struct isa_cpu *c, bool write_back);
     // MONITOR armed the line around a linear address; MWAIT waits for a store to it, or for anything else that the machine chooses. May be

@@ -35,25 +35,34 @@ const unsigned isa_msr_count = sizeof rows / sizeof *rows;
 // Cycles at the instruction under way.
 static uint64_t now(const struct isa_cpu *c) { return c->cycles + (c->at ? c->at->cost_before : 0); }
 
-static const struct row *find(struct isa_cpu *c, uint32_t msr)
+// The rows stand in the order of their addresses.
+static const struct row *search(uint32_t addr)
 {
-    for (unsigned k = 0; k < isa_msr_count; k++) {
-        if (rows[k].addr != msr)
-            continue;
-        uint32_t r[4] = {0};
-        if (rows[k].leaf)
-            c->env->cpuid(c, rows[k].leaf, rows[k].sub, r);
-        return !rows[k].leaf || (r[rows[k].reg] >> rows[k].bit & 1) ? &rows[k] : NULL;
+    unsigned lo = 0, hi = isa_msr_count;
+    while (lo < hi) {
+        const unsigned mid = (lo + hi) / 2;
+        if (rows[mid].addr == addr)
+            return &rows[mid];
+        *(rows[mid].addr < addr ? &lo : &hi) = rows[mid].addr < addr ? mid + 1 : mid;
     }
     return NULL;
 }
 
+static const struct row *find(struct isa_cpu *c, uint32_t msr)
+{
+    const struct row *m = search(msr);
+    uint32_t r[4] = {0};
+    if (!m || m->kind == ISA_MSR_PMU)
+        return m && isa_pmu_has(c, msr) ? m : NULL;
+    if (m->leaf)
+        c->env->cpuid(c, m->leaf, m->sub, r);
+    return !m->leaf || (r[m->reg] >> m->bit & 1) ? m : NULL;
+}
+
 const struct isa_msr_info *isa_msr_find(uint32_t addr)
 {
-    for (unsigned k = 0; k < isa_msr_count; k++)
-        if (isa_msr_info[k].addr == addr)
-            return &isa_msr_info[k];
-    return NULL;
+    const struct row *m = search(addr);
+    return m ? &isa_msr_info[m - rows] : NULL;
 }
 
 static bool held(uint32_t msr) { return isa_msr_find(msr) != NULL; }
@@ -69,6 +78,8 @@ bool isa_rdmsr(struct isa_cpu *c, uint32_t msr, uint64_t *val, enum isa_rule *ru
         *val = m->mask;
     } else if (msr == ISA_MSR_TSC) {
         *val = c->env->tsc(c, now(c));
+    } else if (m->kind == ISA_MSR_PMU) {
+        *val = isa_pmu_read(c, msr);
     } else {
         memcpy(val, (const char *)c + m->field, 8);
     }
@@ -121,6 +132,8 @@ static bool xss_ok(struct isa_cpu *c, uint64_t v)
     return !(v & ~(r[2] | (uint64_t)r[3] << 32));
 }
 
+#define MISC_ENABLE_BITS 0x851809ull // those that software may change
+
 static bool write_fn(struct isa_cpu *c, uint32_t msr, uint64_t v, enum isa_rule *rule)
 {
     switch (msr) {
@@ -148,6 +161,16 @@ static bool write_fn(struct isa_cpu *c, uint32_t msr, uint64_t v, enum isa_rule 
             return false;
         c->feature_control = v;
         return true;
+    case ISA_MSR_MISC_ENABLE:
+        if (v & ~(MISC_ENABLE_BITS | ISA_MISC_PERFMON))
+            return false;
+        c->misc_enable = (v & MISC_ENABLE_BITS) | (c->misc_enable & ISA_MISC_PERFMON);
+        return true;
+    case ISA_MSR_DEBUGCTL:
+        if (v & ~isa_pmu_debugctl_bits(c))
+            return false;
+        c->debugctl = v;
+        return true;
     case ISA_MSR_EFER:
         if (isa_set_efer(c, v)) {
             *rule = c->fault.rule;
@@ -173,6 +196,7 @@ static bool write_row(struct isa_cpu *c, const struct row *m, uint64_t v, enum i
     switch (m->kind) {
     case ISA_MSR_CONST: *rule = ISA_RULE_GP_MSR_READONLY; return false;
     case ISA_MSR_HELD: return true;
+    case ISA_MSR_PMU: return isa_pmu_write(c, m->addr, v, rule);
     case ISA_MSR_FN: return write_fn(c, m->addr, v, rule);
     case ISA_MSR_CANON:
         *rule = ISA_RULE_GP_MSR_CANONICAL;

@@ -44,8 +44,14 @@ ISA_SYSOP(rdpmc)
 {
     if (c->cpl && !(c->cr4 & ISA_CR4_PCE))
         return isa_gp0(c, ISA_RULE_GP_PCE);
+    uint64_t v;
     int r = isa_icpt(c, i, ISA_ICPT_RDPMC, 0, NULL);
-    return r ? r : isa_gp0(c, ISA_RULE_GP_PMC); // CPUID reports no counters
+    if (r)
+        return r;
+    if (!isa_pmu_rdpmc(c, isa_r32(c, ISA_RCX), &v))
+        return isa_gp0(c, ISA_RULE_GP_PMC);
+    set_edx_eax(c, v);
+    return 0;
 }
 
 ISA_SYSOP(rdpid)

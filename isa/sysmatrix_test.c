@@ -27,6 +27,31 @@ static void open_port(struct st *t)
 }
 static void tsd(struct st *t) { t->c.cr4 |= ISA_CR4_TSD; }
 static void pce(struct st *t) { t->c.cr4 |= ISA_CR4_PCE; }
+static void counters(struct st *t)
+{
+    t->c.pmu.has = (struct isa_pmu_shape){.version = 3, .general = 4, .general_width = 48, .fixed = 3, .fixed_width = 48};
+    t->c.gpr[ISA_RCX] = 3;
+}
+static void counters_pce(struct st *t)
+{
+    counters(t);
+    pce(t);
+}
+static void counters_fixed(struct st *t)
+{
+    counters_pce(t);
+    t->c.gpr[ISA_RCX] = 1u << 30 | 2;
+}
+static void counters_beyond(struct st *t)
+{
+    counters_pce(t);
+    t->c.gpr[ISA_RCX] = 4;
+}
+static void counters_fixed_beyond(struct st *t)
+{
+    counters_pce(t);
+    t->c.gpr[ISA_RCX] = 1u << 30 | 3;
+}
 static void umip(struct st *t) { t->c.cr4 |= ISA_CR4_UMIP; }
 static void de(struct st *t) { t->c.cr4 |= ISA_CR4_DE; }
 static void gd(struct st *t) { t->c.dr[7] |= ISA_DR7_GD; }
@@ -218,7 +243,12 @@ static const struct row rows[] = {
     {"rdtsc, TSD", "\x0f\x31", "", CPL0, tsd},
     {"rdtscp", "\x0f\x01\xf9", "", ALL_OK, NULL},
     {"rdtscp, TSD", "\x0f\x01\xf9", "", CPL0, tsd},
-    {"rdpmc, PCE", "\x0f\x33", "", ALL_GP, pce},
+    {"rdpmc, PCE, no counters", "\x0f\x33", "", ALL_GP, pce},
+    {"rdpmc", "\x0f\x33", "", CPL0, counters},
+    {"rdpmc, PCE", "\x0f\x33", "", ALL_OK, counters_pce},
+    {"rdpmc, PCE, fixed-function", "\x0f\x33", "", ALL_OK, counters_fixed},
+    {"rdpmc, PCE, beyond the last", "\x0f\x33", "", ALL_GP, counters_beyond},
+    {"rdpmc, PCE, beyond the last fixed-function", "\x0f\x33", "", ALL_GP, counters_fixed_beyond},
     {"rdpid eax", "\xf3\x0f\xc7\xf8", "", ALL_OK, NULL},
     // tables
     {"lgdt [bx]", "\x0f\x01\x17", "\x0f\x01\x13", CPL0, NULL},
