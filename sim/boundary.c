@@ -8,9 +8,11 @@
 #include "isa/deliver.h"
 #include "isa/flags.h"
 #include "sim/engine.h"
+#include "sim/pmu.h"
 #include "vmx-model/controls.h"
 
 #define BLOCK_ONE  (ISA_BLOCK_STI | ISA_BLOCK_MOVSS) // what lasts for one instruction
+#define FAR_INSNS  1000u                             // so many more instructions are worth another bound in cycles
 #define IDLE_LIMIT 2000000u                          // events and waits without one instruction retired
 
 void engine_stop(struct sim_cpu *cpu, struct sim_stop *stop, enum sim_stop_kind kind, uint64_t code, const char *fmt, ...)
@@ -260,7 +262,7 @@ static void choose_budget(struct sim_cpu *cpu)
     struct isa_cpu *c = &cpu->isa;
     struct engine_cpu *e = cpu->eng;
     e->precise = (c->rflags_sys & (ISA_FL_TF | ISA_FL_RF)) || (c->blocking & BLOCK_ONE) || c->pending_dbg ||
-                 isa_bp_any(c, ISA_BP_EXEC) || (c->vmx == ISA_VMX_NONROOT && vmx_window_armed(c, &cpu->vmx));
+                 isa_bp_any(c, ISA_BP_EXEC) || c->pmu.branches || (c->vmx == ISA_VMX_NONROOT && vmx_window_armed(c, &cpu->vmx));
     if (e->precise)
         c->attention = 1;
     c->rf_lazy = !e->precise && !engine_observed(cpu->m) && c->vmx != ISA_VMX_NONROOT;
@@ -275,11 +277,17 @@ static void choose_budget(struct sim_cpu *cpu)
         e->horizon = e->until_cycles;
     if (e->limit_cycles < e->horizon)
         e->horizon = e->limit_cycles;
-    e->budget = e->horizon ? e->horizon - 1 : 0; // no boundary inside a block may reach the horizon
-    c->budget = e->budget;
+    if (cpu->pmu.at_cycle < e->horizon)
+        e->horizon = cpu->pmu.at_cycle;
     e->insn_budget = e->until_insns < e->limit_insns ? e->until_insns : e->limit_insns;
+    if (cpu->pmu.at_insn < e->insn_budget)
+        e->insn_budget = cpu->pmu.at_insn;
     // An instruction costs at least a cycle, so a bound in cycles bounds instructions too.
     const uint64_t left = e->insn_budget - c->insns, most = c->cycles + left < left ? UINT64_MAX : c->cycles + left;
+    if (e->insn_budget == cpu->pmu.at_insn && left > FAR_INSNS && most < e->horizon)
+        e->horizon = most;                       // there the bound is drawn anew
+    e->budget = e->horizon ? e->horizon - 1 : 0; // no boundary inside a block may reach the horizon
+    c->budget = e->budget;
     cpu->chain_budget = engine_has_stops(e->until) || engine_observed(cpu->m) ? 0 : most < e->budget ? most : e->budget;
 }
 
@@ -320,6 +328,8 @@ enum engine_next engine_boundary(struct sim_cpu *cpu, struct sim_stop *stop)
         engine_take_hits(c);
         if (c->cycles >= bus_next_deadline(cpu->m))
             bus_run_deadlines(cpu->m, c->cycles);
+        if (pmu_due(cpu))
+            isa_pmu_sync(c);
         if (stops(cpu, stop) || stuck(cpu, stop))
             return ENGINE_STOP;
         if (turn_over(cpu))

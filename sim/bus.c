@@ -336,6 +336,8 @@ bool bus_irq_pending(const struct sim_machine *m, unsigned cpu)
     return false;
 }
 
+void bus_pmi(struct sim_machine *m, unsigned cpu) { dev_lapic_pmi(m->bus->pc.lapic, cpu); }
+
 void bus_cpu_init(struct sim_machine *m, unsigned cpu) { dev_lapic_init(m->bus->pc.lapic, cpu); }
 
 int bus_irq_ack(struct sim_machine *m, unsigned cpu)

@@ -1,6 +1,6 @@
 // sim/cpuid.c: the CPUID leaves, made from the profile and isa/features.def.
 //
-// MODELS     leaves 0, 1, 2, 4, 6, 7, 0BH, 0DH; 80000000H to 80000004H, 80000008H. Other basic leaves inside the range read as 0, leaves
+// MODELS     leaves 0, 1, 2, 4, 6, 7, 0AH, 0BH, 0DH; 80000000H to 80000004H, 80000008H. Other basic leaves inside the range read as 0, leaves
 //            above it as the highest basic leaf, as Intel processors do.
 // MANUAL     "CPUID--CPU Identification".
 #include <string.h>
@@ -44,6 +44,18 @@ static void caches(const struct sim_profile *p, unsigned ncpus, uint32_t sub, ui
         out[0] |= (ncpus - 1) << 14;
     out[1] = (x->c.line - 1) | (x->c.ways - 1) << 22;
     out[2] = x->c.size / (x->c.ways * x->c.line) - 1;
+}
+
+// Leaf 0AH: performance monitoring. Of the seven architectural events the last-level cache's references and misses and mispredicted branches are not
+// there: only detailed fidelity has caches, and nothing predicts branches.
+static void perfmon(const struct profile_pmu *u, uint32_t out[4])
+{
+    if (!u->version)
+        return;
+    out[0] = u->version | (uint32_t)u->general << 8 | (uint32_t)u->width << 16 | 7u << 24;
+    out[1] = 1u << 3 | 1u << 4 | 1u << 6;
+    if (u->version > 1)
+        out[3] = u->fixed | (uint32_t)u->fixed_width << 5;
 }
 
 // Leaf 0DH: which state components there are, and how large areas must be.
@@ -97,6 +109,7 @@ void sim_cpuid(struct isa_cpu *c, uint32_t leaf, uint32_t sub, uint32_t out[4])
         break;
     case 2: memcpy(out, p->leaf2, sizeof p->leaf2); break;
     case 4: caches(p, cpu->m->ncpus, sub, out); break;
+    case 0x0a: perfmon(&p->pmu, out); break;
     case 0x0b: // one thread per core, ncpus cores
         out[2] = sub;
         out[3] = cpu->n;
@@ -121,6 +134,8 @@ void sim_cpuid(struct isa_cpu *c, uint32_t leaf, uint32_t sub, uint32_t out[4])
     case 0x80000008: out[0] = p->maxphyaddr | (isa_has(p->features, ISA_FEAT_LA57) ? 57u : 48u) << 8; break;
     }
     add_features(p, leaf, leaf == 7 || leaf == 0x0d ? sub : 0, out);
+    if (leaf == 1 && !p->pmu.version)
+        out[2] &= ~(1u << 15); // IA32_PERF_CAPABILITIES belongs to it
     if (leaf == 1 && !(c->apic_base >> 11 & 1))
         out[3] &= ~(1u << 9); // disabled by IA32_APIC_BASE
 }

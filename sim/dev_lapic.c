@@ -162,6 +162,14 @@ static void lvt_fire(struct lapics *a, unsigned n, unsigned which)
         accept(a, n, which == LVT_TIMER || which == LVT_ERROR ? (unsigned)APIC_FIXED : e >> 8 & 7, e & 0xff, false);
 }
 
+// The entry masks itself, so that the handler is not interrupted by the next overflow.
+void dev_lapic_pmi(struct dev *d, unsigned n)
+{
+    struct lapics *a = (struct lapics *)d;
+    lvt_fire(a, n, LVT_PERF);
+    a->l[n].lvt[LVT_PERF] |= LVT_MASK;
+}
+
 static void error(struct lapics *a, unsigned n, uint32_t bit)
 {
     struct lapic *l = &a->l[n];

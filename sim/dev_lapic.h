@@ -31,6 +31,7 @@ void dev_lapic_msr_changed(struct dev *lapic, unsigned cpu, uint32_t msr);
 // The processor ends the interrupt in service with the highest priority, without a write of the EOI register.
 void dev_lapic_eoi(struct dev *lapic, unsigned cpu);
 // The processor took an INIT: all registers but the identifier are as after power-up.
+void dev_lapic_pmi(struct dev *lapic, unsigned cpu); // a performance counter overflowed
 void dev_lapic_init(struct dev *lapic, unsigned cpu);
 
 struct dev *dev_ioapic_attach(struct sim_machine *m, struct dev *lapic);

@@ -11,6 +11,7 @@
 
 #include "isa/deliver.h"
 #include "isa/flags.h"
+#include "sim/pmu.h"
 
 // --- stopping inside a block
 
@@ -214,6 +215,8 @@ static int run_single(struct sim_cpu *cpu, struct block *b)
     cpu->eng->delivered = false;
     int r = engine_dispatch_loop(c, b);
     c->attention = 1;
+    if (c->pmu.branches && r == ISA_R_STOP && c->insns != insns)
+        pmu_retired(cpu, b->insn[0].op);
     if (r != ISA_R_STOP || c->vmx != vmx)
         return r;
     c->blocking &= ~blocking;

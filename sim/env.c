@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "sim/engine.h"
+#include "sim/pmu.h"
 
 static int env_in(struct isa_cpu *c, uint16_t port, unsigned size, uint32_t *val)
 {
@@ -72,8 +73,10 @@ static void env_mwait(struct isa_cpu *c)
         return;
     if (cpu->m->ncpus > 1)
         mwait_sleep(cpu);
-    else if (next != UINT64_MAX && next > now)
+    else if (next != UINT64_MAX && next > now) {
+        pmu_slept(cpu, next - now);
         engine_charge(c, next - now);
+    }
 }
 
 static void env_on_event(struct isa_cpu *c, const struct isa_event *e)
@@ -110,8 +113,12 @@ static bool has_hdc(const struct sim_machine *m) { return isa_has(m->profile->fe
 static bool env_rdmsr(struct isa_cpu *c, uint32_t msr, uint64_t *val)
 {
     struct sim_machine *m = sim_cpu_of(c)->m;
-    if (msr != PKG_HDC_CTL)
-        return glue_rdmsr(c, msr, val) || bus_rdmsr(m, sim_cpu_of(c)->n, msr, val);
+    if (msr != PKG_HDC_CTL) {
+        if (glue_rdmsr(c, msr, val) || bus_rdmsr(m, sim_cpu_of(c)->n, msr, val))
+            return true;
+        *val = 0;
+        return pmu_branch_record(c, msr);
+    }
     *val = m->pkg_hdc;
     return has_hdc(m);
 }
@@ -120,7 +127,7 @@ static bool env_wrmsr(struct isa_cpu *c, uint32_t msr, uint64_t val)
 {
     struct sim_machine *m = sim_cpu_of(c)->m;
     if (msr != PKG_HDC_CTL)
-        return glue_wrmsr(c, msr, val) || bus_wrmsr(m, sim_cpu_of(c)->n, msr, val);
+        return glue_wrmsr(c, msr, val) || bus_wrmsr(m, sim_cpu_of(c)->n, msr, val) || pmu_branch_record(c, msr);
     if (!has_hdc(m) || val > 1)
         return false;
     m->pkg_hdc = val;
@@ -169,7 +176,7 @@ static void env_on_ring(struct isa_cpu *c, unsigned from, unsigned to)
     .random = env_random, .inval = mmu_inval, .context = env_context, .intercept = glue_intercept,                                 \
     .intercept_event = glue_intercept_event, .intercept_triple = glue_intercept_triple, .vmx = env_vmx, .charge = env_charge,      \
     .monitor = env_monitor, .mwait = env_mwait, .on_event = env_on_event, .on_cr = env_on_cr, .on_msr = env_on_msr,                \
-    .on_seg = env_on_seg, .on_ring = env_on_ring,
+    .on_seg = env_on_seg, .on_ring = env_on_ring, .pmu_now = pmu_now, .pmi = pmu_interrupt, .pmu_changed = pmu_changed,
 
 const struct isa_env sim_env = {.read = mmu_read,
                                 .write = mmu_write,

@@ -23,6 +23,15 @@ uint64_t hash_bytes(uint64_t h, const void *p, uint64_t n)
     return n ? hash_u64(h, v ^ n << 56) : h;
 }
 
+static uint64_t hash_pmu(uint64_t h, const struct isa_pmu *p)
+{
+    for (unsigned k = 0; k < ISA_PMU_ALL; k++)
+        h = hash_u64(h, p->counter[k]);
+    for (unsigned k = 0; k < ISA_PMU_GENERAL; k++)
+        h = hash_u64(h, p->select[k]);
+    return hash_u64(hash_u64(hash_u64(h, p->fixed_ctrl), p->global_ctrl), p->status);
+}
+
 static uint64_t hash_cpu(uint64_t h, const struct isa_cpu *c)
 {
     for (unsigned r = 0; r < 16; r++)
@@ -53,6 +62,7 @@ static uint64_t hash_cpu(uint64_t h, const struct isa_cpu *c)
         h = hash_u64(h, c->mtrr_var[k]);
     for (unsigned k = 0; k < 11; k++)
         h = hash_u64(h, c->mtrr_fix[k]);
+    h = hash_pmu(h, &c->pmu);
     const struct isa_x87 *x = &c->x87;
     h = hash_u64(hash_u64(hash_u64(h, x->cw | (uint64_t)x->sw << 16 | (uint64_t)x->fop << 32 | (uint64_t)x->valid << 48), x->fip),
                  x->fdp);
@@ -116,8 +126,10 @@ static uint64_t hash_ram(uint64_t h, const struct sim_ram *r)
 uint64_t sim_state_hash(struct sim_machine *m)
 {
     uint64_t h = hash_u64(0, m->ram.size);
-    for (unsigned n = 0; n < m->ncpus; n++)
+    for (unsigned n = 0; n < m->ncpus; n++) {
+        isa_pmu_sync(&m->cpu[n]->isa);
         h = hash_waiting(hash_vmx(hash_cpu(h, &m->cpu[n]->isa), &m->cpu[n]->vmx), m->cpu[n]);
+    }
     h = m->ncpus > 1 ? hash_u64(hash_u64(h, m->running), m->seen) : h;
     h = hash_u64(h, m->rng);
     h = m->pkg_hdc ? hash_u64(h, m->pkg_hdc) : h;

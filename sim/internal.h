@@ -38,6 +38,10 @@ struct sim_cpu {
         struct hpa pa; // while waiting
         uint8_t line[64];
     } monitor;
+    struct {                        // performance monitoring (sim/pmu.h)
+        uint64_t halted, branches;  // cycles asleep; branches that were counted
+        uint64_t at_cycle, at_insn; // no counter overflows and interrupts before both; UINT64_MAX: never
+    } pmu;
     struct tlb *tlb;
     struct mmu_state mmu;
     uint64_t fetch_line; // detailed fidelity: the line that instructions were fetched from last; UINT64_MAX: none
@@ -309,6 +313,7 @@ bool bus_rdmsr(struct sim_machine *m, unsigned cpu, uint32_t msr, uint64_t *val)
 bool bus_wrmsr(struct sim_machine *m, unsigned cpu, uint32_t msr, uint64_t val);
 void bus_msr_changed(struct sim_machine *m, unsigned cpu, uint32_t msr);
 void bus_cpu_init(struct sim_machine *m, unsigned cpu); // the processor took an INIT
+void bus_pmi(struct sim_machine *m, unsigned cpu);      // a performance counter overflowed: the local APIC's entry for that
 bool bus_irq_pending(const struct sim_machine *m, unsigned cpu);
 int bus_irq_ack(struct sim_machine *m, unsigned cpu);
 void bus_irq_eoi(struct sim_machine *m, unsigned cpu); // as if the processor wrote its local APIC's EOI register

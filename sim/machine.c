@@ -7,6 +7,7 @@
 
 #include "isa/msr.h"
 #include "sim/engine.h"
+#include "sim/pmu.h"
 #include "sim/symbols.h"
 
 #define RAM_DEFAULT (64ull << 20)
@@ -33,6 +34,7 @@ static int check_config(struct sim_config *cfg, struct sim_profile *profile, str
     for (unsigned k = 0; k < cfg->nset; k++)
         if (sim_profile_set(profile, cfg->set[k], err) < 0)
             return -1;
+    sim_profile_settle(profile);
     return sim_profile_check(profile, err) < 0 ? -1 : detailed_check(profile, err);
 }
 
@@ -128,6 +130,7 @@ void sim_reset(struct sim_machine *m)
         cpu->sipi = 0;
         cpu->parked = n > 0;
         vmx_init(&cpu->vmx, &m->profile->vmx, m->profile->maxphyaddr);
+        pmu_reset(cpu);
         isa_reset(&cpu->isa);
         if (n > 0) {
             cpu->isa.apic_base &= ~(uint64_t)ISA_APIC_BASE_BSP;

@@ -140,6 +140,7 @@ static void teach(struct sim_profile *p)
                               .maxphyaddr = 39,
                               .family_model_stepping = 0x306c3,
                               .max_leaf = 0x0d,
+                              .pmu = {3, 4, 48, 3, 48},
                               .vmx = VMX_CAPS_TEACH};
     for (unsigned k = 0; k < ISA_COST_NUM; k++)
         p->cost[k] = isa_cost_info[k].teach;
@@ -179,6 +180,18 @@ int sim_profile_load(struct sim_profile *p, const char *name, struct sim_error *
     if (r->msrs->basic)
         choose_caps(p, r->msrs);
     return 0;
+}
+
+void sim_profile_settle(struct sim_profile *p)
+{
+    const uint64_t exit = ~((uint64_t)(VMX_EXIT_LOAD_PERF_GLOBAL_CTRL | VMX_EXIT_SAVE_PERF_GLOBAL_CTRL) << 32);
+    const uint64_t entry = ~((uint64_t)VMX_ENTRY_LOAD_PERF_GLOBAL_CTRL << 32);
+    if (p->pmu.version > 1)
+        return;
+    p->vmx.exit &= exit;
+    p->vmx.true_exit &= exit;
+    p->vmx.entry &= entry;
+    p->vmx.true_entry &= entry;
 }
 
 const char *sim_profile_nth(unsigned n) { return n < NROWS ? rows[n].name : NULL; }

@@ -22,6 +22,10 @@ struct profile_cache {
 struct profile_line {
     uint32_t load, store, rmw;
 };
+// Performance monitoring (isa/pmu.h): version (0: none), counters of both kinds and their widths in bits.
+struct profile_pmu {
+    uint8_t version, general, width, fixed, fixed_width;
+};
 // How a set of the second-level TLB chooses what to give up. First-level TLBs go by fill order, all other units least recently used.
 //    LRU         the way not used for longest
 //    FIFO        the way filled longest ago
@@ -43,7 +47,8 @@ struct sim_profile {
     uint64_t features[4];        // bit set of enum isa_feature: what the decoder accepts and CPUID reports
     uint8_t maxphyaddr;
     uint32_t family_model_stepping; // CPUID.1:EAX
-    uint32_t max_leaf, leaf2[4];    // CPUID.0:EAX, CPUID.2
+    struct profile_pmu pmu;
+    uint32_t max_leaf, leaf2[4]; // CPUID.0:EAX, CPUID.2
     struct vmx_caps vmx;
 };
 
@@ -55,6 +60,8 @@ int sim_profile_load(struct sim_profile *p, const char *name, struct sim_error *
 
 // One assignment, "tlb.l2.entries=64". Numbers are decimal or 0x..., with K, M or G for powers of 1024.
 int sim_profile_set(struct sim_profile *p, const char *assignment, struct sim_error *err);
+// After the last assignment: VMX controls for what the profile has no more are not allowed.
+void sim_profile_settle(struct sim_profile *p);
 // Do the values fit together? To be called after the last assignment.
 int sim_profile_check(const struct sim_profile *p, struct sim_error *err);
 

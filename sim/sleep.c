@@ -6,6 +6,7 @@
 // MANUAL     "HLT", "MWAIT", "Guest Non-Register State".
 #include "isa/flags.h"
 #include "sim/engine.h"
+#include "sim/pmu.h"
 #include "vmx-model/controls.h"
 
 bool engine_interrupts_can_come(const struct sim_cpu *cpu)
@@ -31,6 +32,12 @@ static bool wakes(const struct sim_cpu *cpu)
            (cpu->monitor.waiting && cpu->monitor.written);
 }
 
+static void sleep_to(struct sim_cpu *cpu, uint64_t cycle)
+{
+    pmu_slept(cpu, cycle - cpu->isa.cycles);
+    cpu->isa.cycles = cycle;
+}
+
 void sleep_wake(struct sim_cpu *cpu)
 {
     const struct sim_machine *m = cpu->m;
@@ -41,7 +48,7 @@ void sleep_wake(struct sim_cpu *cpu)
         other->parked = false;
         other->isa.attention = 1;
         if (other->isa.cycles < cpu->isa.cycles)
-            other->isa.cycles = cpu->isa.cycles;
+            sleep_to(other, cpu->isa.cycles);
     }
 }
 
@@ -82,7 +89,7 @@ static enum engine_next sleep_until(struct sim_cpu *cpu, uint64_t next)
     if (cpu->eng->limit_cycles < next)
         next = cpu->eng->limit_cycles;
     if (next > c->cycles)
-        c->cycles = next;
+        sleep_to(cpu, next);
     if (next == end)
         cpu->eng->idle = 0; // others work meanwhile: this is no lack of progress
     return ENGINE_GO;
