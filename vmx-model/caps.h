@@ -16,19 +16,20 @@ struct vmx_caps {
 //   PIN, PROC2   posted interrupts, APIC-register virtualization and virtual-interrupt delivery, as the Haswells of servers have them; RDSEED
 //             exiting, page-modification logging, #VE, TSC scaling, mode-based execute control, which came later
 //   EPT_VPID  advanced information on EPT violations, which came later
-//   EXIT, ENTRY  no IA32_PERF_GLOBAL_CTRL            MISC    no SMM; VMWRITE may write any field
+//   MISC      no SMM; VMWRITE may write any field
 //   CR4_FIXED1   SMAP and UMIP may be set, SMX may not
-#define VMX_CAPS_TEACH VMX_CAPS_(0x372fff, 0x02477fff, 0x41)
-// The same for a processor with protection keys, 5-level paging and XSAVES: CR4.PKE and CR4.LA57 may be set, "enable XSAVES/XRSTORS" too, and an EPT may
-// have 5 levels.
-#define VMX_CAPS_LATER VMX_CAPS_(0x773fff, 0x02577fff, 0xc1)
-#define VMX_CAPS_(fixed1, may_proc2, ept_low)                                                                                      \
+#define VMX_CAPS_TEACH VMX_CAPS_(0x372fff, 0x02477fff, 0x41, 0x007fffff)
+// The same for a processor with protection keys, 5-level paging and XSAVES: CR4.PKE and CR4.LA57 may be set, "enable XSAVES/XRSTORS" too, an EPT may
+// have 5 levels, and IA32_PERF_GLOBAL_CTRL may be saved on exit.
+#define VMX_CAPS_LATER VMX_CAPS_(0x773fff, 0x02577fff, 0xc1, 0x407fffff)
+#define VMX_CAPS_(fixed1, may_proc2, ept_low, may_exit)                                                                            \
     {                                                                                                                              \
-        .basic = 0x00d8100000000012, .pin = 0x000000ff00000016, .proc = 0xfff9fffe0401e172, .exit = 0x007fefff00036dff,            \
-        .entry = 0x0000dfff000011ff, .misc = 0x200401e5, .cr0_fixed0 = 0x80000021, .cr0_fixed1 = 0xffffffff, .cr4_fixed0 = 0x2000, \
-        .cr4_fixed1 = (fixed1), .vmcs_enum = 0x32, .proc2 = (may_proc2##ull) << 32, .ept_vpid = 0x00000f0106734100 | (ept_low),    \
-        .true_pin = 0x000000ff00000016, .true_proc = 0xfff9fffe04006172, .true_exit = 0x007fefff00036dfb,                          \
-        .true_entry = 0x0000dfff000011fb, .vmfunc = 1,                                                                             \
+        .basic = 0x00d8100000000012, .pin = 0x000000ff00000016, .proc = 0xfff9fffe0401e172,                                        \
+        .exit = (may_exit##ull) << 32 | 0x36dff, .entry = 0x0000ffff000011ff, .misc = 0x200401e5, .cr0_fixed0 = 0x80000021,        \
+        .cr0_fixed1 = 0xffffffff, .cr4_fixed0 = 0x2000, .cr4_fixed1 = (fixed1), .vmcs_enum = 0x32,                                 \
+        .proc2 = (may_proc2##ull) << 32, .ept_vpid = 0x00000f0106734100 | (ept_low), .true_pin = 0x000000ff00000016,               \
+        .true_proc = 0xfff9fffe04006172, .true_exit = (may_exit##ull) << 32 | 0x36dfb, .true_entry = 0x0000ffff000011fb,           \
+        .vmfunc = 1,                                                                                                               \
     }
 extern const struct vmx_caps vmx_caps_teach, vmx_caps_later;
 

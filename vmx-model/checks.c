@@ -9,7 +9,7 @@
 #define WHOLE             UINT64_MAX // the value as a whole is wrong, not single bits of it
 #define EFER_RESERVED     (~(uint64_t)(ISA_EFER_SCE | ISA_EFER_LME | ISA_EFER_LMA | ISA_EFER_NXE))
 #define CD_NW             ((uint64_t)(ISA_CR0_CD | ISA_CR0_NW)) // VM entry neither checks nor loads them
-#define DEBUGCTL_RESERVED UINT64_MAX                            // branch records and single-stepping on branches are not modelled
+#define DEBUGCTL_RESERVED (~isa_pmu_debugctl_bits(w->c))        // branch records and single-stepping on branches are not modelled
 #define ISA_BS            (1u << 14)
 #define NEED_TPR_SHADOW                                                                                                            \
     (VMX_PROC2_VIRTUALIZE_X2APIC | VMX_PROC2_APIC_REGISTER_VIRTUALIZATION | VMX_PROC2_VIRTUAL_INTERRUPT_DELIVERY)

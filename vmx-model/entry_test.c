@@ -162,7 +162,7 @@ static const struct test_case cases[] = {
                     T("E-CT-088", 64, A(O(SECONDARY_VM_EXEC_CONTROL, VMX_PROC2_EPT_VIOLATION_VE)), A(S(VIRT_EXCEPTION_INFO, WIDE)))
     // --- exit controls
     T("E-CT-030", 64, NOTHING, A(X(VM_EXIT_CONTROLS, 1))) T("E-CT-031", 64, NOTHING,
-                                                            A(O(VM_EXIT_CONTROLS, VMX_EXIT_LOAD_PERF_GLOBAL_CTRL)))
+                                                            A(O(VM_EXIT_CONTROLS, VMX_EXIT_CLEAR_RTIT_CTL)))
         T("E-CT-032", 64, A(S(VM_EXIT_MSR_STORE_COUNT, 1), S(VM_EXIT_MSR_STORE_ADDR, TV_AREA)),
           A(O(VM_EXIT_MSR_STORE_ADDR, 8))) T("E-CT-033", 64, A(S(VM_EXIT_MSR_STORE_COUNT, 2), S(VM_EXIT_MSR_STORE_ADDR, TV_AREA)),
                                              A(S(VM_EXIT_MSR_STORE_ADDR, WIDE - 16)))
@@ -172,7 +172,7 @@ static const struct test_case cases[] = {
                     T("E-CT-036", 64, NOTHING, A(O(VM_EXIT_CONTROLS, VMX_EXIT_SAVE_PREEMPTION_TIMER)))
     // --- entry controls
     T("E-CT-050", 64, NOTHING, A(X(VM_ENTRY_CONTROLS, 1))) T("E-CT-051", 64, NOTHING,
-                                                             A(O(VM_ENTRY_CONTROLS, VMX_ENTRY_LOAD_PERF_GLOBAL_CTRL)))
+                                                             A(O(VM_ENTRY_CONTROLS, VMX_ENTRY_LOAD_RTIT_CTL)))
         T("E-CT-052", 64, A(S(VM_ENTRY_INTR_INFO_FIELD, UD)), A(S(VM_ENTRY_INTR_INFO_FIELD, VALID | 1u << 8 | 6)))
             T("E-CT-053", 64, A(S(VM_ENTRY_INTR_INFO_FIELD, NMI)), A(S(VM_ENTRY_INTR_INFO_FIELD, VALID | 2u << 8 | 3)))
                 T("E-CT-053", 64, A(S(VM_ENTRY_INTR_INFO_FIELD, UD)), A(S(VM_ENTRY_INTR_INFO_FIELD, VALID | 3u << 8 | 32))) T(
@@ -199,6 +199,13 @@ static const struct test_case cases[] = {
                                                 T("E-CT-061", 64, NOTHING, A(O(VM_ENTRY_CONTROLS, VMX_ENTRY_ENTRY_TO_SMM)))
                                                     T("E-CT-061", 64, NOTHING,
                                                       A(O(VM_ENTRY_CONTROLS, VMX_ENTRY_DEACTIVATE_DUAL_MONITOR)))
+    // --- performance monitoring
+    T("E-HS-010", 64, A(O(VM_EXIT_CONTROLS, VMX_EXIT_LOAD_PERF_GLOBAL_CTRL), S(HOST_IA32_PERF_GLOBAL_CTRL, 0x70000000full)),
+      A(O(HOST_IA32_PERF_GLOBAL_CTRL, 0x10))) T("E-HS-010", 64, A(O(VM_EXIT_CONTROLS, VMX_EXIT_LOAD_PERF_GLOBAL_CTRL)),
+                                                A(S(HOST_IA32_PERF_GLOBAL_CTRL, 1ull << 35)))
+        T("E-GS-017", 64, A(O(VM_ENTRY_CONTROLS, VMX_ENTRY_LOAD_PERF_GLOBAL_CTRL), S(GUEST_IA32_PERF_GLOBAL_CTRL, 0x70000000full)),
+          A(O(GUEST_IA32_PERF_GLOBAL_CTRL, 1ull << 63)))
+            T("E-GS-017", 64, A(O(VM_ENTRY_CONTROLS, VMX_ENTRY_LOAD_PERF_GLOBAL_CTRL)), A(S(GUEST_IA32_PERF_GLOBAL_CTRL, 0x80)))
     // --- host state
     T("E-HS-001", 64, NOTHING, A(X(HOST_CR0, ISA_CR0_NE))) T("E-HS-002", 64, NOTHING, A(O(HOST_CR0, 1ull << 32)))
         T("E-HS-003", 64, NOTHING, A(X(HOST_CR4, ISA_CR4_VMXE))) T("E-HS-004", 64, NOTHING, A(O(HOST_CR4, ISA_CR4_LA57)))

@@ -96,6 +96,8 @@ static inline void tv_open(void)
     tv.c->cr4 = ISA_CR4_PAE | ISA_CR4_VMXE;
     tv.c->cr3 = TV_TABLE;
     tv.c->feature_control = 5;
+    tv.c->pmu.has = (struct isa_pmu_shape){
+        .version = 3, .general = 4, .general_width = 48, .fixed = 3, .fixed_width = 48, .capabilities = true};
     tv.c->gpr[ISA_RSP] = TV_STACK;
     isa_update_mode(tv.c);
     tv_w32(TV_VMXON, vmx_revision(&tv.caps));

@@ -146,7 +146,7 @@ bool vmcs_exists(const struct vmx_caps *k, enum vmcs_field f)
     case VMCS_CAP_PREEMPTION: return pin >> 6 & 1;
     case VMCS_CAP_PAT: return (entry >> 14 & 1) || (exit >> 18 & 3);
     case VMCS_CAP_EFER: return (entry >> 15 & 1) || (exit >> 20 & 3);
-    case VMCS_CAP_PERF: return (entry >> 13 & 1) || (exit >> 12 & 1);
+    case VMCS_CAP_PERF: return (entry >> 13 & 1) || (exit >> 12 & 1) || (exit >> 30 & 1);
     case VMCS_CAP_BNDCFGS: return (entry >> 16 & 1) || (exit >> 23 & 1);
     case VMCS_CAP_UNMODELLED: break;
     }
