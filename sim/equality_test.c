@@ -28,7 +28,9 @@ enum {
     NMODES = 32,
     GUEST = 32,
     NARROW = 64,
-    DETAILED = 128
+    DETAILED = 128,
+    SEEDED = 256,
+    FORGETFUL = 512
 };
 
 // What the TLBs have counted. Observed instructions are fetched one by one.
@@ -44,7 +46,8 @@ static uint64_t counts(struct sim_machine *m)
 
 static struct result run(const struct asm_ *a, uint64_t seed, unsigned mode)
 {
-    struct sim_machine *m = boot(a, seed, mode & 3, mode & DETAILED ? SIM_DETAILED : SIM_FAST, SIM_TLB_MODEL);
+    const enum sim_tlb_policy tlb = mode & SEEDED ? SIM_TLB_SEED : mode & FORGETFUL ? SIM_TLB_FORGET : SIM_TLB_MODEL;
+    struct sim_machine *m = boot(a, seed, mode & 3, mode & DETAILED ? SIM_DETAILED : SIM_FAST, tlb);
     struct sim_stop s;
     uint64_t seen = 0;
     if (!(mode & QUIET))
@@ -115,14 +118,15 @@ static bool redundant(unsigned mode)
 static void random_programs(const char *what, unsigned flags)
 {
     const char *env = getenv("EQUALITY_SEEDS"), *from = getenv("EQUALITY_FROM");
-    uint64_t n = env ? strtoull(env, NULL, 0) : SEEDS, first = from ? strtoull(from, NULL, 0) : 0, insns = 0, exits = 0;
+    const uint64_t usual = flags & FORGETFUL ? 2 : flags & SEEDED ? 4 : SEEDS, n = env ? strtoull(env, NULL, 0) : usual;
+    uint64_t first = from ? strtoull(from, NULL, 0) : 0, insns = 0, exits = 0;
     unsigned stops[8] = {0};
     struct asm_ *a = malloc(sizeof *a);
     for (uint64_t seed = first; seed < first + n; seed++) {
         program(a, seed, !(flags & NARROW), false);
         struct result want = {0};
         for (unsigned mode = 0; mode < NMODES; mode++) {
-            if (redundant(mode))
+            if (redundant(mode) || (flags & FORGETFUL && mode & PIECES))
                 continue;
             struct result got = run(a, seed, mode | flags);
             insns += got.insns;
@@ -147,6 +151,15 @@ static void test_random_guests(void **state) { random_programs("VMX guests", GUE
 static void test_random_detailed(void **state) { random_programs("native programs, detailed", DETAILED); }
 static void test_random_detailed32(void **state) { random_programs("32-bit programs, detailed", DETAILED | NARROW); }
 static void test_random_detailed_guests(void **state) { random_programs("VMX guests, detailed", DETAILED | GUEST); }
+
+// --tlb=seed:N, which drops entries at random: the same ones in every mode.
+static void test_random_seeded(void **state) { random_programs("native programs, seeded", SEEDED); }
+static void test_random_seeded32(void **state) { random_programs("32-bit programs, seeded", SEEDED | NARROW); }
+static void test_random_seeded_guests(void **state) { random_programs("VMX guests, seeded", SEEDED | GUEST); }
+
+// --tlb=forget: each instruction is fetched anew, also inside a block. So is a repeated string instruction in which a run was cut: no pieces here.
+static void test_random_forgetful(void **state) { random_programs("native programs, forgetful", FORGETFUL); }
+static void test_random_forgetful_guests(void **state) { random_programs("VMX guests, forgetful", FORGETFUL | GUEST); }
 
 // --- across fidelities
 
@@ -257,10 +270,19 @@ static void test_fidelities_guests(void **state) { across_fidelities("VMX guests
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random_programs),   cmocka_unit_test(test_random_programs32),
-        cmocka_unit_test(test_random_guests),     cmocka_unit_test(test_random_detailed),
-        cmocka_unit_test(test_random_detailed32), cmocka_unit_test(test_random_detailed_guests),
-        cmocka_unit_test(test_fidelities),        cmocka_unit_test(test_fidelities32),
+        cmocka_unit_test(test_random_programs),
+        cmocka_unit_test(test_random_programs32),
+        cmocka_unit_test(test_random_guests),
+        cmocka_unit_test(test_random_detailed),
+        cmocka_unit_test(test_random_detailed32),
+        cmocka_unit_test(test_random_detailed_guests),
+        cmocka_unit_test(test_random_seeded),
+        cmocka_unit_test(test_random_seeded32),
+        cmocka_unit_test(test_random_seeded_guests),
+        cmocka_unit_test(test_random_forgetful),
+        cmocka_unit_test(test_random_forgetful_guests),
+        cmocka_unit_test(test_fidelities),
+        cmocka_unit_test(test_fidelities32),
         cmocka_unit_test(test_fidelities_guests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

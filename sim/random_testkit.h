@@ -534,7 +534,8 @@ static void set_tables32(struct sim_machine *m, struct rnd *r)
 static struct sim_machine *boot(const struct asm_ *a, uint64_t seed, unsigned mode, enum sim_fidelity fidelity,
                                 enum sim_tlb_policy tlb)
 {
-    struct sim_config cfg = {.ram_bytes = 4 << 20, .loop = mode & 1, .no_mirror = mode & 2, .fidelity = fidelity, .tlb = tlb};
+    struct sim_config cfg = {
+        .ram_bytes = 4 << 20, .loop = mode & 1, .no_mirror = mode & 2, .fidelity = fidelity, .tlb = tlb, .tlb_seed = seed};
     struct sim_error err;
     struct sim_machine *m = sim_create(&cfg, &err);
     assert_non_null(m);

@@ -1,7 +1,8 @@
 // sim/tlb_policy.c: adversarial caching (enum sim_tlb_policy in sim/machine.h): what a processor may do to a guest that forgets an invalidation.
 //
-// KEEP grows a unit where it would have to give an entry up. FORGET is a test in tlb_fill(). SEED throws lots at the beginning of a walk: walks
-// are the same in every dispatcher, with and without the inline TLB, so the lots are, too.
+// KEEP grows a unit where it would have to give an entry up. FORGET is a test in tlb_fill(). SEED throws lots at the beginning of a walk. Walks are the same
+// in every dispatcher, with and without the inline TLB, so the lots are, too; and for observers, as lots spare what fetches use: a block of
+// instructions is fetched once, single instructions are fetched one by one.
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,10 +86,24 @@ static uint64_t draw(struct tlb *t)
     return t->lots >> 32;
 }
 
-// One walk in four loses an entry, one in 64 all that may go: everything.
+// The entry for the code that runs.
+static bool fetched_by(const struct tlb *t, enum tlb_unit unit, unsigned i, uint64_t la)
+{
+    const struct tlb_entry *e = &t->u[unit].entry[i];
+    return unit == TLB_ITLB && e->tag >> e->page_shift == la >> e->page_shift;
+}
+
+static uint64_t running_la(const struct sim_cpu *cpu)
+{
+    const struct isa_cpu *c = &cpu->isa;
+    const uint64_t rip = engine_rip(c);
+    return c->mode == ISA_LONG64 ? rip : (uint32_t)(c->seg[ISA_CS].base + rip);
+}
+
+// One walk in four loses an entry, one in 64 all that may go: everything else.
 void tlb_draw_lots(struct tlb *t)
 {
-    const uint64_t lot = draw(t);
+    const uint64_t lot = draw(t), la = t->cpu ? running_la(t->cpu) : 0;
     unsigned live = 0, n;
     if (lot % 4)
         return;
@@ -101,7 +116,8 @@ void tlb_draw_lots(struct tlb *t)
     for (unsigned unit = 0; unit < TLB_NUNIT; unit++)
         for (unsigned i = 0; i < t->u[unit].size; i++)
             if (t->u[unit].hot[i].key0 && (all || n-- == 0)) {
-                tlb_evict(t, (enum tlb_unit)unit, i);
+                if (!t->cpu || !fetched_by(t, (enum tlb_unit)unit, i, la))
+                    tlb_evict(t, (enum tlb_unit)unit, i);
                 if (!all)
                     return;
             }
