@@ -127,7 +127,7 @@ insmod /lib/irqbypass.ko && insmod /lib/kvm.ko && insmod /lib/kvm-intel.ko neste
 echo "KVM-APICV-$(cat /sys/module/kvm_intel/parameters/enable_apicv)" &&
 kvmrun tiny && echo "Ringside: booting the same kernel as a guest (L2)" &&
 kvmrun linux /lib/vmlinuz /lib/initrd-l2 \
-    "console=ttyS0 earlyprintk=serial cryptomgr.notests=1 nokaslr acpi=off reboot=t nested=${nested:-0}" 128 &&
+    "console=ttyS0 earlyprintk=serial cryptomgr.notests=1 nokaslr acpi=off reboot=t nopv nested=${nested:-0}" 128 &&
 echo KVM-GUESTS-DONE
 [ -n "$shell" ] && setsid cttyhack sh
 poweroff -f

@@ -191,6 +191,9 @@ static void set_cpuid(struct vm *m)
         die("memory");
     id->nent = MAX;
     must(ioctl(m->kvm, KVM_GET_SUPPORTED_CPUID, id), "KVM_GET_SUPPORTED_CPUID");
+    for (unsigned k = 0; k < id->nent; k++) // bit 31 says that there is a VMM, so a guest tries registers before it relies on them
+        if (id->entries[k].function == 1)
+            id->entries[k].ecx |= 1u << 31;
     must(ioctl(m->vcpu, KVM_SET_CPUID2, id), "KVM_SET_CPUID2");
     free(id);
 }
