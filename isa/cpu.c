@@ -8,6 +8,7 @@
 #include "isa/env.h"
 #include "isa/flags.h"
 #include "isa/fpu.h"
+#include "isa/mpx.h"
 #include "isa/msr.h"
 
 // What RESET and INIT have in common.
@@ -28,6 +29,8 @@ static void start_over(struct isa_cpu *c)
     memset(c->dr, 0, sizeof c->dr);
     c->dr[6] = ISA_DR6_INIT;
     c->dr[7] = ISA_DR7_INIT;
+    memset(c->bnd, 0, sizeof c->bnd);
+    c->bndcfgu = c->bndstatus = c->bndcfgs = 0;
     c->activity = ISA_ACTIVE;
     c->blocking = 0;
     c->iret_keeps_nmi = c->iret_unblocked = c->delivering_valid = c->rep_cut = c->rep_mid = false;
@@ -97,7 +100,7 @@ void isa_update_ring(struct isa_cpu *c)
         return;
     }
     c->cpl = isa_dpl(&c->seg[ISA_SS]);
-    c->mode_key = ISA_LONG64 | ISA_KEY_FLAT | (c->cpl == 3 ? ISA_KEY_CPL3 : 0) | (c->vmx == ISA_VMX_NONROOT ? ISA_KEY_NONROOT : 0);
+    c->mode_key = ISA_LONG64 | ISA_KEY_FLAT | c->ring_key[c->cpl == 3] | (c->vmx == ISA_VMX_NONROOT ? ISA_KEY_NONROOT : 0);
     c->mctx = (c->mctx & ~(uint64_t)ISA_MCTX_USER) | (c->cpl == 3 ? ISA_MCTX_USER : 0);
     isa_new_epoch(c);
     if (c->pmu_rings)
@@ -117,9 +120,9 @@ void isa_update_mode(struct isa_cpu *c)
     for (unsigned s = ISA_ES; s <= ISA_GS && c->mode != ISA_LONG64; s++)
         c->seg_flat |= flat(&c->seg[s], s == ISA_CS) << s;
     const unsigned four = 1u << ISA_ES | 1u << ISA_CS | 1u << ISA_SS | 1u << ISA_DS;
-    uint32_t key = c->mode;
-    if (c->cpl == 3)
-        key |= ISA_KEY_CPL3;
+    c->ring_key[0] = isa_mpx_on(c, c->bndcfgs) ? ISA_KEY_MPX : 0;
+    c->ring_key[1] = ISA_KEY_CPL3 | (isa_mpx_on(c, c->bndcfgu) ? ISA_KEY_MPX : 0);
+    uint32_t key = c->mode | c->ring_key[c->cpl == 3];
     if (c->mode == ISA_LONG64 || (c->seg_flat & four) == four)
         key |= ISA_KEY_FLAT;
     if (c->vmx == ISA_VMX_NONROOT)

@@ -225,6 +225,11 @@ struct isa_x87 {
     uint64_t fip, fdp;
 };
 
+// A bound register: the lower bound, and the one's complement of the upper one, so that all zeros allow every address.
+struct isa_bounds {
+    uint64_t lb, ub;
+};
+
 struct isa_env;
 struct isa_insn;
 
@@ -251,7 +256,8 @@ struct isa_cpu {
     uint32_t blocking;      // ISA_BLOCK_*
     bool iret_keeps_nmi;    // IRET does not end blocking by NMI ("NMI exiting" without "virtual NMIs")
     bool iret_unblocked;    // an IRET ended it and then faulted; until that fault is delivered or exits
-    uint32_t mode_key;      // what decoded blocks depend on: mode, flat segments, CPL class, non-root
+    uint8_t ring_key[2];    // what the ring adds to mode_key: CPL below 3, CPL 3; derived (isa_update_mode)
+    uint32_t mode_key;      // what decoded blocks depend on: mode, flat segments, CPL class, non-root, MPX
     uint64_t mctx;          // context number << 4, as it stands in mirror tags; sim/ sets it
 #define ISA_MCTX_USER 0x10u // of mctx: CPL = 3
     bool pmu_rings;         // a performance counter is on that counts in some rings only
@@ -302,6 +308,9 @@ struct isa_cpu {
     struct isa_x87 x87;
     uint32_t mxcsr;
     struct isa_pmu pmu; // performance monitoring
+    // --- memory-protection extensions (isa/mpx.h). Change the configurations with the functions there: mode_key depends on them
+    struct isa_bounds bnd[4];
+    uint64_t bndcfgu, bndstatus, bndcfgs;
     // --- for people: the event under way, then what its delivery raised, and so on; complete when a triple fault ends it
     struct isa_event chain[ISA_CHAIN_MAX];
     uint8_t chain_n;
@@ -317,11 +326,12 @@ void isa_reset(struct isa_cpu *c);
 void isa_init(struct isa_cpu *c);
 
 // Recompute mode, cpl, seg_flat and mode_key, and let the machine choose its translation context (env->context). Call it after any
-// change to CR0, CR4, EFER, RFLAGS.VM, RFLAGS.AC, CS, SS, DS, ES or vmx. CPL is SS.DPL in protected mode, 0 in real, 3 in V86 mode.
-//    mode_key  bits 3..0 mode, 4 CPL = 3, 5 flat (64-bit mode, or ES, CS, SS, DS all flat), 6 VMX non-root, 7 SS.D
+// change to CR0, CR4, EFER, XCR0, RFLAGS.VM, RFLAGS.AC, CS, SS, DS, ES or vmx. CPL is SS.DPL in protected mode, 0 in real, 3 in V86 mode.
+//    mode_key  bits 2..0 mode, 3 MPX enabled for this CPL, 4 CPL = 3, 5 flat (64-bit mode, or ES, CS, SS, DS all flat), 6 VMX non-root, 7 SS.D
 void isa_update_mode(struct isa_cpu *c);
 // The same where nothing changed but CS and SS: 64-bit code that goes to 64-bit code of another ring, mostly.
 void isa_update_ring(struct isa_cpu *c);
+#define ISA_KEY_MPX     (1u << 3)
 #define ISA_KEY_CPL3    (1u << 4)
 #define ISA_KEY_FLAT    (1u << 5)
 #define ISA_KEY_NONROOT (1u << 6)

@@ -3,6 +3,7 @@
 
 #include "isa/flags.h"
 #include "isa/seg.h"
+#include "isa/xstate.h"
 
 #define CR0_DEFINED                                                                                                                \
     (ISA_CR0_PE | ISA_CR0_MP | ISA_CR0_EM | ISA_CR0_TS | ISA_CR0_ET | ISA_CR0_NE | ISA_CR0_WP | ISA_CR0_AM | ISA_CR0_NW |          \
@@ -237,7 +238,10 @@ int isa_set_xcr0(struct isa_cpu *c, uint64_t v)
     uint64_t allowed = (r[0] | (uint64_t)r[3] << 32) | 1;
     if (!(v & 1) || (v & ~allowed) || ((v & 4) && !(v & 2)))
         return isa_gp0(c, ISA_RULE_GP_XCR0);
+    if ((v & ISA_XS_MPX) && (v & ISA_XS_MPX) != ISA_XS_MPX)
+        return isa_gp0(c, ISA_RULE_GP_XCR0_MPX);
     c->xcr0 = v;
+    isa_update_mode(c); // MPX may be enabled by it
     return 0;
 }
 

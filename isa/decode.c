@@ -242,7 +242,7 @@ static void candidates(unsigned key, unsigned *first, unsigned *last)
 
 static bool row_has_modrm(unsigned row)
 {
-    return rows[row].ext == EXT_REG || rows[row].ext == EXT_RM || has_letter(info(row)->operands, "EGMSCDBRVWUPQN");
+    return rows[row].ext == EXT_REG || rows[row].ext == EXT_RM || has_letter(info(row)->operands, "EGMSCDBRVWUPQNKk");
 }
 
 static bool prefix_fits(const struct dec *d, uint8_t pfx)
@@ -505,6 +505,14 @@ static enum isa_rule operand(struct dec *d, const char *s, const char *all, unsi
             rule = special_reg(d, *s, s == all);
             size = letter_size(d, s + 1);
             break;
+        case 'K':
+            rule = i->reg < 4 ? ISA_RULE_NONE : ISA_RULE_UD_BND;
+            size = letter_size(d, s + 1);
+            break;
+        case 'k':
+            rule = d->mem || i->rm < 4 ? ISA_RULE_NONE : ISA_RULE_UD_BND;
+            size = letter_size(d, s + 1);
+            break;
         case 'P':
         case 'V':
         case 'U':
@@ -567,6 +575,13 @@ static void start(struct dec *d)
         i->asz = i->asz == 4 && !d->is64 ? 2 : 4;
 }
 
+// MPX has 64-bit addresses in 64-bit mode, whatever prefix, and elsewhere 32-bit ones alone.
+static enum isa_rule address_form(const struct dec *d, const struct isa_opinfo *op)
+{
+    const bool rip = op->props & ISA_F_NORIP && d->i->base == ISA_REG_RIP;
+    return rip || (op->feature == ISA_FEAT_MPX && d->i->asz == 2) ? ISA_RULE_UD_BND_ADDRESS : ISA_RULE_NONE;
+}
+
 // Fields that follow from prefixes once the operands are known; LOCK legality.
 static enum isa_rule wind_up(struct dec *d, const struct isa_opinfo *op)
 {
@@ -579,6 +594,7 @@ static enum isa_rule wind_up(struct dec *d, const struct isa_opinfo *op)
     i->segchk = i->seg >= ISA_FS || (!d->is64 && (!d->m->flat || i->seg == ISA_CS));
     i->lock = d->plock;
     i->rep = op->props & ISA_F_REP ? d->rep : ISA_REP_NONE;
+    i->unbound = op->props & ISA_F_BND && d->rep != ISA_REP_F2 && isa_has(d->m->features, ISA_FEAT_MPX);
     i->cc = op->props & ISA_F_COND ? d->opcode & 15 : 0;
     i->vvvv = d->is64 ? d->vvvv : d->vvvv & 7;
     i->vex_l = d->vex_l;
@@ -602,9 +618,13 @@ unsigned isa_decode(const struct isa_decode_mode *m, const uint8_t *bytes, unsig
         const struct isa_opinfo *op = &isa_opinfo[i->op];
         operand_sizes(&d, op->props);
         i->osz = d.osz;
+        if (op->feature == ISA_FEAT_MPX && d.is64 && d.modrm < 0xc0)
+            i->asz = 8;
         if (d.has_modrm)
             modrm(&d, op->operands);
         rule = operands(&d, op->operands);
+        if (!rule && d.mem)
+            rule = address_form(&d, op);
         if (!rule)
             rule = wind_up(&d, op);
     }

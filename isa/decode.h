@@ -7,7 +7,9 @@
 #ifndef ISA_DECODE_H
 #define ISA_DECODE_H
 
+#include "isa/exec.h"
 #include "isa/insn.h"
+#include "isa/tables.h"
 
 enum isa_op {
     ISA_OP_INVALID, // decoding failed; executing it raises #UD (or #GP for length) by the rule in isa_insn.imm
@@ -38,6 +40,8 @@ enum {
     ISA_F_W0 = 1 << 16,     // REX.W or VEX.W must be 0
     ISA_F_W1 = 1 << 17,     // ... must be 1
     ISA_F_L0 = 1 << 18,     // VEX.L must be 0
+    ISA_F_BND = 1 << 24,    // near branch that sets the bound registers to zeros unless it has the prefix BND (F2)
+    ISA_F_NORIP = 1 << 25,  // no RIP-relative operand
 };
 
 struct isa_opinfo {
@@ -53,8 +57,18 @@ extern const struct isa_opinfo isa_opinfo[];
 struct isa_decode_mode {
     uint8_t mode;         // enum isa_mode
     bool flat;            // ES, CS, SS, DS are flat: memory operands through them need no check
-    uint64_t features[4]; // bit set of enum isa_feature; rows whose feature is missing are #UD
+    uint64_t features[4]; // bit set of enum isa_feature; rows whose feature is missing are #UD. MPX: only where it is enabled
 };
+// What a processor with these features decodes in its present state.
+static inline struct isa_decode_mode isa_decode_mode_of(const struct isa_cpu *c, const uint64_t features[4])
+{
+    struct isa_decode_mode m = {.mode = c->mode, .flat = c->mode_key & ISA_KEY_FLAT};
+    for (unsigned k = 0; k < 4; k++)
+        m.features[k] = features[k];
+    if (!(c->mode_key & ISA_KEY_MPX))
+        m.features[ISA_FEAT_MPX / 64] &= ~(1ull << ISA_FEAT_MPX % 64);
+    return m;
+}
 
 // Decode one instruction from n bytes. Fills *i except run, off, idx, cost fields (the block builder's); a RIP-relative operand has
 // base = ISA_REG_RIP and disp relative to the end of the instruction (the block builder adds off + len).
@@ -71,10 +85,23 @@ uint32_t isa_static_cost(const struct isa_insn *i, const uint32_t *cost);
 void isa_prepare(struct isa_insn *i, isa_handler *const *const *table, unsigned off, unsigned idx, uint32_t cost_before,
                  const uint32_t *cost);
 
-// The handler of a decoded instruction in a table of isa/exec.h.
-static inline isa_handler *isa_handler_in(isa_handler *const *const *table, const struct isa_insn *i)
+// The handler that the row of a decoded instruction names, in a table of isa/exec.h.
+static inline isa_handler *isa_row_handler(isa_handler *const *const *table, const struct isa_insn *i)
 {
     return table[i->op][i->cc * 8 + __builtin_ctz(i->osz) * 2 + i->is_mem];
+}
+// The one that runs it: branches that set the bound registers to zeros have one of their own (isa/exec_mpx.c).
+isa_handler isa_h_unbound_loop, isa_h_unbound_tail;
+#ifdef RINGSIDE_NO_TAIL
+#define ISA_UNBOUND_TAIL isa_h_unbound_loop
+#else
+#define ISA_UNBOUND_TAIL isa_h_unbound_tail
+#endif
+static inline isa_handler *isa_handler_in(isa_handler *const *const *table, const struct isa_insn *i)
+{
+    if (__builtin_expect(i->unbound, 0))
+        return table == isa_run_loop ? isa_h_unbound_loop : ISA_UNBOUND_TAIL;
+    return isa_row_handler(table, i);
 }
 
 #endif

@@ -90,7 +90,7 @@ static const struct {
 
 isa_handler *isa_fused(const struct isa_insn *i)
 {
-    if (i[1].op < ISA_OP_NUM && isa_run_tail[i[1].op] == isa_f_jcc_rel_tail && i[1].osz == 8 && !i->lock)
+    if (i[1].op < ISA_OP_NUM && isa_run_tail[i[1].op] == isa_f_jcc_rel_tail && i[1].osz == 8 && !i[1].unbound && !i->lock)
         for (unsigned k = 0; k < sizeof families / sizeof *families; k++)
             if (isa_run_tail[i->op] == families[k].family)
                 return families[k].fused[i[1].cc][(unsigned)__builtin_ctz(i->osz) * 2 + i->is_mem];

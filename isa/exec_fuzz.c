@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "isa/deliver.h"
+#include "isa/mpx.h"
 #include "isa/testenv.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
@@ -38,6 +39,8 @@ static void check_state(const struct isa_cpu *c)
     assert((c->rflags_sys & ISA_FL_STATUS) == 0);
     assert(c->mode < ISA_NMODE && c->cpl <= 3);
     assert(c->mode == ISA_LONG64 || c->rip <= UINT32_MAX);
+    assert(!(c->bndcfgu & ISA_BNDCFG_RESERVED) && isa_canonical(c, c->bndcfgu & ~0xfffull));
+    assert(!!(c->mode_key & ISA_KEY_MPX) == isa_mpx_on(c, isa_bndcfg(c)));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
@@ -61,6 +64,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     c->idtr = (struct isa_dtr){BASE + 0x3000, 0xfff};
     if (data[21] & 1) // a segment that is not flat
         c->seg[data[21] >> 1 & 3].limit = data[22] << 8, c->seg[data[21] >> 1 & 3].base = BASE + (data[23] << 4);
+    if (data[30] & 1) { // MPX
+        c->cr4 |= ISA_CR4_OSXSAVE;
+        c->xcr0 |= ISA_XS_MPX;
+        c->bndcfgs = BASE + 0x4000 + (data[30] & 2) + ISA_BNDCFG_EN;
+        c->bndcfgu = BASE + 0x5000 + (data[30] & 4) / 2 + ISA_BNDCFG_EN;
+        for (unsigned k = 0; k < 4; k++)
+            c->bnd[k] = (struct isa_bounds){BASE + data[31] * (k << 4), ~(uint64_t)(BASE + data[31] * (k << 8))};
+    }
     isa_update_mode(c);
     if (data[24] & 1)
         isa_te_protect(t, BASE + (data[24] >> 1 & 15) * 0x1000, 1, data[25] & 15);

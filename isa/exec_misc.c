@@ -1,6 +1,7 @@
 // isa/exec_misc.c: what fits nowhere else: LEA, NOP, XLAT, flag instructions, fences, cache-line flushes, CRC32, BOUND, UD.
 //
 // MANUAL     the instructions' own pages.
+#include "isa/mpx.h"
 #include "isa/operand.h"
 
 ISA_BODY(nop) { return 0; }
@@ -159,7 +160,7 @@ ISA_FAMILY(crc32_g_e8, isa_h_bug, isa_h_bug, crc32_8r, crc32_8m, crc32_8r, crc32
         ISA_TRY(isa_ld##bits(c, la, &lo));                                                                                         \
         ISA_TRY(isa_ld##bits(c, la + bits / 8, &hi));                                                                              \
         int##bits##_t x = (int##bits##_t)isa_g##bits(c, i);                                                                        \
-        return x < (int##bits##_t)lo || x > (int##bits##_t)hi ? isa_raise(c, ISA_X_BR, 0, ISA_RULE_BR_BOUND) : 0;                  \
+        return x < (int##bits##_t)lo || x > (int##bits##_t)hi ? isa_bound_broken(c) : 0;                                           \
     }                                                                                                                              \
     ISA_HANDLER(bound##bits)
 BOUND(16)

@@ -67,4 +67,7 @@ static inline bool row_is_vector(const struct row *r)
     return found && !row_is_system(r) && !family_among(r, general, sizeof general / sizeof *general);
 }
 
+// Memory-protection extensions: processors that have them are rare by now, and those of test hosts have not.
+static inline bool row_is_mpx(const struct row *r) { return r->feature == ISA_FEAT_MPX; }
+
 #endif

@@ -52,6 +52,7 @@ struct isa_insn {
     uint16_t idx; // position in the block, 0..31
     uint32_t cost_before; // static cycles of the block's earlier instructions
     uint32_t cost;        // static cycles of this one
+    bool unbound;         // a near branch without BND while MPX is enabled (isa/mpx.h)
 };
 
 #endif

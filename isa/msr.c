@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "isa/cr.h"
+#include "isa/mpx.h"
 
 struct row {
     uint32_t addr;
@@ -176,6 +177,14 @@ static bool write_fn(struct isa_cpu *c, uint32_t msr, uint64_t v, enum isa_rule 
             *rule = c->fault.rule;
             return false;
         }
+        return true;
+    case ISA_MSR_BNDCFGS:
+        if (v & ISA_BNDCFG_RESERVED)
+            return false;
+        *rule = ISA_RULE_GP_MSR_CANONICAL;
+        if (!isa_canonical_base(c, v))
+            return false;
+        isa_set_bndcfgs(c, v);
         return true;
     case ISA_MSR_XSS:
         if (!xss_ok(c, v))

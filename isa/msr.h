@@ -28,6 +28,7 @@ const struct isa_msr_info *isa_msr_find(uint32_t addr); // NULL if the table doe
 #define ISA_MSR_FEATURE_CONTROL 0x3au
 #define ISA_MSR_MISC_ENABLE     0x1a0u
 #define ISA_MSR_DEBUGCTL        0x1d9u
+#define ISA_MSR_BNDCFGS         0xd90u
 #define ISA_MSR_XSS             0xda0u
 #define ISA_MSR_EFER            0xc0000080u
 #define ISA_MSR_FS_BASE         0xc0000100u

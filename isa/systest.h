@@ -114,6 +114,8 @@ static void st_cpuid(struct isa_cpu *c, uint32_t leaf, uint32_t sub, uint32_t ou
             out[isa_feature_info[f].reg] |= 1u << isa_feature_info[f].bit;
     if (leaf == 0x80000008)
         out[0] = 40;
+    if (leaf == 0xd && sub == 0)
+        out[0] = ISA_XS_X87 | ISA_XS_SSE | ISA_XS_MPX | ISA_XS_PKRU;
     if (leaf == 0xd && sub == 1)
         out[2] = ISA_XS_HDC;
 }
@@ -283,11 +285,12 @@ static int st_step(struct st *t)
 {
     static const uint32_t cost[ISA_COST_NUM];
     struct isa_cpu *c = &t->c;
-    struct isa_decode_mode m = {.mode = c->mode, .flat = c->mode_key & ISA_KEY_FLAT};
     struct isa_insn i[2] = {0};
+    uint64_t features[4] = {0};
     for (unsigned f = 1; f < ISA_FEAT_NUM; f++)
         if (f != ISA_FEAT_MONITOR)
-            m.features[f / 64] |= 1ull << f % 64;
+            features[f / 64] |= 1ull << f % 64;
+    const struct isa_decode_mode m = isa_decode_mode_of(c, features);
     uint64_t rip = c->rip, la = c->mode == ISA_LONG64 ? rip : (uint32_t)(c->seg[ISA_CS].base + rip);
     assert_true(isa_decode(&m, t->ram + la, 15, i) > 0);
     isa_prepare(i, isa_run_loop, 0, 0, 0, cost);

@@ -341,8 +341,8 @@ static int h_fall(struct isa_cpu *c, const struct isa_insn *i)
 static int fetch(struct isa_testenv *t, unsigned off, struct isa_insn *i)
 {
     struct isa_cpu *c = &t->cpu;
-    struct isa_decode_mode m = {.mode = c->mode, .flat = c->mode == ISA_LONG64 || (c->seg_flat & 0xf) == 0xf};
-    memcpy(m.features, t->features, sizeof m.features);
+    struct isa_decode_mode m = isa_decode_mode_of(c, t->features);
+    m.flat = c->mode == ISA_LONG64 || (c->seg_flat & 0xf) == 0xf;
     uint64_t rip = c->rip + off, la = rip;
     if (c->mode != ISA_LONG64) {
         if (rip > c->seg[ISA_CS].limit)

@@ -7,6 +7,7 @@
 #include "isa/cr.h"
 #include "isa/fpu.h"
 #include "isa/mem.h"
+#include "isa/mpx.h"
 #include "isa/sysop.h"
 #include "isa/xstate.h"
 
@@ -33,20 +34,42 @@ static bool sse_in_use(const struct isa_cpu *c)
         any |= c->xmm[k].q[0] | c->xmm[k].q[1];
     return any != 0;
 }
+static bool component_in_use(const struct isa_cpu *c, unsigned k)
+{
+    uint64_t any = 0;
+    switch (k) {
+    case ISA_XSTATE_BNDREGS:
+        for (unsigned n = 0; n < 4; n++)
+            any |= c->bnd[n].lb | c->bnd[n].ub;
+        return any;
+    case ISA_XSTATE_BNDCSR: return c->bndcfgu | c->bndstatus;
+    case ISA_XSTATE_PKRU: return c->pkru;
+    default: return c->pm_ctl1 != ISA_PM_CTL1_INIT;
+    }
+}
 static uint64_t in_use(const struct isa_cpu *c)
 {
-    return (x87_in_use(&c->x87) ? ISA_XS_X87 : 0) | (sse_in_use(c) ? ISA_XS_SSE : 0) | (c->pkru ? ISA_XS_PKRU : 0) |
-           (c->pm_ctl1 != ISA_PM_CTL1_INIT ? ISA_XS_HDC : 0);
+    uint64_t used = (x87_in_use(&c->x87) ? ISA_XS_X87 : 0) | (sse_in_use(c) ? ISA_XS_SSE : 0);
+    for (unsigned k = 0; k < ISA_XSTATE_NUM; k++)
+        used |= (uint64_t)component_in_use(c, k) << isa_xstate[k].bit;
+    return used;
 }
 // To the compacting instructions and XGETBV, MXCSR belongs to the SSE component.
 static uint64_t in_use_mxcsr(const struct isa_cpu *c) { return in_use(c) | (c->mxcsr != ISA_MXCSR_INIT ? ISA_XS_SSE : 0); }
 uint64_t isa_xinuse(const struct isa_cpu *c) { return in_use_mxcsr(c); }
 
 // Component k of isa/xstate.def as bytes, and back (NULL: its initial state).
-#define COMPONENT_MAX 8
+union any_component {
+#define X(id, bit, feature, offset, size, aligned, text) uint8_t id[size];
+#include "isa/xstate.def"
+#undef X
+};
+#define COMPONENT_MAX sizeof(union any_component)
 static void put_component(const struct isa_cpu *c, unsigned k, uint8_t *p)
 {
     switch (k) {
+    case ISA_XSTATE_BNDREGS: memcpy(p, c->bnd, sizeof c->bnd); break;
+    case ISA_XSTATE_BNDCSR: memcpy(p, (const uint64_t[8]){c->bndcfgu, c->bndstatus}, 64); break;
     case ISA_XSTATE_PKRU: memcpy(p, &(uint64_t){c->pkru}, 8); break;
     case ISA_XSTATE_HDC: memcpy(p, &c->pm_ctl1, 8); break;
     }
@@ -54,6 +77,11 @@ static void put_component(const struct isa_cpu *c, unsigned k, uint8_t *p)
 static void get_component(struct isa_cpu *c, unsigned k, const uint8_t *p)
 {
     switch (k) {
+    case ISA_XSTATE_BNDREGS: p ? memcpy(c->bnd, p, sizeof c->bnd) : memset(c->bnd, 0, sizeof c->bnd); break;
+    case ISA_XSTATE_BNDCSR:
+        isa_set_bndcfgu(c, p ? get64(p) : 0);
+        c->bndstatus = p ? get64(p + 8) : 0;
+        break;
     case ISA_XSTATE_PKRU: isa_set_pkru(c, p ? (uint32_t)get64(p) : 0); break;
     case ISA_XSTATE_HDC: c->pm_ctl1 = p ? get64(p) : ISA_PM_CTL1_INIT; break;
     }

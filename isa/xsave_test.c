@@ -52,6 +52,59 @@ static void test_layout(void **state)
     assert_int_equal(isa_xstate_at(ISA_XSTATE_PKRU, ALL | ISA_XS_COMPACT), 576);
 }
 
+// MPX: two components; what enables MPX is restored with them.
+static void test_mpx(void **state)
+{
+    struct st *t = calloc(1, sizeof *t);
+    struct isa_cpu *c = &t->c;
+    st_init(t, ST_L64, 3);
+    c->cr4 |= ISA_CR4_OSXSAVE;
+    c->xcr0 = ISA_XS_X87 | ISA_XS_SSE | ISA_XS_MPX;
+    c->gpr[ISA_RBX] = AREA;
+    isa_x87_init(&c->x87);
+    isa_update_mode(c);
+    assert_int_equal(isa_xstate_size(c->xcr0, false), 1088);
+    assert_int_equal(isa_xstate_size(c->xcr0, true), 704);
+    assert_int_equal(isa_xstate_at(ISA_XSTATE_BNDCSR, ISA_XS_MPX | ISA_XS_COMPACT), 640);
+    memset(t->ram + AREA, 0xaa, 4096);
+    clear_area(t);
+    assert_int_equal(run(t, XSAVE, ~0ull), 0);
+    assert_int_equal(at(t, 512, 8) & ISA_XS_MPX, 0);
+    assert_int_equal(isa_xinuse(c) & ISA_XS_MPX, 0);
+    c->bnd[2] = (struct isa_bounds){0x1234, 0x5678};
+    assert_int_equal(isa_xinuse(c) & ISA_XS_MPX, ISA_XS_BNDREGS);
+    c->bndstatus = 1;
+    assert_int_equal(isa_xinuse(c) & ISA_XS_MPX, ISA_XS_MPX);
+    assert_int_equal(run(t, XSAVEOPT, ISA_XS_MPX), 0);
+    assert_int_equal(at(t, 960 + 32, 8), 0x1234);
+    assert_int_equal(at(t, 960 + 40, 8), 0x5678);
+    assert_int_equal(at(t, 1024, 8), 0);
+    assert_int_equal(at(t, 1032, 8), 1);
+    assert_int_equal(at(t, 512, 8), ISA_XS_MPX);
+    // XRSTOR enables MPX, makes the base canonical and drops reserved bits.
+    st_put(t, AREA + 1024, 0x0000800012345fff, 8);
+    st_put(t, AREA + 1032, 0x777, 8);
+    st_put(t, AREA + 960, 0x99, 8);
+    assert_int_equal(run(t, XRSTOR, ISA_XS_MPX), 0);
+    assert_int_equal(c->bndcfgu, 0xffff800012345003);
+    assert_int_equal(c->bndstatus, 0x777);
+    assert_int_equal(c->bnd[0].lb, 0x99);
+    assert_int_equal(c->bnd[2].ub, 0x5678);
+    assert_true(c->mode_key & ISA_KEY_MPX);
+    assert_int_equal(run(t, XSAVEC, ~0ull), 0);
+    assert_int_equal(at(t, 576, 8), 0x99);
+    assert_int_equal(at(t, 640, 8), 0xffff800012345003);
+    // In their initial states both are zeros, and MPX is off.
+    clear_area(t);
+    assert_int_equal(run(t, XRSTOR, ISA_XS_BNDREGS), 0);
+    assert_int_equal(c->bnd[0].lb | c->bnd[2].ub, 0);
+    assert_true(c->mode_key & ISA_KEY_MPX);
+    assert_int_equal(run(t, XRSTOR, ISA_XS_BNDCSR), 0);
+    assert_int_equal(c->bndcfgu | c->bndstatus, 0);
+    assert_false(c->mode_key & ISA_KEY_MPX);
+    free(t);
+}
+
 static void test_standard(void **state)
 {
     struct st *t = calloc(1, sizeof *t);
@@ -217,8 +270,9 @@ static void test_faults(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_layout), cmocka_unit_test(test_standard), cmocka_unit_test(test_compacted),
-        cmocka_unit_test(test_xgetbv), cmocka_unit_test(test_faults),   cmocka_unit_test(test_supervisor),
+        cmocka_unit_test(test_layout),     cmocka_unit_test(test_mpx),    cmocka_unit_test(test_standard),
+        cmocka_unit_test(test_compacted),  cmocka_unit_test(test_xgetbv), cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_supervisor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

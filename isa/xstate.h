@@ -10,6 +10,9 @@
 
 #define ISA_XS_X87       (1ull << 0)
 #define ISA_XS_SSE       (1ull << 1)
+#define ISA_XS_BNDREGS   (1ull << 3)
+#define ISA_XS_BNDCSR    (1ull << 4)
+#define ISA_XS_MPX       (ISA_XS_BNDREGS | ISA_XS_BNDCSR)
 #define ISA_XS_PKRU      (1ull << 9)
 #define ISA_XS_HDC       (1ull << 13)
 #define ISA_XS_COMPACT   (1ull << 63) // in XCOMP_BV

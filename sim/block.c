@@ -299,8 +299,7 @@ enum block_outcome block_build(struct sim_cpu *cpu, const struct block_bytes *wh
 {
     struct sim_machine *m = cpu->m;
     const struct isa_cpu *c = &cpu->isa;
-    struct isa_decode_mode mode = {.mode = c->mode, .flat = c->mode_key & ISA_KEY_FLAT};
-    memcpy(mode.features, m->profile->features, sizeof mode.features);
+    const struct isa_decode_mode mode = isa_decode_mode_of(c, m->profile->features);
     const uint8_t *p = bus_code_at(m, (struct hpa){where->pa}), *p2 = NULL;
     if (!p || (where->has_second && !(p2 = bus_code_at(m, (struct hpa){where->pa2}))))
         return BLOCK_NO_RAM;

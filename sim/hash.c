@@ -50,7 +50,7 @@ static uint64_t hash_cpu(uint64_t h, const struct isa_cpu *c)
         c->tsc_offset,    c->tsc_aux,      c->misc_enable,  c->debugctl,   c->feature_control,
         c->spec_ctrl,     c->tsc_adjust,   c->cr0_fixed0,   c->cr0_fixed1, c->kernel_gs_base,
         c->mtrr_def_type, c->cr4_fixed0,   c->cr4_fixed1,   c->xss,        c->pkru,
-        c->pm_ctl1,
+        c->pm_ctl1,       c->bndcfgu,      c->bndstatus,    c->bndcfgs,
     };
     for (unsigned k = 0; k < sizeof word / sizeof *word; k++)
         h = hash_u64(h, word[k]);
@@ -70,6 +70,8 @@ static uint64_t hash_cpu(uint64_t h, const struct isa_cpu *c)
         h = hash_u64(hash_u64(h, x->r[k].sig), x->r[k].se);
     for (unsigned k = 0; k < 16; k++)
         h = hash_u64(hash_u64(h, c->xmm[k].q[0]), c->xmm[k].q[1]);
+    for (unsigned k = 0; k < 4; k++)
+        h = hash_u64(hash_u64(h, c->bnd[k].lb), c->bnd[k].ub);
     return hash_u64(h, c->mxcsr);
 }
 

@@ -7,7 +7,7 @@
 
 #include "vmx-model/controls.h"
 
-enum generation { PRESCOTT, MEROM, NEHALEM, SANDYBRIDGE, HASWELL, SKYLAKE, TEACH, LATER };
+enum generation { PRESCOTT, MEROM, NEHALEM, SANDYBRIDGE, HASWELL, SKYLAKE, TEACH, LATER, NOBODY };
 
 // --- the rows
 
@@ -70,12 +70,23 @@ static void choose_features(struct sim_profile *p, enum generation generation)
 {
     static const uint8_t since[ISA_FEAT_NUM] = {
 #define SINCE(generation, id) [ISA_FEAT_##id] = generation + 1,
+#define ONLY(generation, id)  [ISA_FEAT_##id] = generation + 1,
 #include "sim/profile_features.def"
 #undef SINCE
+#undef ONLY
     };
-    for (unsigned f = ISA_FEAT_NONE + 1; f < ISA_FEAT_NUM; f++)
-        if ((since[f] ? since[f] - 1u : (unsigned)TEACH) <= generation)
+    static const bool only[ISA_FEAT_NUM] = {
+#define SINCE(generation, id)
+#define ONLY(generation, id) [ISA_FEAT_##id] = true,
+#include "sim/profile_features.def"
+#undef SINCE
+#undef ONLY
+    };
+    for (unsigned f = ISA_FEAT_NONE + 1; f < ISA_FEAT_NUM; f++) {
+        const unsigned first = since[f] ? since[f] - 1u : (unsigned)TEACH;
+        if (only[f] ? first == generation : first <= generation)
             p->features[f / 64] |= 1ull << f % 64;
+    }
 }
 
 // What may be 1 of a word of controls: what the processor allows and this model knows, and what must be 1. (A control of what the profile's CPUID does

@@ -1,0 +1,34 @@
+// isa/exec_mpx.c: handlers of the memory-protection extensions: thin wrappers around isa/mpx.c, and branches that set bounds to zeros.
+#include "isa/decode.h"
+#include "isa/mpx.h"
+
+#define MOP(family)                                                                                                                \
+    static int h_##family(struct isa_cpu *c, const struct isa_insn *i)                                                             \
+    {                                                                                                                              \
+        ISA_HERE(c, i);                                                                                                            \
+        int r = isa_x_##family(c, i);                                                                                              \
+        if (r)                                                                                                                     \
+            ISA_ABORT(c, i, r);                                                                                                    \
+        ISA_NEXT(c, i);                                                                                                            \
+    }                                                                                                                              \
+    ISA_FAMILY1(family, h_##family)
+
+MOP(bndmk);
+MOP(bndcl);
+MOP(bndcu);
+MOP(bndcn);
+MOP(bndmov_g_e);
+MOP(bndmov_e_g);
+MOP(bndldx);
+MOP(bndstx);
+
+// A near branch without BND while MPX is enabled: the branch as always, then the bounds. If the branch faults, they stay.
+int ISA_H(isa_h_unbound)(struct isa_cpu *c, const struct isa_insn *i)
+{
+    ISA_HERE(c, i);
+    int r = isa_row_handler(isa_run_loop, i)(c, i);
+    if (r != ISA_R_STOP)
+        return r;
+    isa_bounds_init(c);
+    ISA_END(c, i);
+}
