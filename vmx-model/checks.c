@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "isa/cr.h"
+#include "isa/mpx.h"
 #include "vmx-model/internal.h"
 
 #define WHOLE             UINT64_MAX // the value as a whole is wrong, not single bits of it

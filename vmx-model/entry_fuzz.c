@@ -127,6 +127,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     tv_golden((enum tv_golden)(how % TV_HOST32)); // hosts are 64-bit here
     if (how & 0x40)
         tv.caps = vmx_caps_later;
+    if (how & 0x20)
+        tv_with_mpx();
     if (how & 0x80)
         overwrite_all(&in);
     change_some(&in, count);

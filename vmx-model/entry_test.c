@@ -235,20 +235,27 @@ static const struct test_case cases[] = {
                                                             T("E-HS-036", 64, NOTHING, A(X(HOST_CR4, ISA_CR4_PAE)))
                                                                 T("E-HS-037", 64, NOTHING, A(S(HOST_RIP, NC)))
     // --- guest control registers and MSRs
-    T("E-GS-001", 64, NOTHING, A(X(GUEST_CR0, ISA_CR0_NE))) T("E-GS-001", REAL, NOTHING, A(X(GUEST_CR0, ISA_CR0_NE)))
-        T("E-GS-002", 64, A(O(GUEST_CR0, ISA_CR0_CD | ISA_CR0_NW)),
-          A(O(GUEST_CR0, 1ull << 40))) T("E-GS-003", REAL, A(O(GUEST_CR0, ISA_CR0_PE | ISA_CR0_PG)),
-                                         A(X(GUEST_CR0, ISA_CR0_PE))) T("E-GS-004", 64, NOTHING, A(X(GUEST_CR4, ISA_CR4_VMXE)))
-            T("E-GS-005", 64, NOTHING, A(O(GUEST_CR4, ISA_CR4_LA57))) T("E-GS-006", 64, NOTHING, A(S(GUEST_IA32_DEBUGCTL, 1)))
-                T("E-GS-007", 64, A(O(SECONDARY_VM_EXEC_CONTROL, VMX_PROC2_UNRESTRICTED_GUEST)),
-                  A(X(GUEST_CR0, ISA_CR0_PG))) T("E-GS-008", 64, NOTHING, A(X(GUEST_CR4, ISA_CR4_PAE)))
-                    T("E-GS-009", PAE, NOTHING, A(O(GUEST_CR4, ISA_CR4_PCIDE))) T("E-GS-010", 64, NOTHING, A(O(GUEST_CR3, WIDE)))
-                        T("E-GS-011", 64, NOTHING, A(O(GUEST_DR7, 1ull << 32))) EACH("E-GS-012", 64, GUEST_SYSENTER_ESP, SET, NC)
-                            EACH("E-GS-012", 64, GUEST_SYSENTER_EIP, SET, NC) T("E-GS-013", 64, NOTHING, A(S(GUEST_IA32_PAT, 8)))
-                                T("E-GS-014", 64, NOTHING, A(O(GUEST_IA32_EFER, 1 << 16)))
-                                    T("E-GS-015", 64, NOTHING, A(X(GUEST_IA32_EFER, ISA_EFER_LMA | ISA_EFER_LME)))
-                                        T("E-GS-015", PAE, NOTHING, A(O(GUEST_IA32_EFER, ISA_EFER_LMA | ISA_EFER_LME)))
-                                            T("E-GS-016", 64, NOTHING, A(X(GUEST_IA32_EFER, ISA_EFER_LME)))
+    T("E-GS-001", 64, NOTHING, A(X(GUEST_CR0, ISA_CR0_NE))) T("E-GS-001", REAL, NOTHING, A(X(GUEST_CR0, ISA_CR0_NE))) T(
+        "E-GS-002", 64, A(O(GUEST_CR0, ISA_CR0_CD | ISA_CR0_NW)),
+        A(O(GUEST_CR0, 1ull << 40))) T("E-GS-003", REAL, A(O(GUEST_CR0, ISA_CR0_PE | ISA_CR0_PG)),
+                                       A(X(GUEST_CR0, ISA_CR0_PE))) T("E-GS-004", 64, NOTHING, A(X(GUEST_CR4, ISA_CR4_VMXE)))
+        T("E-GS-005", 64, NOTHING, A(O(GUEST_CR4, ISA_CR4_LA57))) T("E-GS-006", 64, NOTHING, A(S(GUEST_IA32_DEBUGCTL, 1)))
+            T("E-GS-007", 64, A(O(SECONDARY_VM_EXEC_CONTROL, VMX_PROC2_UNRESTRICTED_GUEST)), A(X(GUEST_CR0, ISA_CR0_PG))) T(
+                "E-GS-008", 64, NOTHING, A(X(GUEST_CR4, ISA_CR4_PAE))) T("E-GS-009", PAE, NOTHING, A(O(GUEST_CR4, ISA_CR4_PCIDE)))
+                T("E-GS-010", 64, NOTHING, A(O(GUEST_CR3, WIDE))) T("E-GS-011", 64, NOTHING, A(O(GUEST_DR7, 1ull << 32)))
+                    EACH("E-GS-012", 64, GUEST_SYSENTER_ESP, SET, NC) EACH("E-GS-012", 64, GUEST_SYSENTER_EIP, SET, NC) T(
+                        "E-GS-013", 64, NOTHING, A(S(GUEST_IA32_PAT, 8))) T("E-GS-014", 64, NOTHING, A(O(GUEST_IA32_EFER, 1 << 16)))
+                        T("E-GS-015", 64, NOTHING, A(X(GUEST_IA32_EFER, ISA_EFER_LMA | ISA_EFER_LME)))
+                            T("E-GS-015", PAE, NOTHING, A(O(GUEST_IA32_EFER, ISA_EFER_LMA | ISA_EFER_LME)))
+                                T("E-GS-016", 64, NOTHING, A(X(GUEST_IA32_EFER, ISA_EFER_LME))) T(
+                                    "E-GS-018",
+                                    64, A(O(VM_ENTRY_CONTROLS, VMX_ENTRY_LOAD_BNDCFGS), S(GUEST_BNDCFGS, 0xffff800012345003)),
+                                    A(O(GUEST_BNDCFGS, 4))) T("E-GS-018", 64, A(O(VM_ENTRY_CONTROLS, VMX_ENTRY_LOAD_BNDCFGS)),
+                                                              A(O(GUEST_BNDCFGS, 0x800)))
+                                    T("E-GS-018", REAL, A(O(VM_ENTRY_CONTROLS, VMX_ENTRY_LOAD_BNDCFGS)), A(O(GUEST_BNDCFGS, 0x10)))
+                                        T("E-GS-019", 64,
+                                          A(O(VM_ENTRY_CONTROLS, VMX_ENTRY_LOAD_BNDCFGS), S(GUEST_BNDCFGS, 0x00007ffffffff001)),
+                                          A(S(GUEST_BNDCFGS, NC)))
     // --- guest segments
     T("E-GS-030", 64, NOTHING, A(O(GUEST_TR_SELECTOR, 4))) T("E-GS-031", 64, NOTHING, A(O(GUEST_LDTR_SELECTOR, 4)))
         T("E-GS-032", 64, NOTHING, A(S(GUEST_SS_SELECTOR, 0x13), S(GUEST_SS_AR_BYTES, 0xc0f3), S(GUEST_CS_AR_BYTES, 0xa0fb))) ALL6(
@@ -417,6 +424,7 @@ static void run_case(const struct test_case *k)
     const struct vmx_check *row = vmx_check_of(k->id);
     assert_non_null(row);
     tv_golden(k->golden);
+    tv_with_mpx();
     tv.caps.ept_vpid &= ~k->no_ept_cap;
     apply(k->pre);
     check(&r);
@@ -501,6 +509,29 @@ static void test_rows_have_texts(void **state)
     }
 }
 
+// The controls of IA32_BNDCFGS are for processors that have it, and its field exists there alone.
+static void test_mpx_processor(void **state)
+{
+    static const struct {
+        enum vmcs_field f;
+        uint64_t bit;
+        const char *id;
+    } k[] = {{VF_VM_EXIT_CONTROLS, VMX_EXIT_CLEAR_BNDCFGS, "E-CT-031"}, {VF_VM_ENTRY_CONTROLS, VMX_ENTRY_LOAD_BNDCFGS, "E-CT-051"}};
+    for (unsigned n = 0; n < 4; n++) {
+        struct vmx_entry_report r = {0};
+        const bool has = n & 1;
+        tv_golden(TV_64);
+        if (has)
+            tv_with_mpx();
+        tv_set(k[n / 2].f, tv_get(k[n / 2].f) | k[n / 2].bit);
+        vmx_check_entry(tv.c, &tv.v, &r);
+        assert_int_equal(r.n, !has);
+        assert_true(has || !strcmp(r.failure[0].id, k[n / 2].id));
+        assert_int_equal(vmcs_exists(&tv.caps, VF_GUEST_BNDCFGS), has);
+        tv_close();
+    }
+}
+
 // A 5-level EPT is for processors that report it; so is "enable XSAVES/XRSTORS".
 static void test_later_processor(void **state)
 {
@@ -564,7 +595,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_goldens),         cmocka_unit_test(test_rows),           cmocka_unit_test(test_rows_apply),
-        cmocka_unit_test(test_rows_have_texts), cmocka_unit_test(test_three_mistakes), cmocka_unit_test(test_later_processor),
+        cmocka_unit_test(test_rows_have_texts), cmocka_unit_test(test_three_mistakes), cmocka_unit_test(test_mpx_processor),
+        cmocka_unit_test(test_later_processor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

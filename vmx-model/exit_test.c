@@ -1,6 +1,9 @@
 // vmx-model/exit_test.c: what the guest sees where nothing exits, and what an exit says, saves and loads.
 #include "vmx-model/exit_testkit.h"
 
+#include "isa/mpx.h"
+#include "isa/msr.h"
+
 #include <stdio.h>
 
 static void guest_code(const void *code, unsigned n)
@@ -27,6 +30,49 @@ static void test_masks_and_shadows(void **state)
     guest_code("\x0f\x22\xc0", 3);                                                // mov cr0, rax
     assert_int_equal(tv.c->cr0, cr0 | ISA_CR0_WP);                                // host-owned bits did not change
     tv_close();
+}
+
+// IA32_BNDCFGS: loaded and cleared by their controls, saved wherever one of them may be 1. #BR of a bound check exits by bit 5 of the
+// exception bitmap, as that of BOUND does.
+static void test_bndcfgs(void **state)
+{
+    for (unsigned n = 0; n < 8; n++) {
+        const bool load = n & 1, clear = n & 2, exits = n & 4;
+        start();
+        tv_with_mpx();
+        tv.c->xcr0 |= ISA_XS_MPX;
+        isa_set_bndcfgs(tv.c, 0x5001);
+        if (load)
+            on(VF_VM_ENTRY_CONTROLS, VMX_ENTRY_LOAD_BNDCFGS);
+        if (clear)
+            on(VF_VM_EXIT_CONTROLS, VMX_EXIT_CLEAR_BNDCFGS);
+        tv_set(VF_GUEST_BNDCFGS, 0xffff800000007003);
+        tv_set(VF_EXCEPTION_BITMAP, exits ? 1u << ISA_X_BR : 0);
+        enter_guest();
+        assert_int_equal(tv.c->bndcfgs, load ? 0xffff800000007003 : 0x5001);
+        assert_true(tv.c->mode_key & ISA_KEY_MPX);
+        tv.c->gpr[ISA_RAX] = 0x1234;
+        assert_int_equal(guest("\xf3\x0f\x1b\x08", 4), ISA_R_STOP); // bndmk bnd1, [rax]
+        tv.c->gpr[ISA_RAX]--;
+        tv.t->deliver = NULL;
+        const int r = guest("\xf3\x0f\x1a\xc8", 4); // bndcl bnd1, rax
+        assert_int_equal(r, ISA_R_FAULT);
+        assert_int_equal(tv.c->fault.vector, ISA_X_BR);
+        assert_int_equal(tv.c->bndstatus, 1);
+        assert_int_equal(tv.t->env.intercept_event(tv.c, &tv.c->fault), exits ? ISA_R_VMEXIT : 0);
+        if (!exits)
+            vmx_exit_record(&tv.v, VMX_R_CPUID, 0, NULL);
+        else
+            assert_int_equal(tv.v.exit.intr_info, VMX_INTR_VALID | ISA_EV_HWEXC << 8 | ISA_X_BR);
+        tv.c->gpr[ISA_RCX] = ISA_MSR_BNDCFGS;
+        tv.c->bndcfgs |= 0x1000000; // the guest's own
+        const uint64_t own = tv.c->bndcfgs;
+        assert_true(vmx_take_exit(tv.c, &tv.v));
+        assert_int_equal(tv_get(VF_GUEST_BNDCFGS), own);
+        assert_int_equal(tv.c->bndcfgs, clear ? 0 : own);
+        assert_int_equal(!!(tv.c->mode_key & ISA_KEY_MPX), !clear && (tv.c->cr4 & ISA_CR4_OSXSAVE));
+        tv_close();
+    }
 }
 
 static void test_tsc_offset(void **state)
@@ -110,8 +156,9 @@ static void test_msr_bitmaps(void **state)
     static const struct {
         uint32_t msr, at;
         bool write;
-    } k[] = {{0x174, 0x2e, false}, {0xc0000081, 0x410, false}, {0x174, 0x82e, true}, {0xc0000081, 0xc10, true}};
-    for (unsigned n = 0; n < 4; n++)
+    } k[] = {{0x174, 0x2e, false},      {0xc0000081, 0x410, false}, {0x174, 0x82e, true},
+             {0xc0000081, 0xc10, true}, {0xd90, 0x1b2, false},      {0xd90, 0x9b2, true}};
+    for (unsigned n = 0; n < sizeof k / sizeof *k; n++)
         for (unsigned bit = 0; bit < 2; bit++) {
             start();
             enter_guest();
@@ -629,6 +676,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_masks_and_shadows),
+        cmocka_unit_test(test_bndcfgs),
         cmocka_unit_test(test_tsc_offset),
         cmocka_unit_test(test_msr_bitmaps),
         cmocka_unit_test(test_tsc_scaling),

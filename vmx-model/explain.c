@@ -237,8 +237,7 @@ unsigned vmx_explain_field(uint32_t encoding, char *buf, unsigned size)
     if (i->cap == VMCS_CAP_UNMODELLED)
         add(&t, "\nnot modelled: VMREAD and VMWRITE of it fail with error 12");
     else if (cap_text[i->cap])
-        add(&t, "\nexists where %s may be 1 (else VMREAD and VMWRITE of it fail with error 12)%s", cap_text[i->cap],
-            i->cap == VMCS_CAP_BNDCFGS ? "; that is not modelled" : "");
+        add(&t, "\nexists where %s may be 1 (else VMREAD and VMWRITE of it fail with error 12)", cap_text[i->cap]);
     for (unsigned w = 0; w < VMX_NWORD; w++)
         for (unsigned b = 0; vmx_word_field((enum vmx_ctl_word)w) == (enum vmcs_field)f && b < 32; b++) {
             const struct vmx_control *c = vmx_control((enum vmx_ctl_word)w, b);

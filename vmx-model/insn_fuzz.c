@@ -80,6 +80,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     tv_golden(TV_64);
     if (data[0] & 2)
         tv.caps = vmx_caps_later;
+    if (data[0] & 4)
+        tv_with_mpx();
     size_t records = 12u * count < left ? count : left / 12;
     fill(rest + 12 * records, left - 12 * records);
     if (guest)

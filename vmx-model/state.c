@@ -94,6 +94,14 @@ static bool saves_timer(const struct vmx_cpu *v, uint32_t x)
     return (x & VMX_EXIT_SAVE_PREEMPTION_TIMER) && (vmx_pin(v) & VMX_PIN_PREEMPTION_TIMER);
 }
 
+// Wherever a control for it may be 1.
+static bool saves_bndcfgs(const struct vmx_cpu *v)
+{
+    const uint64_t controls =
+        (v->caps->exit & (uint64_t)VMX_EXIT_CLEAR_BNDCFGS << 32) | (v->caps->entry & (uint64_t)VMX_ENTRY_LOAD_BNDCFGS << 32);
+    return controls != 0;
+}
+
 static bool saves_pdptes(const struct isa_cpu *c, const struct vmx_cpu *v)
 {
     return (vmx_proc2(v) & VMX_PROC2_ENABLE_EPT) && isa_pae_paging(c);
@@ -197,6 +205,8 @@ void vmx_load_host(struct isa_cpu *c, struct vmx_cpu *v)
     host_segments(c, x & VMX_EXIT_HOST_ADDRESS_SPACE_SIZE);
     c->dr[7] = ISA_DR7_INIT;
     c->debugctl = 0;
+    if (x & VMX_EXIT_CLEAR_BNDCFGS)
+        c->bndcfgs = 0;
     isa_set_rflags(c, ISA_FL_1);
     c->activity = ISA_ACTIVE;
     c->pending_dbg = 0;

@@ -107,6 +107,15 @@ static inline void tv_open(void)
 }
 static inline void tv_close(void) { isa_te_destroy(tv.t); }
 
+// A processor that has memory-protection extensions.
+static inline void tv_with_mpx(void)
+{
+    tv.caps.exit |= (uint64_t)VMX_EXIT_CLEAR_BNDCFGS << 32;
+    tv.caps.entry |= (uint64_t)VMX_ENTRY_LOAD_BNDCFGS << 32;
+    tv.caps.true_exit |= (uint64_t)VMX_EXIT_CLEAR_BNDCFGS << 32;
+    tv.caps.true_entry |= (uint64_t)VMX_ENTRY_LOAD_BNDCFGS << 32;
+}
+
 // As after VMXON, VMCLEAR and VMPTRLD of the first VMCS.
 static inline void tv_root(void)
 {

@@ -119,6 +119,13 @@ static void test_image(void **state)
     assert_false(b.launched);
 }
 
+// The controls of MPX, which later processors gave up again.
+static bool of_mpx(unsigned word, unsigned bit)
+{
+    return (word == VMX_WORD_EXIT && 1u << bit == VMX_EXIT_CLEAR_BNDCFGS) ||
+           (word == VMX_WORD_ENTRY && 1u << bit == VMX_ENTRY_LOAD_BNDCFGS);
+}
+
 // What the capability MSRs allow is what is modelled, and nothing that must be 1 is forbidden.
 static void test_capabilities(void **state)
 {
@@ -136,7 +143,7 @@ static void test_capabilities(void **state)
             controls += c != NULL;
             modelled += c && c->modelled;
             assert_true(may || !must);
-            assert_int_equal(may, must || (c && c->modelled));
+            assert_int_equal(may, must || (c && c->modelled && !of_mpx(w, b)));
         }
     for (unsigned n = 0; vmx_control_n(n); n++)
         assert_ptr_equal(vmx_control((enum vmx_ctl_word)vmx_control_n(n)->word, vmx_control_n(n)->bit), vmx_control_n(n));
