@@ -7,7 +7,7 @@
 
 #include "vmx-model/controls.h"
 
-enum generation { PRESCOTT, MEROM, NEHALEM, SANDYBRIDGE, HASWELL, SKYLAKE, TEACH, LATER, NOBODY };
+enum generation { PRESCOTT, MEROM, NEHALEM, SANDYBRIDGE, HASWELL, SKYLAKE, TEACH, LATER };
 
 // --- the rows
 
@@ -114,6 +114,10 @@ static void choose_caps(struct sim_profile *p, const struct published *m)
     k->proc2 = allow(m->proc2, VMX_WORD_PROC2);
     if (!isa_has(p->features, ISA_FEAT_XSAVES))
         k->proc2 &= ~(1ull << 52); // "enable XSAVES/XRSTORS"
+    if (!isa_has(p->features, ISA_FEAT_MPX)) {
+        k->exit &= ~((uint64_t)VMX_EXIT_CLEAR_BNDCFGS << 32);
+        k->entry &= ~((uint64_t)VMX_ENTRY_LOAD_BNDCFGS << 32);
+    }
     if (!k->proc2)
         k->proc &= ~(1ull << 63);
     k->misc &= m->misc;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "isa/mpx.h"
 #include "sim/internal.h"
 #include "sim/loader.h"
 #include "sim/vmx_setup.h"
@@ -358,13 +359,57 @@ static void segments(struct asm_ *a)
         }
 }
 
+// Bounds, and branches that set them to zeros or have the prefix that keeps them. Where MPX is off they are no-operations. The page table of
+// the window is the bound directory, so that bound tables are pages of the window.
+static void bounds(struct asm_ *a)
+{
+    static const char prefix[] = {0, 0, 0x66, 0x66, '\xf3', '\xf3', '\xf2', '\xf2'};
+    static const char branch[][7] = {"\xe8\0\0\0\0", "\xe9\0\0\0\0", "\x0f\x84\0\0\0\0", "\x75\0", "\xeb\0"};
+    static const uint8_t length[] = {5, 5, 6, 2, 2};
+    mov_imm(a, 3, a->wide ? below(&a->r, 0x300) : window_address(a));
+    mov_imm(a, 6, below(&a->r, 3));
+    mov_imm(a, 7, window_address(a));
+    for (unsigned n = 2 + below(&a->r, 5); n-- && room(a) > 14;) {
+        const unsigned what = below(&a->r, 8), k = below(&a->r, 5);
+        const bool table = what < 2, move = what < 4;
+        if (chance(&a->r, 4)) {
+            if (chance(&a->r, 2))
+                byte(a, 0xf2);
+            bytes(a, branch[k], length[k]);
+            continue;
+        }
+        if (table && a->timeless) // accessed flags in the directory are part of the tables' addresses
+            continue;
+        if (prefix[what])
+            byte(a, (uint8_t)prefix[what]);
+        if (chance(&a->r, 8))
+            byte(a, 0x64 + below(&a->r, 4)); // FS, GS, 66, 67
+        byte(a, 0x0f);
+        byte(a, 0x1a + (what & 1));
+        const unsigned reg = below(&a->r, chance(&a->r, 12) ? 5 : 4) << 3;
+        if (move && !table && chance(&a->r, 2)) {
+            byte(a, 0xc0 | reg | below(&a->r, 4));
+        } else if (move && !table) {
+            byte(a, 0x47 | reg); // [rdi + disp8]
+            byte(a, below(&a->r, 256));
+        } else if (!table && what != 5 && chance(&a->r, 2)) {
+            byte(a, 0xc3 | reg); // rbx
+        } else {
+            byte(a, 0x44 | reg);
+            byte(a, 0x33); // [rbx + rsi + disp8]
+            byte(a, below(&a->r, 128));
+        }
+    }
+}
+
 static void slot(struct asm_ *a)
 {
     unsigned start = a->n;
     a->end = start + SLOT - 1; // the last byte stays a NOP, for self_modify()
     if (chance(&a->r, 3))
         mov_imm(a, 4, STACK_TOP - 8 * below(&a->r, 64)); // rsp
-    switch (below(&a->r, 18)) {
+    switch (below(&a->r, 19)) {
+    case 18: bounds(a); break;
     case 17: segments(a); break;
     case 16: vector_mix(a); break;
     case 0:
@@ -536,6 +581,10 @@ static struct sim_machine *boot(const struct asm_ *a, uint64_t seed, unsigned mo
 {
     struct sim_config cfg = {
         .ram_bytes = 4 << 20, .loop = mode & 1, .no_mirror = mode & 2, .fidelity = fidelity, .tlb = tlb, .tlb_seed = seed};
+    static const char *const with_mpx[] = {"feature.mpx=1"};
+    const bool mpx = seed % 3 == 1;
+    cfg.set = with_mpx;
+    cfg.nset = mpx;
     struct sim_error err;
     struct sim_machine *m = sim_create(&cfg, &err);
     assert_non_null(m);
@@ -564,6 +613,12 @@ static struct sim_machine *boot(const struct asm_ *a, uint64_t seed, unsigned mo
         c->cr3 = EPT;
         c->cr4 |= ISA_CR4_PSE;
         c->cr0 |= ISA_CR0_PG | ISA_CR0_WP;
+    }
+    if (mpx) {
+        c->cr4 |= ISA_CR4_OSXSAVE;
+        c->xcr0 = ISA_XS_X87 | ISA_XS_SSE | ISA_XS_MPX;
+        c->bndcfgs = PT | ISA_BNDCFG_EN | (seed & ISA_BNDCFG_PRESERVE);
+        c->bndcfgu = PT | ISA_BNDCFG_EN;
     }
     sim_touch(m, 0);
     return m;
