@@ -179,6 +179,8 @@ bool lx_map_line(const char *line, size_t n, uint64_t *addr, char name[256])
     snprintf(copy, sizeof copy, "%.*s", (int)(n < 511 ? n : 511), line);
     if (sscanf(copy, " %31s %31s %255s %c", real, virt, name, &tail) != 3)
         return false;
+    if (!strncmp(name, "..@", 3)) // NASM's own names for labels inside macros
+        return false;
     char *end1, *end2;
     strtoull(real, &end1, 16);
     *addr = strtoull(virt, &end2, 16);

@@ -473,6 +473,9 @@ static void machine_sixteen_bits_and_gas(void **state)
           "m:assemble('.intel_syntax noprefix\\nmov rax, [rip+x]\\nhlt\\nx: .quad 9', {at = 0x9000, syntax = 'gas'}) m:run()\n"
           "ringside.expect_equal(m.cpu.rax, 9, 'rip-relative')\n"
           "m:assemble('mov ax, 7', {at = 0x7c00, bits = 16, start = 'keep'}) ringside.expect_equal(m:u8(0x7c00), 0xb8, 'kept')\n"
+          "local _, own = ringside.assemble('%macro m 0\\n%%x: nop\\n%endmacro\\nm\\ny: ret', {at = 0x5000})\n"
+          "local names = {} for name in pairs(own) do names[#names + 1] = name end\n"
+          "ringside.expect_equal(names, {'y'}, 'labels inside macros have no names of their own')\n"
           "local bytes, labels = ringside.assemble('a: nop\\nb: ret', {at = 0x5000})\n"
           "ringside.expect_equal(bytes, '\\x90\\xc3', 'bytes') ringside.expect_equal(labels.b, 0x5001, 'labels')");
 }

@@ -272,6 +272,38 @@ static void dot_caches_of_processors(void **state)
     sim_destroy(m);
 }
 
+// The same on the screen: one processor's L1D, then who has what. Counts of millions fit, and addresses of 8 digits.
+static void screens_caches_of_processors(void **state)
+{
+    static const struct {
+        const char *file, *keys;
+        int w, h;
+    } t[] = {{"caches-cpus-80x24.txt", ":cpu 1\rC" K_RIGHT, 80, 24}, {"caches-who-80x24.txt", "C" K_LEFT, 80, 24}};
+    for (unsigned n = 0; n < 2; n++) {
+        struct sim_error err = {0};
+        struct sim_machine *m = sim_create(&(struct sim_config){.ram_bytes = 512 << 20, .cpus = 3, .fidelity = SIM_DETAILED}, &err);
+        assert_non_null(m);
+        struct caches *h = (struct caches *)sim_caches(m);
+        for (unsigned cpu = 0; cpu < 2; cpu++)
+            cache_access(h, cpu, 0x1000, CACHE_LOAD);
+        cache_access(h, 2, 0x1fff2000, CACHE_STORE);
+        for (unsigned k = 0; k < 1234567; k++) {
+            cache_access(h, k % 2, 0x1ff04000, CACHE_STORE);
+            cache_access(h, 1 - k % 2, 0x1ff04040, CACHE_RMW);
+        }
+        struct shot s = {.text = NULL};
+        bool quit;
+        struct vz *v = s.v = kit_open(&s.kit, t[n].w, t[n].h, false);
+        v->io.paint = shot_paint;
+        kit_drive(v, m, &(struct sim_until){0}, t[n].keys, &quit);
+        assert_non_null(s.text);
+        compare(t[n].file, s.text);
+        free(s.text);
+        vz_close(v);
+        sim_destroy(m);
+    }
+}
+
 static void dot_caches(void **state)
 {
     struct sim_machine *m = kit_machine();
@@ -287,10 +319,15 @@ static void dot_caches(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(screens_80x24), cmocka_unit_test(screens_120x40),
-        cmocka_unit_test(screens_ascii), cmocka_unit_test(screen_too_small),
-        cmocka_unit_test(dot_walks),     cmocka_unit_test(dot_tables),
-        cmocka_unit_test(dot_caches),    cmocka_unit_test(dot_caches_of_processors),
+        cmocka_unit_test(screens_80x24),
+        cmocka_unit_test(screens_120x40),
+        cmocka_unit_test(screens_ascii),
+        cmocka_unit_test(screen_too_small),
+        cmocka_unit_test(dot_walks),
+        cmocka_unit_test(dot_tables),
+        cmocka_unit_test(dot_caches),
+        cmocka_unit_test(dot_caches_of_processors),
+        cmocka_unit_test(screens_caches_of_processors),
     };
     return cmocka_run_group_tests_name("golden", tests, NULL, NULL);
 }
