@@ -18,6 +18,15 @@ static double at(const struct scale *s, double v)
     return b > a ? s->from + (x - a) / (b - a) * (s->to - s->from) : (s->from + s->to) / 2;
 }
 
+// A point of series n: apart without colours, too, and two that lie on each other can both be seen, as every other one is hollow.
+static void marker(FILE *f, unsigned n, const char *ink, double x, double y)
+{
+    static const char *const shape[] = {"M-3,0 a3,3 0 1,0 6,0 a3,3 0 1,0 -6,0", "M-4.5,-4.5 h9 v9 h-9 z",
+                                        "M0,-4.5 L4.5,3.5 H-4.5 z", "M0,-6 L6,0 L0,6 L-6,0 z"};
+    fprintf(f, "<path d=\"%s\" transform=\"translate(%.1f %.1f)\" fill=\"%s\" stroke=\"%s\"/>\n", shape[n % 4], x, y,
+            (n + n / 4) % 2 ? "none" : ink, ink);
+}
+
 static void text(FILE *f, double x, double y, const char *anchor, int size, const char *extra, const char *s)
 {
     fprintf(f, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\" font-size=\"%d\"%s>", x, y, anchor, size, extra);
@@ -92,7 +101,8 @@ static void axes(FILE *f, const struct lx_plot *p, const struct scale *x, const 
 void lx_plot_svg(FILE *f, const struct lx_plot *p)
 {
     static const char *const ink[] = {"#2f5f98", "#c06000", "#3b2300", "#5f8f3f", "#7a4f9a", "#9a9a9a", "#101010", "#b03060"};
-    static const char *const dash[] = {"", "6,3", "2,3", "9,3,2,3", "1,4", "12,4", "4,4", "8,2"}; // apart without colours, too
+    static const char *const dash[] = {"",    "7,3",  "2,3", "9,3,2,3",
+                                       "4,2", "14,4", "1,2", "9,2,2,2,2,2"}; // apart without colours, too
     struct scale x = {.log = p->log_x, .from = LEFT, .to = W - RIGHT}, y = {.from = H - BOTTOM, .to = TOP};
     const unsigned columns = p->nseries < ENTRIES ? p->nseries : ENTRIES;
     const int h = H + (p->nseries ? (int)(p->nseries - 1) / ENTRIES * ENTRY_H : 0);
@@ -109,14 +119,14 @@ void lx_plot_svg(FILE *f, const struct lx_plot *p)
             fprintf(f, "%.1f,%.1f ", at(&x, p->series[s].x[k]), at(&y, p->series[s].y[k]));
         fputs("\"/>\n", f);
         for (unsigned k = 0; k < p->series[s].n; k++)
-            fprintf(f, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"%s\"/>\n", at(&x, p->series[s].x[k]),
-                    at(&y, p->series[s].y[k]), ink[s]);
+            marker(f, s, ink[s], at(&x, p->series[s].x[k]), at(&y, p->series[s].y[k]));
         const double lx = LEFT + s % ENTRIES * (double)(W - LEFT - RIGHT) / columns;
         const int ly = H - 12 + (int)(s / ENTRIES) * ENTRY_H;
         fprintf(f,
                 "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\" stroke=\"%s\" stroke-width=\"2.2\" stroke-dasharray=\"%s\"/>\n",
-                lx, lx + 28, ly, ly, ink[s], dash[s]);
-        text(f, lx + 34, ly + 4, "start", 12, "", p->series[s].name);
+                lx, lx + 32, ly, ly, ink[s], dash[s]);
+        marker(f, s, ink[s], lx + 16, ly);
+        text(f, lx + 38, ly + 4, "start", 12, "", p->series[s].name);
     }
     fputs("</svg>\n", f);
 }

@@ -57,7 +57,7 @@ for k = 0, 9 do
     table.insert(lines[n], {pages, c.walk_refs / 4000})
   end
 end
-ringside.plot{name = "random-accesses", title = "References of walks per random access", x = "pages of 4 KiB", y = "references per access", log_x = true,
+ringside.plot{name = "random-accesses", title = "References of walks per random access", x = "memory in pages of 4 KiB", y = "references per access", log_x = true,
   series = lines}
 
 -- What larger caches of paging-structure entries save.
@@ -73,5 +73,5 @@ for n, x in ipairs(SIZES) do
     table.insert(by_size[n], {1 << k, c.walk_refs / c.walks})
   end
 end
-ringside.plot{name = "walk-caches", title = "References of a walk against the entries of a cache (32 MiB, Haswell)", x = "entries", y = "references per walk", log_x = true,
+ringside.plot{name = "walk-caches", title = "References of a walk against the entries of a cache (32 MiB, Haswell)", x = "entries of the cache", y = "references per walk", log_x = true,
   series = by_size}

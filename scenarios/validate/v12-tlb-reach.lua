@@ -36,5 +36,5 @@ for n, p in ipairs(PAGES) do
   lines[n] = line
 end
 ringside.target("V12", near, "missed at " .. table.concat(detail, ", "))
-ringside.plot{name = "tlb-reach", title = "Cycles per access against the footprint", x = "pages touched in turn", y = "cycles per access", log_x = true,
+ringside.plot{name = "tlb-reach", title = "Cycles per access against the footprint", x = "pages of 4 KiB touched in turn", y = "cycles per access", log_x = true,
   series = lines}

@@ -51,5 +51,5 @@ for n, p in ipairs(PUBLISHED) do
   lines[n] = line
 end
 ringside.target("V14", near, table.concat(detail, ", "))
-ringside.plot{name = "latency", title = "Cycles per dependent load against the footprint", x = "KiB of memory, every line once a round",
+ringside.plot{name = "latency", title = "Cycles per dependent load against the footprint", x = "footprint in KiB, every line once a round",
   y = "cycles per load", log_x = true, log_y = true, series = lines}

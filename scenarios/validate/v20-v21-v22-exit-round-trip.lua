@@ -37,4 +37,4 @@ ringside.target("V21", by["sandybridge-2011"] / by["prescott-2005"])
 ringside.target("V22", by["haswell-2013"] < 500 and by["prescott-2005"] > 1000 and by["merom-2006"] > 1000 and by["nehalem-2008"] > 1000,
   ("Haswell %d; Prescott %d, Merom %d, Nehalem %d"):format(by["haswell-2013"], by["prescott-2005"], by["merom-2006"], by["nehalem-2008"]))
 ringside.plot{name = "exit-cost", title = "Round trip of a VM exit by generation", x = "generation",
-  y = "cycles", names = {"Prescott", "Merom", "Nehalem", "Sandy Bridge", "Haswell", "Skylake"}, series = {line, paper}}
+  y = "cycles of exit and entry", names = {"Prescott", "Merom", "Nehalem", "Sandy Bridge", "Haswell", "Skylake"}, series = {line, paper}}

@@ -124,14 +124,14 @@ local function plot(name, what, by, more)
     for cpus = 1, 8 do table.insert(series[n], {cpus, by[lock][cpus].cycles}) end
   end
   table.insert(series, more)
-  ringside.plot{name = name, title = "Cycles per critical section, " .. what, x = "processors", y = "cycles from one holder to the next", series = series}
+  ringside.plot{name = name, title = what, x = "processors", y = "cycles from one holder to the next", series = series}
 end
-plot("locks", "a short one", short, line)
-plot("locks-long", "one of 800 cycles", long)
-plot("locks-dies", "a short one; from 5 on, on two dies", dies)
+plot("locks", "Cycles per short critical section", short, line)
+plot("locks-long", "Cycles per critical section of 800 cycles", long)
+plot("locks-dies", "Cycles per short critical section; from the fifth processor on, two dies", dies)
 local bus = {}
 for n, lock in ipairs(LOCKS) do
   bus[n] = {NAMES[lock]}
   for cpus = 1, 8 do table.insert(bus[n], {cpus, long[lock][cpus].requests}) end
 end
-ringside.plot{name = "locks-requests", title = "Requests between caches per critical section of 800 cycles", x = "processors", y = "requests", series = bus}
+ringside.plot{name = "locks-requests", title = "Requests between caches per critical section of 800 cycles", x = "processors", y = "requests per section", series = bus}
