@@ -256,6 +256,20 @@ static bool irq_waits(struct sim_cpu *cpu)
     return cpu->nmi || (!(cpu->isa.rflags_sys & ISA_FL_IF) && (cpu->vmx.virq || bus_irq_pending(cpu->m, cpu->n)));
 }
 
+// Performance counters that interrupt. A bound in instructions that is far away holds blocks up from as many cycles on, so there it is drawn anew.
+static void bound_by_counters(struct sim_cpu *cpu)
+{
+    struct engine_cpu *e = cpu->eng;
+    const uint64_t left = cpu->pmu.at_insn - cpu->isa.insns;
+    if (cpu->pmu.at_cycle < e->horizon)
+        e->horizon = cpu->pmu.at_cycle;
+    if (cpu->pmu.at_insn >= e->insn_budget)
+        return;
+    e->insn_budget = cpu->pmu.at_insn;
+    if (left > FAR_INSNS && cpu->isa.cycles + left < e->horizon)
+        e->horizon = cpu->isa.cycles + left;
+}
+
 static void choose_budget(struct sim_cpu *cpu)
 {
     const uint64_t end = turn_end(cpu);
@@ -277,17 +291,13 @@ static void choose_budget(struct sim_cpu *cpu)
         e->horizon = e->until_cycles;
     if (e->limit_cycles < e->horizon)
         e->horizon = e->limit_cycles;
-    if (cpu->pmu.at_cycle < e->horizon)
-        e->horizon = cpu->pmu.at_cycle;
     e->insn_budget = e->until_insns < e->limit_insns ? e->until_insns : e->limit_insns;
-    if (cpu->pmu.at_insn < e->insn_budget)
-        e->insn_budget = cpu->pmu.at_insn;
-    // An instruction costs at least a cycle, so a bound in cycles bounds instructions too.
-    const uint64_t left = e->insn_budget - c->insns, most = c->cycles + left < left ? UINT64_MAX : c->cycles + left;
-    if (e->insn_budget == cpu->pmu.at_insn && left > FAR_INSNS && most < e->horizon)
-        e->horizon = most;                       // there the bound is drawn anew
+    if (c->pmu.armed)
+        bound_by_counters(cpu);
     e->budget = e->horizon ? e->horizon - 1 : 0; // no boundary inside a block may reach the horizon
     c->budget = e->budget;
+    // An instruction costs at least a cycle, so a bound in cycles bounds instructions too.
+    const uint64_t left = e->insn_budget - c->insns, most = c->cycles + left < left ? UINT64_MAX : c->cycles + left;
     cpu->chain_budget = engine_has_stops(e->until) || engine_observed(cpu->m) ? 0 : most < e->budget ? most : e->budget;
 }
 
@@ -328,7 +338,7 @@ enum engine_next engine_boundary(struct sim_cpu *cpu, struct sim_stop *stop)
         engine_take_hits(c);
         if (c->cycles >= bus_next_deadline(cpu->m))
             bus_run_deadlines(cpu->m, c->cycles);
-        if (pmu_due(cpu))
+        if (c->pmu.armed && pmu_due(cpu))
             isa_pmu_sync(c);
         if (stops(cpu, stop) || stuck(cpu, stop))
             return ENGINE_STOP;
