@@ -30,7 +30,8 @@ enum {
     NARROW = 64,
     DETAILED = 128,
     SEEDED = 256,
-    FORGETFUL = 512
+    FORGETFUL = 512,
+    COUNTED = 1024 /* by performance counters that interrupt */
 };
 
 // What the TLBs have counted. Observed instructions are fetched one by one.
@@ -47,7 +48,7 @@ static uint64_t counts(struct sim_machine *m)
 static struct result run(const struct asm_ *a, uint64_t seed, unsigned mode)
 {
     const enum sim_tlb_policy tlb = mode & SEEDED ? SIM_TLB_SEED : mode & FORGETFUL ? SIM_TLB_FORGET : SIM_TLB_MODEL;
-    struct sim_machine *m = boot(a, seed, mode & 3, mode & DETAILED ? SIM_DETAILED : SIM_FAST, tlb);
+    struct sim_machine *m = boot(a, seed, (mode & 3) | (mode & COUNTED ? 4 : 0), mode & DETAILED ? SIM_DETAILED : SIM_FAST, tlb);
     struct sim_stop s;
     uint64_t seen = 0;
     if (!(mode & QUIET))
@@ -118,7 +119,11 @@ static bool redundant(unsigned mode)
 static void random_programs(const char *what, unsigned flags)
 {
     const char *env = getenv("EQUALITY_SEEDS"), *from = getenv("EQUALITY_FROM");
-    const uint64_t usual = flags & FORGETFUL ? 2 : flags & SEEDED ? 4 : SEEDS, n = env ? strtoull(env, NULL, 0) : usual;
+    const uint64_t usual = flags & FORGETFUL ? 2
+                           : flags & SEEDED  ? 4
+                           : flags & COUNTED ? SEEDS / 2
+                                             : SEEDS,
+                   n = env ? strtoull(env, NULL, 0) : usual;
     uint64_t first = from ? strtoull(from, NULL, 0) : 0, insns = 0, exits = 0;
     unsigned stops[8] = {0};
     struct asm_ *a = malloc(sizeof *a);
@@ -160,6 +165,15 @@ static void test_random_seeded_guests(void **state) { random_programs("VMX guest
 // --tlb=forget: each instruction is fetched anew, also inside a block. So is a repeated string instruction in which a run was cut: no pieces here.
 static void test_random_forgetful(void **state) { random_programs("native programs, forgetful", FORGETFUL); }
 static void test_random_forgetful_guests(void **state) { random_programs("VMX guests, forgetful", FORGETFUL | GUEST); }
+
+// With performance counters, whose overflows must come behind the same instruction. What they have counted is in the state.
+static void test_random_counted(void **state) { random_programs("native programs, counted", COUNTED); }
+static void test_random_counted32(void **state) { random_programs("32-bit programs, counted", COUNTED | NARROW); }
+static void test_random_counted_guests(void **state) { random_programs("VMX guests, counted", COUNTED | GUEST); }
+static void test_random_counted_detailed(void **state)
+{
+    random_programs("native programs, counted, detailed", COUNTED | DETAILED);
+}
 
 // --- across fidelities
 
@@ -281,6 +295,10 @@ int main(void)
         cmocka_unit_test(test_random_seeded_guests),
         cmocka_unit_test(test_random_forgetful),
         cmocka_unit_test(test_random_forgetful_guests),
+        cmocka_unit_test(test_random_counted),
+        cmocka_unit_test(test_random_counted32),
+        cmocka_unit_test(test_random_counted_guests),
+        cmocka_unit_test(test_random_counted_detailed),
         cmocka_unit_test(test_fidelities),
         cmocka_unit_test(test_fidelities32),
         cmocka_unit_test(test_fidelities_guests),

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "isa/mpx.h"
+#include "isa/msr.h"
 #include "sim/internal.h"
 #include "sim/loader.h"
 #include "sim/vmx_setup.h"
@@ -462,7 +463,8 @@ static void program(struct asm_ *a, uint64_t seed, bool wide, bool timeless)
 struct ticker {
     struct dev d; // first: the bus frees it
     uint64_t period;
-    bool line;
+    bool line, counted; // each tick sets the performance counters up anew
+    struct rnd r;
 };
 static bool pending(struct dev *d, unsigned cpu) { return ((struct ticker *)d)->line; }
 static int ack(struct dev *d, unsigned cpu)
@@ -471,10 +473,33 @@ static int ack(struct dev *d, unsigned cpu)
     return 0x50;
 }
 static const struct dev_intc intc = {pending, ack};
+
+// Performance counters of random events and rings that overflow soon, and send NMIs. Few programs have branches counted: those run one by one.
+static void start_counters(struct sim_machine *m, struct rnd *r)
+{
+    static const uint32_t event[] = {0x3c, 0xc0, 0x018000c0, 0xc4};
+    struct isa_cpu *c = sim_cpu(m, 0);
+    const unsigned branches = chance(r, 5);
+    enum isa_rule rule;
+    bool done = isa_wrmsr(c, 0x38f, 0, &rule);
+    for (unsigned k = 0; k < 4; k++) {
+        const uint32_t rings = (1 + below(r, 3)) << 16, interrupts = below(r, 2) << 20;
+        done &= isa_wrmsr(c, 0x4c1 + k, (1ull << 48) - 1 - below(r, 3000), &rule);
+        done &= isa_wrmsr(c, 0x186 + k, event[below(r, 3 + branches)] | rings | interrupts | 1u << 22, &rule);
+    }
+    for (unsigned k = 0; k < 3; k++)
+        done &= isa_wrmsr(c, 0x309 + k, (1ull << 48) - 1 - below(r, 3000), &rule);
+    done &= isa_wrmsr(c, 0x38d, below(r, 0x1000), &rule) && isa_wrmsr(c, 0x38f, 0x700000000 | below(r, 16), &rule);
+    assert_true(done);
+    bus_mmio_write(m, (struct hpa){0xfee00340}, 4, 0x400);
+}
+
 static void tick(struct dev *d)
 {
     struct ticker *t = (struct ticker *)d;
     t->line = true;
+    if (t->counted)
+        start_counters(d->m, &t->r);
     dev_set_deadline(d, dev_now(d) + t->period);
     dev_intc_changed(d->m);
 }
@@ -598,6 +623,10 @@ static struct sim_machine *boot(const struct asm_ *a, uint64_t seed, unsigned mo
     dev_set_intc(m, &t->d, &intc, 0);
     dev_map_mmio(&t->d, 0, (struct hpa){MMIO}, 0x1000);
     t->period = 100 + below(&r, 3000);
+    t->counted = mode & 4;
+    t->r = r;
+    if (t->counted)
+        start_counters(m, &t->r);
     if (!a->timeless)
         dev_set_deadline(&t->d, t->period);
     uint32_t turns = 6;
