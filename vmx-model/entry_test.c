@@ -509,6 +509,63 @@ static void test_rows_have_texts(void **state)
     }
 }
 
+// Whatever is not modelled is refused by name, on the processor that has most: a control by one check, which says that it is not modelled; a
+// field by VM-instruction error 12, and its explanation says why.
+static void test_refusals(void **state)
+{
+    static const char *const id[VMX_NWORD] = {[VMX_WORD_PIN] = "E-CT-002",
+                                              [VMX_WORD_PROC] = "E-CT-004",
+                                              [VMX_WORD_PROC2] = "E-CT-005",
+                                              [VMX_WORD_EXIT] = "E-CT-031",
+                                              [VMX_WORD_ENTRY] = "E-CT-051"};
+    char text[4096], want[64];
+    unsigned controls = 0, fields = 0;
+    const struct vmx_control *k;
+    tv_golden(TV_64);
+    tv.caps = vmx_caps_later;
+    tv_with_mpx();
+    for (unsigned n = 0; (k = vmx_control_n(n)); n++) {
+        const enum vmcs_field f = vmx_word_field((enum vmx_ctl_word)k->word);
+        if (k->modelled)
+            continue;
+        controls++;
+        snprintf(want, sizeof want, "%s (bit %u, not modelled)", k->name, k->bit);
+        vmx_bits_text(f, 1ull << k->bit, text, sizeof text);
+        assert_string_equal(text, want);
+        if (!id[k->word]) { // the word itself is not there
+            assert_false(vmcs_exists(&tv.caps, f));
+            continue;
+        }
+        struct vmx_entry_report r = {0};
+        const uint64_t good = tv_get(f);
+        tv_set(f, good | 1ull << k->bit);
+        check(&r);
+        assert_int_equal(r.n, 1);
+        assert_string_equal(r.failure[0].id, id[k->word]);
+        assert_int_equal(r.failure[0].bits, 1ull << k->bit);
+        assert_int_equal(r.outcome, VMX_ENTRY_FAIL_VALID);
+        tv_set(f, good);
+    }
+    for (unsigned f = 0; f < VMCS_NFIELD; f++) {
+        const struct vmcs_field_info *i = &vmcs_field_info[f];
+        if (i->cap != VMCS_CAP_UNMODELLED)
+            continue;
+        fields++;
+        assert_false(vmcs_exists(&tv.caps, (enum vmcs_field)f));
+        vmx_explain_field(i->encoding, text, sizeof text);
+        assert_non_null(strstr(text, "not modelled: VMREAD and VMWRITE of it fail with error 12"));
+        static const uint8_t vmread[] = {0x0f, 0x78, 0xc3}; // vmread rbx, rax
+        tv.c->gpr[ISA_RAX] = i->encoding;
+        isa_te_code(tv.t, TV_HOST, vmread, 3);
+        assert_int_equal(isa_te_run(tv.t, 1), ISA_R_STOP);
+        assert_int_equal(tv_get(VF_VM_INSTRUCTION_ERROR), 12);
+        tv_set(VF_VM_INSTRUCTION_ERROR, 0);
+    }
+    tv_close();
+    printf("# refused by name: %u controls, %u fields\n", controls, fields);
+    assert_true(controls > 20 && fields > 20);
+}
+
 // The controls of IA32_BNDCFGS are for processors that have it, and its field exists there alone.
 static void test_mpx_processor(void **state)
 {
@@ -594,9 +651,10 @@ static void test_three_mistakes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_goldens),         cmocka_unit_test(test_rows),           cmocka_unit_test(test_rows_apply),
-        cmocka_unit_test(test_rows_have_texts), cmocka_unit_test(test_three_mistakes), cmocka_unit_test(test_mpx_processor),
-        cmocka_unit_test(test_later_processor),
+        cmocka_unit_test(test_goldens),        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_rows_apply),     cmocka_unit_test(test_rows_have_texts),
+        cmocka_unit_test(test_three_mistakes), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_mpx_processor),  cmocka_unit_test(test_later_processor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
