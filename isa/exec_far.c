@@ -31,3 +31,14 @@ static int h_vmx(struct isa_cpu *c, const struct isa_insn *i)
     ISA_END(c, i);
 }
 ISA_FAMILY1(vmx, h_vmx);
+
+// VMREAD and VMWRITE change nothing that the next instruction depends on.
+static int h_vmcs(struct isa_cpu *c, const struct isa_insn *i)
+{
+    ISA_HERE(c, i);
+    int r = c->env->vmx(c, i);
+    if (r)
+        ISA_ABORT(c, i, r);
+    ISA_NEXT(c, i);
+}
+ISA_FAMILY1(vmcs, h_vmcs);

@@ -2,6 +2,7 @@
 // ports sim/bus.c; here are the table itself, the clock, random numbers, and the translation of isa/'s notices into events.
 #include <string.h>
 
+#include "isa/decode.h"
 #include "sim/engine.h"
 #include "sim/pmu.h"
 
@@ -34,7 +35,8 @@ static void env_context(struct isa_cpu *c) { mmu_context(sim_cpu_of(c)); }
 // VM entries change everything that boundaries look at.
 static int env_vmx(struct isa_cpu *c, const struct isa_insn *i)
 {
-    c->attention = 1;
+    if (isa_opinfo[i->op].props & ISA_F_END) // what is due at a boundary may be another now
+        c->attention = 1;
     return glue_vmx(c, i);
 }
 

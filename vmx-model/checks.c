@@ -294,8 +294,10 @@ static void add_failure(struct vmx_entry_report *r, const struct vmx_check *k, c
 bool vmx_run_row(struct vmx_view *w, const struct vmx_check *k, struct vmx_entry_report *r)
 {
     bool applied = false;
-    for (w->n = 0; w->n < k->instances; w->n++) {
-        enum vmcs_field field = (enum vmcs_field)(k->info.field + w->n);
+    const unsigned instances = k->instances;
+    for (unsigned n = 0; n < instances; n++) {
+        enum vmcs_field field = (enum vmcs_field)(k->info.field + n);
+        w->n = n;
         w->val = w->f[field];
         if (!k->applies(w))
             continue;

@@ -28,21 +28,21 @@ const char *const vmcs_group_name[VMCS_NGROUP] = {
     "guest-state area",       "host-state area",         "VM-execution control fields",
     "VM-exit control fields", "VM-entry control fields", "VM-exit information"};
 
-// The table is in ascending order of encodings (vmx-model/vmcs_test.c), and VMREAD and VMWRITE come here: halve.
+// VMREAD and VMWRITE come here: a table by width, type and the low bits of the index, as the encoding has them. The compiler warns of fields that
+// collide there, for an element would be initialized twice.
+#define INDEX_BITS     6
+#define SLOT(encoding) ((((encoding) >> 13 & 3) << 2 | ((encoding) >> 10 & 3)) << INDEX_BITS | ((encoding) >> 1 & ((1u << INDEX_BITS) - 1)))
+static const uint8_t by_slot[16u << INDEX_BITS] = { // 1 + field, or 0
+#define V(name, encoding, width, type, group, cap, text) [SLOT(encoding)] = VF_##name + 1,
+#include "vmx-model/vmcs_fields.def"
+#undef V
+};
+_Static_assert(VMCS_NFIELD < 255, "fields are listed as bytes");
+
 int vmcs_by_encoding(uint32_t encoding)
 {
-    unsigned lo = 0, hi = VMCS_NFIELD;
-    encoding &= ~1u;
-    while (lo < hi) {
-        unsigned mid = (lo + hi) / 2;
-        if (vmcs_field_info[mid].encoding == encoding)
-            return (int)mid;
-        if (vmcs_field_info[mid].encoding < encoding)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return -1;
+    const int f = by_slot[SLOT(encoding)] - 1;
+    return f >= 0 && vmcs_field_info[f].encoding == (encoding & ~1u) ? f : -1;
 }
 
 int vmcs_by_name(const char *name)
