@@ -114,10 +114,22 @@ void mmu_mirror_fill_fetch(struct sim_cpu *c, uint64_t la, struct hpa pa, uint64
     if (!allowed(c->m, c->m->no_fetch_mirror))
         return;
     const unsigned slot = mmu_fx_slot(la, c->isa.mctx);
+    c->mmu.fx_old[slot] = c->mmu.fx[slot];
     c->mmu.fx[slot] = (struct mmu_fetch_mirror){tag_of(c, la), pa.v & ~0xfffull};
     c->mmu.fx_used |= 1ull << slot;
     if (slots)
         slots[0] |= 1ull << slot;
+}
+
+bool mmu_mirror_fetch_again(struct sim_cpu *c, uint64_t la)
+{
+    const unsigned slot = mmu_fx_slot(la, c->isa.mctx);
+    const struct mmu_fetch_mirror old = c->mmu.fx_old[slot];
+    if (old.tag != tag_of(c, la))
+        return false;
+    c->mmu.fx_old[slot] = c->mmu.fx[slot];
+    c->mmu.fx[slot] = old;
+    return true;
 }
 
 static bool drop_slot(uint64_t *tag, uint64_t la, unsigned shift)
@@ -137,7 +149,8 @@ static void drop_data(struct sim_cpu *c, unsigned slot, uint64_t la, unsigned sh
 static void drop_fetch(struct sim_cpu *c, unsigned slot, uint64_t la, unsigned shift)
 {
     isa_new_generation(&c->isa);
-    if (drop_slot(&c->mmu.fx[slot].tag, la, shift))
+    bool no_fx = drop_slot(&c->mmu.fx[slot].tag, la, shift), no_old = drop_slot(&c->mmu.fx_old[slot].tag, la, shift);
+    if (no_fx && no_old)
         c->mmu.fx_used &= ~(1ull << slot);
 }
 
@@ -185,6 +198,7 @@ void mmu_mirror_clear_cpu(struct sim_cpu *c)
     memset(c->isa.rd, 0xff, sizeof c->isa.rd);
     memset(c->isa.wr, 0xff, sizeof c->isa.wr);
     memset(c->mmu.fx, 0xff, sizeof c->mmu.fx);
+    memset(c->mmu.fx_old, 0xff, sizeof c->mmu.fx_old);
     memset(c->mmu.used, 0, sizeof c->mmu.used);
     wide_clear(c);
     c->mmu.fx_used = 0;
@@ -268,6 +282,8 @@ static void retire(struct sim_cpu *c, unsigned n)
     {
         if (tag_ctx(c->mmu.fx[slot].tag) >> 1 == n)
             c->mmu.fx[slot].tag = ISA_MIRROR_EMPTY;
+        if (tag_ctx(c->mmu.fx_old[slot].tag) >> 1 == n)
+            c->mmu.fx_old[slot].tag = ISA_MIRROR_EMPTY;
     }
     wide_clear(c);
     isa_new_generation(&c->isa);
@@ -342,6 +358,22 @@ static unsigned check_data(const struct sim_cpu *c, const struct isa_mirror *e, 
     return 1;
 }
 
+static unsigned check_fetch(const struct sim_cpu *c, const struct mmu_fetch_mirror *e, unsigned slot)
+{
+    if (e->tag == ISA_MIRROR_EMPTY)
+        return 0;
+    if (c->mmu.ctx[tag_ctx(e->tag) >> 1].flags & MMU_CTX_DIRECT) {
+        assert(e->page == (e->tag & ~0xfffull));
+        return 1;
+    }
+    const struct tlb_hot *h = backing(c, TLB_ITLB, e->tag);
+    assert(h && "a fetch mirror entry has no iTLB entry");
+    assert(noted(c, TLB_ITLB, h, slot));
+    uint64_t in = (1ull << tlb_class_shift[h->key0 >> 1 & 3]) - 1;
+    assert(e->page == ((h->data & TLB_DATA_FRAME) | (e->tag & ~0xfffull & in)));
+    return 1;
+}
+
 unsigned mmu_mirror_check(struct sim_cpu *c)
 {
     unsigned n = 0;
@@ -353,20 +385,9 @@ unsigned mmu_mirror_check(struct sim_cpu *c)
         n += here;
     }
     for (unsigned i = 0; i < MMU_FX_SIZE; i++) {
-        const struct mmu_fetch_mirror *e = &c->mmu.fx[i];
-        if (e->tag == ISA_MIRROR_EMPTY)
-            continue;
-        assert(c->mmu.fx_used >> i & 1);
-        n++;
-        if (c->mmu.ctx[tag_ctx(e->tag) >> 1].flags & MMU_CTX_DIRECT) {
-            assert(e->page == (e->tag & ~0xfffull));
-            continue;
-        }
-        const struct tlb_hot *h = backing(c, TLB_ITLB, e->tag);
-        assert(h && "a fetch mirror entry has no iTLB entry");
-        assert(noted(c, TLB_ITLB, h, i));
-        uint64_t in = (1ull << tlb_class_shift[h->key0 >> 1 & 3]) - 1;
-        assert(e->page == ((h->data & TLB_DATA_FRAME) | (e->tag & ~0xfffull & in)));
+        unsigned here = check_fetch(c, &c->mmu.fx[i], i) + check_fetch(c, &c->mmu.fx_old[i], i);
+        assert(!here || c->mmu.fx_used >> i & 1);
+        n += here;
     }
     assert(!n || allowed(c->m, c->m->no_fetch_mirror));
     return n;

@@ -1,8 +1,8 @@
 // sim/mmu.h: the memory-management unit of one processor: cached configuration, contexts of the inline TLB, and the
 // functions that the files sim/mmu*.c, sim/tlb.c and sim/mirror.c share. Part of sim/internal.h.
 //
-// INVARIANTS of the mirrors (isa_cpu.rd, isa_cpu.wr, mmu_state.fx); mmu_mirror_check() asserts them:
-//   1. an entry mirrors a live L1 dTLB (fx: iTLB) entry of its context, or the identity of the paging-off context;
+// INVARIANTS of the mirrors (isa_cpu.rd, isa_cpu.wr, mmu_state.fx, fx_old); mmu_mirror_check() asserts them:
+//   1. an entry mirrors a live L1 dTLB (fx, fx_old: iTLB) entry of its context, or the identity of the paging-off context;
 //   2. tlb_drop() alone removes L1 entries, and it drops the mirror of the page in all contexts;
 //   3. wr entries only where D is set at both levels and the context may write; rd entries only where it may read;
 //   4. plain RAM only, and not the APIC-access page; wr never where decoded code is, nor where paging-structure entries are that live TLB entries were made from;
@@ -99,14 +99,14 @@ struct mmu_state {
     uint8_t ctx_cur, ctx_next;
     // functional fidelity (sim/soft.c)
     struct soft_entry *soft;
-    struct isa_mirror *wide;                // behind rd and wr: mmu_mirror_wide()
-    uint64_t wide_serial;                   // what its entries must carry to hold
-    uint64_t serial[MMU_NCTX], last_serial; // of the contexts: never used twice
-    bool soft_huge;                         // some entry is of a page larger than 4 MBytes
-    uint64_t soft_large[16];                // regions with entries of larger pages
-    struct mmu_fetch_mirror fx[MMU_FX_SIZE];
-    uint64_t slow_paths;                          // counted in debug builds
-    uint64_t used[ISA_MIRROR_SIZE / 64], fx_used; // slots of rd, wr and of fx that may hold something
+    struct isa_mirror *wide;                                      // behind rd and wr: mmu_mirror_wide()
+    uint64_t wide_serial;                                         // what its entries must carry to hold
+    uint64_t serial[MMU_NCTX], last_serial;                       // of the contexts: never used twice
+    bool soft_huge;                                               // some entry is of a page larger than 4 MBytes
+    uint64_t soft_large[16];                                      // regions with entries of larger pages
+    struct mmu_fetch_mirror fx[MMU_FX_SIZE], fx_old[MMU_FX_SIZE]; // fx_old: what lost its slot last, for mmu_fetch_slow()
+    uint64_t slow_paths;                                          // counted in debug builds
+    uint64_t used[ISA_MIRROR_SIZE / 64], fx_used;                 // slots of rd, wr and of fx that may hold something
     // Per slot of rd: the context may write the page, D is set, too. Where it is not in wr, somebody wants to hear of writes, or code is there.
     bool may_write[ISA_MIRROR_SIZE];
     struct mmu_uppers uppers[MMU_UPPERS_SIZE];
@@ -350,6 +350,8 @@ void *mmu_mirror_wide(struct sim_cpu *c, uint64_t la, unsigned n,
                       unsigned acc);                    // the bytes, which rd and wr know from now on; or NULL
 void mmu_mirror_unwide(struct sim_cpu *c, uint64_t la); // the cache puts another entry where that of la was
 void mmu_mirror_fill_fetch(struct sim_cpu *c, uint64_t la, struct hpa pa, uint64_t *slots);
+bool mmu_mirror_fetch_again(struct sim_cpu *c,
+                            uint64_t la); // a fetch missed fx: does fx have its page now, that another had put out?
 // Drop the mirrors of a page, in all contexts: wherever they are, or in these slots (which are cleared) for who knows that there are no
 // others.
 void mmu_mirror_drop(struct sim_cpu *c, enum tlb_unit unit, uint64_t la, unsigned shift);

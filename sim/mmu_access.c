@@ -480,6 +480,10 @@ void *mmu_host_run_detailed(struct isa_cpu *c, uint64_t la, uint64_t max, uint64
 int mmu_fetch_slow(struct isa_cpu *isa, uint64_t la, struct hpa *pa)
 {
     struct sim_cpu *c = sim_cpu_of(isa);
+    if (mmu_mirror_fetch_again(c, la)) {
+        c->stat[SIM_STAT_TLB_HITS] += !c->mmu.direct; // in the first level
+        return mmu_fetch(isa, la, pa);
+    }
     int r = mmu_translate(c, la, ISA_ACC_X, pa);
     if (!r && mmu_is_apic_page(&c->mmu, *pa))
         return vmx_apic_access(isa, &c->vmx, (unsigned)(pa->v & 0xfff), NULL, 1, ISA_ACC_X);

@@ -439,6 +439,12 @@ static int run(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_insn *i, s
 int vmx_insn(struct isa_cpu *c, struct vmx_cpu *v, const struct isa_insn *i, struct vmx_done *done)
 {
     memset(done, 0, sizeof *done);
+    if (c->vmx == ISA_VMX_ROOT && c->mode == ISA_LONG64 && !c->cpl) { // a VMM's, most often: nothing below concerns them
+        if (i->op == ISA_OP_VMREAD)
+            return vmread(c, v, i, done);
+        if (i->op == ISA_OP_VMWRITE)
+            return vmwrite(c, v, i, done);
+    }
     if (i->op == ISA_OP_VMFUNC) // the one that is for guests, in any mode and at any CPL
         return vmx_vmfunc(c, v, i, done);
     if (!supported(v, i->op))

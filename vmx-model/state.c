@@ -102,9 +102,9 @@ static bool saves_bndcfgs(const struct vmx_cpu *v)
     return controls != 0;
 }
 
-static bool saves_pdptes(const struct isa_cpu *c, const struct vmx_cpu *v)
+static inline bool saves_pdptes(const struct isa_cpu *c, const struct vmx_cpu *v)
 {
-    return (vmx_proc2(v) & VMX_PROC2_ENABLE_EPT) && isa_pae_paging(c);
+    return isa_pae_paging(c) && (vmx_proc2(v) & VMX_PROC2_ENABLE_EPT);
 }
 
 // A value that the guest changed is not the VMM's any more: no VMWRITE is to blame for it.

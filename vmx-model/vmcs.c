@@ -30,9 +30,11 @@ const char *const vmcs_group_name[VMCS_NGROUP] = {
 
 // VMREAD and VMWRITE come here: a table by width, type and the low bits of the index, as the encoding has them. The compiler warns of fields that
 // collide there, for an element would be initialized twice.
-#define INDEX_BITS     6
-#define SLOT(encoding) ((((encoding) >> 13 & 3) << 2 | ((encoding) >> 10 & 3)) << INDEX_BITS | ((encoding) >> 1 & ((1u << INDEX_BITS) - 1)))
-static const uint8_t by_slot[16u << INDEX_BITS] = { // 1 + field, or 0
+#define INDEX_BITS 6
+#define SLOT(encoding)                                                                                                             \
+    ((((encoding) >> 13 & 3) << 2 | ((encoding) >> 10 & 3)) << INDEX_BITS | ((encoding) >> 1 & ((1u << INDEX_BITS) - 1)))
+static const uint8_t by_slot[16u << INDEX_BITS] = {
+// 1 + field, or 0
 #define V(name, encoding, width, type, group, cap, text) [SLOT(encoding)] = VF_##name + 1,
 #include "vmx-model/vmcs_fields.def"
 #undef V
