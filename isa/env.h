@@ -83,6 +83,9 @@ struct isa_env {
     // A host pointer for a run of bytes starting at la inside one page of plain RAM, and how many bytes follow there (at most max).
     // NULL where there is no such run (MMIO, code page on write, watched page, would fault): use read/write instead.
     void *(*host_run)(struct isa_cpu *c, uint64_t la, uint64_t max, uint64_t *len, unsigned acc);
+    // k elements were moved by such pointers, from s (NULL: from a register) to d. May be NULL.
+    void (*host_ran)(struct isa_cpu *c, const void *d, const void *s, uint64_t k);
+    uint64_t run_mask; // bits of an address inside of what runs end at: a page, or a line of the caches
     // Guest-physical memory, without paging (PDPTE loads, VMX). EPT applies in non-root operation when phys is guest-physical.
     int (*read_phys)(struct isa_cpu *c, struct gpa pa, void *buf, unsigned n);
     int (*write_phys)(struct isa_cpu *c, struct gpa pa, const void *buf, unsigned n);

@@ -6,8 +6,8 @@
 //            something wants attention, and in single-step mode after every iteration. The time of the iterations is the static
 //            cost of the row: once by the engine, for the others here. A repetition counts as one instruction, however many chunks:
 //            RIP, which still stands at the instruction, tells the engine that it gave way.
-// SPEED      runs of REP MOVS and REP STOS inside a page of plain RAM go by host pointer, after the first iteration there has made
-//            its translations; the result is that of the single iterations, overlaps included.
+// SPEED      runs of REP MOVS and REP STOS inside a page of plain RAM (with caches: inside a line) go by host pointer, after the first iteration
+//            there has made its translations; the result is that of the single iterations, overlaps included.
 // MANUAL     "String Instructions", "REP/REPE/REPZ/REPNE/REPNZ".
 #include "isa/operand.h"
 
@@ -159,6 +159,8 @@ static uint64_t run(struct isa_cpu *c, const struct isa_insn *i, enum str_op op,
         fill_up(d, c->gpr[ISA_RAX], k, n);
     }
     set_asz(c, i, ISA_RDI, di + k * n);
+    if (c->env->host_ran)
+        c->env->host_ran(c, d, s, k);
     return k;
 }
 
@@ -176,12 +178,13 @@ static inline bool must_yield(const struct isa_cpu *c, const struct isa_insn *i,
     return c->attention || (c->rflags_sys & ISA_FL_TF) || done >= MAX_CHUNK || until_budget(c, i) == 0;
 }
 
-// The host-pointer run pays only where a page has just been entered, and only upwards through flat segments.
+// The host-pointer run pays only where a page (or line) has just been entered, and only upwards through flat segments.
 ISA_INLINE bool run_starts(const struct isa_cpu *c, const struct isa_insn *i, enum str_op op, unsigned n, uint64_t done)
 {
     if ((op != MOVS && op != STOS) || (c->rflags_sys & ISA_FL_DF) || !dst_flat(c) || i->segchk)
         return false;
-    return done == 1 || (c->gpr[ISA_RDI] & 0xfff) < 2 * n || (op == MOVS && (c->gpr[ISA_RSI] & 0xfff) < 2 * n);
+    const uint64_t in = c->env->run_mask;
+    return done == 1 || (c->gpr[ISA_RDI] & in) < 2 * n || (op == MOVS && (c->gpr[ISA_RSI] & in) < 2 * n);
 }
 
 // With 32-bit addresses in 64-bit mode a repetition clears upper halves before anything else, even if its count is 0 or the first

@@ -544,6 +544,14 @@ struct cache_result cache_access(struct caches *h, unsigned cpu, uint64_t pa, en
     return (struct cache_result){u->latency, first};
 }
 
+bool cache_hits(const struct caches *h, unsigned cpu, uint64_t pa, enum cache_kind kind)
+{
+    const enum cache_state s = state_in(h, &h->cpu[cpu].u[CACHE_L1D], pa & h->frame);
+    return kind >= CACHE_STORE ? s == CACHE_M : s != CACHE_I;
+}
+
+void cache_count_hits(struct caches *h, unsigned cpu, uint64_t n) { h->cpu[cpu].u[CACHE_L1D].n.hits += n; }
+
 uint32_t cache_queue(struct caches *h, unsigned cpu, uint64_t pa, struct cache_result r, uint64_t now)
 {
     const uint64_t line = cache_line(h, pa);

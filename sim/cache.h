@@ -51,6 +51,10 @@ void caches_clear(struct caches *h); // all lines I, all counters 0
 uint64_t cache_line(const struct caches *h, uint64_t pa); // the line of an address
 // One access inside one line.
 struct cache_result cache_access(struct caches *h, unsigned cpu, uint64_t pa, enum cache_kind kind);
+// Would a load or store of the line hit in L1D, and change nothing but the count of hits and the order of replacement? Count so many more of
+// them, which change the count only.
+bool cache_hits(const struct caches *h, unsigned cpu, uint64_t pa, enum cache_kind kind);
+void cache_count_hits(struct caches *h, unsigned cpu, uint64_t n);
 // Of several processors: what an access that left this one's caches (r) takes in all, if it begins at `now`: requests of others for the line
 // that began before are served first. Those of a processor that has run ahead of this one began later, whatever the order of the calls.
 uint32_t cache_queue(struct caches *h, unsigned cpu, uint64_t pa, struct cache_result r, uint64_t now);

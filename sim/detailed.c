@@ -3,7 +3,8 @@
 // FETCH      the processor keeps the line that it fetched from last; an instruction that lies in it costs nothing more, one that does not
 //            brings its line in. Hits in L1I are hidden by pipelining, so what is charged is what a line takes beyond that.
 // DATA       the static cost of an instruction covers a hit in L1D (cost.load is its latency here); what the line takes beyond that is
-//            charged where it is touched, once per line. Stores wait like loads: there is no store buffer.
+//            charged where it is touched, once per line. Stores wait like loads: there is no store buffer. Repeated MOVS and STOS go on inside a
+//            line that their first element has brought in without asking for each (detailed_host_run): those are hits, which are counted.
 // WALKS      a reference to a paging-structure entry takes what its line takes, and costs nothing else.
 // REQUESTS   CLFLUSH and WBINVD wait for memory, once for each modified line that they write back; CLFLUSHOPT, CLWB and non-temporal stores
 //            leave that to the background, INVD writes nothing back.
@@ -243,6 +244,32 @@ int detailed_write(struct isa_cpu *isa, uint64_t la, const void *buf, unsigned n
     touch_lines(c, ram_address(&c->m->ram, p), n, kind_of(isa->at, acc));
     copy(p, buf, n);
     return 0;
+}
+
+// The rest of a line that L1D has in the state that is wanted: all of it are hits, which charge nothing and of which each but the first changes nothing
+// but the count of hits. (Of two lines that are used in turn the order of replacement is that of one turn.)
+void *detailed_host_run(struct isa_cpu *isa, uint64_t la, uint64_t max, uint64_t *len, unsigned acc)
+{
+    struct sim_cpu *c = sim_cpu_of(isa);
+    void *p = known(isa, la, 1, acc);
+    if (!p)
+        return NULL;
+    const struct hpa pa = ram_address(&c->m->ram, p);
+    if (!cache_hits(c->m->caches, c->n, pa.v, acc & ISA_ACC_W ? CACHE_STORE : CACHE_LOAD))
+        return NULL;
+    const uint64_t room = c->m->line - (pa.v & (c->m->line - 1));
+    *len = max < room ? max : room;
+    return p;
+}
+
+void detailed_host_ran(struct isa_cpu *isa, const void *d, const void *s, uint64_t k)
+{
+    struct sim_cpu *c = sim_cpu_of(isa);
+    struct caches *h = c->m->caches;
+    if (s)
+        cache_access(h, c->n, ram_address(&c->m->ram, s).v, CACHE_LOAD);
+    cache_access(h, c->n, ram_address(&c->m->ram, d).v, CACHE_STORE);
+    cache_count_hits(h, c->n, (s ? 2 : 1) * (k - 1));
 }
 
 int detailed_probe(struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc)

@@ -205,9 +205,10 @@ int detailed_read(struct isa_cpu *c, uint64_t la, void *buf, unsigned n, unsigne
 int detailed_write(struct isa_cpu *c, uint64_t la, const void *buf, unsigned n, unsigned acc);
 void detailed_flush_caches(struct isa_cpu *c, bool write_back);
 int detailed_probe(struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc);
+void *detailed_host_run(struct isa_cpu *c, uint64_t la, uint64_t max, uint64_t *len, unsigned acc);
+void detailed_host_ran(struct isa_cpu *c, const void *d, const void *s, uint64_t k);
 int mmu_read_detailed(struct isa_cpu *c, uint64_t la, void *buf, unsigned n, unsigned acc);
 int mmu_write_detailed(struct isa_cpu *c, uint64_t la, const void *buf, unsigned n, unsigned acc);
-void *mmu_host_run_detailed(struct isa_cpu *c, uint64_t la, uint64_t max, uint64_t *len, unsigned acc);
 int mmu_read_phys_detailed(struct isa_cpu *c, struct gpa pa, void *buf, unsigned n);
 int mmu_write_phys_detailed(struct isa_cpu *c, struct gpa pa, const void *buf, unsigned n);
 int detailed_check(const struct sim_profile *p, struct sim_error *err); // can caches be built of the profile?

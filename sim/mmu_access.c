@@ -474,9 +474,6 @@ void *mmu_host_run(struct isa_cpu *isa, uint64_t la, uint64_t max, uint64_t *len
     return p;
 }
 
-// Each element is an access of its own to the caches.
-void *mmu_host_run_detailed(struct isa_cpu *c, uint64_t la, uint64_t max, uint64_t *len, unsigned acc) { return NULL; }
-
 int mmu_fetch_slow(struct isa_cpu *isa, uint64_t la, struct hpa *pa)
 {
     struct sim_cpu *c = sim_cpu_of(isa);

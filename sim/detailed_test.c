@@ -1,0 +1,126 @@
+// Detailed fidelity where it takes a short way: repeated string instructions tell the caches once per line, and everything is as if each element had.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "isa/flags.h"
+#include "sim/inspect.h"
+#include "sim/internal.h"
+#include "sim/loader.h"
+
+#define CODE 0x100000
+#define DATA 0x200000
+#define SPAN 0x6000
+
+static uint64_t lottery(uint64_t *s, uint64_t n) { return ((*s = *s * 6364136223846793005ull + 1442695040888963407ull) >> 33) % n; }
+
+static struct sim_machine *create(const char *const *set, unsigned nset, bool no_mirror, const void *code, unsigned n)
+{
+    struct sim_error err = {0};
+    const struct sim_config cfg = {
+        .ram_bytes = 16 << 20, .fidelity = SIM_DETAILED, .no_mirror = no_mirror, .set = set, .nset = nset};
+    struct sim_machine *m = sim_create(&cfg, &err);
+    if (!m)
+        fail_msg("%s", err.what);
+    const struct sim_load how = {.image = SIM_IMAGE_FLAT, .addr = CODE, .start = SIM_START_LONG64};
+    assert_int_equal(sim_load_bytes(m, "code", code, n, &how, NULL, &err), 0);
+    uint64_t seed = 7;
+    for (unsigned k = 0; k < SPAN; k++)
+        m->ram.base[DATA + k] = (uint8_t)lottery(&seed, 256);
+    return m;
+}
+
+// --- repeated strings
+
+static struct isa_env counting; // that of detailed fidelity, but it counts what went by host pointer
+static uint64_t ran;
+static void count_ran(struct isa_cpu *c, const void *d, const void *s, uint64_t k)
+{
+    ran += s ? 2 * k : k;
+    detailed_host_ran(c, d, s, k);
+}
+
+// One repeated instruction, in one run or in pieces of a few cycles.
+static void string(struct sim_machine *m, uint64_t *seed)
+{
+    static const uint8_t ops[][4] = {{0xf3, 0xa4, 0xf4}, {0xf3, 0x66, 0xa5, 0xf4}, {0xf3, 0xa5, 0xf4}, {0xf3, 0x48, 0xa5, 0xf4},
+                                     {0xf3, 0xaa, 0xf4}, {0xf3, 0x66, 0xab, 0xf4}, {0xf3, 0xab, 0xf4}, {0xf3, 0x48, 0xab, 0xf4}};
+    struct isa_cpu *c = sim_cpu(m, 0);
+    const bool aligned = lottery(seed, 2), down = !lottery(seed, 4), pieces = !lottery(seed, 3);
+    const uint64_t mask = aligned ? ~7ull : ~0ull;
+    assert_int_equal(sim_poke(m, 0, SIM_HOST_PHYSICAL, CODE, ops[lottery(seed, 8)], 4), 4);
+    c->rip = CODE;
+    c->activity = ISA_ACTIVE;
+    c->gpr[ISA_RSI] = (DATA + 0x1000 + lottery(seed, SPAN - 0x2000)) & mask;
+    // Near the source, far from it, or in the same sets of the caches.
+    const uint64_t way = lottery(seed, 3);
+    c->gpr[ISA_RDI] = way == 0 ? c->gpr[ISA_RSI] + lottery(seed, 100) - 50
+                               : (way == 1 ? DATA + 0x1000 + lottery(seed, SPAN - 0x2000) : (c->gpr[ISA_RSI] ^ 0x1000)) & mask;
+    c->gpr[ISA_RCX] = lottery(seed, 3) ? lottery(seed, 40) : lottery(seed, 400);
+    c->gpr[ISA_RAX] = lottery(seed, 1 << 30) * 0x100000001ull;
+    isa_set_rflags(c, ISA_FL_1 | (down ? ISA_FL_DF : 0));
+    sim_touch(m, 0);
+    do {
+        const struct sim_until u = {.cycles = pieces ? c->cycles + 1 + lottery(seed, 60) : 0, .max_insns = 1000};
+        sim_run(m, &u);
+    } while (c->activity == ISA_ACTIVE);
+}
+
+static void same(struct sim_machine *a, struct sim_machine *b, unsigned round)
+{
+    if (sim_state_hash(a) != sim_state_hash(b) || sim_now(a) != sim_now(b))
+        fail_msg("round %u: cycle %llu by lines, %llu by elements, or another state", round, (unsigned long long)sim_now(a),
+                 (unsigned long long)sim_now(b));
+    if (caches_hash(a->caches) != caches_hash(b->caches))
+        fail_msg("round %u: other lines, states, or order of replacement", round);
+    for (unsigned n = 0; sim_stat_name(n); n++) {
+        uint64_t x = 0, y = 0;
+        sim_stat(a, 0, sim_stat_name(n), &x);
+        sim_stat(b, 0, sim_stat_name(n), &y);
+        if (x != y)
+            fail_msg("round %u: %s is %llu by lines, %llu by elements", round, sim_stat_name(n), (unsigned long long)x,
+                     (unsigned long long)y);
+    }
+}
+
+static void strings_by_lines(void **state)
+{
+    static const char *const sets[][4] = {{"cache.l1d.ways=8"},
+                                          {"cache.l1d.size=1024", "cache.l1d.ways=1", "cache.l2.size=4096", "cache.l3.size=8192"},
+                                          {"cache.l1d.size=512", "cache.l1d.ways=2", "cache.l2.size=1024"},
+                                          {"cache.l1d.size=0"},
+                                          {"cache.l2.size=0", "cache.l3.size=0"}};
+    counting = sim_env_detailed;
+    counting.host_ran = count_ran;
+    for (unsigned n = 0; n < sizeof sets / sizeof *sets; n++) {
+        unsigned nset = 0;
+        while (nset < 4 && sets[n][nset])
+            nset++;
+        struct sim_machine *a = create(sets[n], nset, false, "\xf4", 1), *b = create(sets[n], nset, true, "\xf4", 1);
+        a->cpu[0]->isa.env = &counting;
+        ran = 0;
+        for (unsigned round = 0; round < 500; round++) {
+            uint64_t seed = round * 977 + n, again = seed;
+            string(a, &seed);
+            string(b, &again);
+            same(a, b, round);
+        }
+        caches_check(a->caches);
+        printf("# repeated strings, %s: %llu accesses by lines\n", sets[n][0], (unsigned long long)ran);
+        assert_true(n == 3 ? ran == 0 : ran > 20000); // without L1D there is nothing that such a hit could be
+        sim_destroy(a);
+        sim_destroy(b);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(strings_by_lines),
+    };
+    return cmocka_run_group_tests_name("detailed", tests, NULL, NULL);
+}
