@@ -125,7 +125,7 @@ static void read_registers(struct gdb *g)
 {
     struct gdb_text t = reply(g);
     uint8_t b[16];
-    for (unsigned n = 0; n < gdb_nregs(); n++) {
+    for (unsigned n = 0; n < gdb_nregs(g); n++) {
         gdb_reg_read(g, n, b);
         gdb_put_hex(&t, b, gdb_reg_bytes(n));
     }
@@ -137,7 +137,7 @@ static void write_registers(struct gdb *g, const char *p)
     uint8_t b[16];
     unsigned n = 0;
     bool ok = true;
-    for (; n < gdb_nregs() && *p; n++) {
+    for (; n < gdb_nregs(g) && *p; n++) {
         if (gdb_get_hex(p, b, gdb_reg_bytes(n)) < gdb_reg_bytes(n))
             break;
         ok = gdb_reg_write(g, n, b) && ok;
@@ -151,7 +151,7 @@ static void read_register(struct gdb *g, const char *p)
     struct gdb_text t = reply(g);
     uint8_t b[16];
     uint64_t n;
-    if (!gdb_hex(&p, &n) || *p || n >= gdb_nregs()) {
+    if (!gdb_hex(&p, &n) || *p || n >= gdb_nregs(g)) {
         send_text(g, "E01");
         return;
     }
@@ -164,7 +164,7 @@ static void write_register(struct gdb *g, const char *p)
 {
     uint8_t b[16];
     uint64_t n;
-    bool ok = gdb_hex(&p, &n) && *p == '=' && n < gdb_nregs();
+    bool ok = gdb_hex(&p, &n) && *p == '=' && n < gdb_nregs(g);
     ok = ok && gdb_get_hex(p + 1, b, gdb_reg_bytes((unsigned)n)) == gdb_reg_bytes((unsigned)n);
     send_text(g, ok && gdb_reg_write(g, (unsigned)n, b) ? "OK" : "E01");
 }
@@ -356,7 +356,7 @@ static void target_xml(struct gdb *g, const char *p)
         return;
     }
     struct gdb_text xml = {.p = g->console, .size = sizeof g->console}, t = reply(g);
-    gdb_target_xml(&xml);
+    gdb_target_xml(g, &xml);
     if (off > xml.n)
         off = xml.n;
     if (len > GDB_PACKET / 2) // escapes may double it

@@ -86,13 +86,13 @@ void gdb_put_hex(struct gdb_text *t, const void *bytes, unsigned n);
 unsigned gdb_get_hex(const char *hex, void *bytes, unsigned max); // whole bytes read
 
 // --- gdb_regs.c
-unsigned gdb_nregs(void);
+unsigned gdb_nregs(const struct gdb *g); // those of MPX, the last ones, only where the profile has it
 unsigned gdb_reg_bytes(unsigned n);
 void gdb_reg_read(struct gdb *g, unsigned n, uint8_t *bytes);
 bool gdb_reg_write(struct gdb *g, unsigned n, const uint8_t *bytes); // false: read-only
 uint64_t gdb_pc(struct gdb *g, unsigned cpu);                        // linear
 void gdb_set_pc(struct gdb *g, unsigned cpu, uint64_t la);
-void gdb_target_xml(struct gdb_text *t);
+void gdb_target_xml(const struct gdb *g, struct gdb_text *t);
 void gdb_system_registers(struct gdb *g, struct gdb_text *t); // for people
 
 // --- gdb_monitor.c

@@ -9,9 +9,9 @@
 #include "sim/engine.h"
 #include "sim/gdb_internal.h"
 
-enum feature { CORE, SSE, SEGMENTS, SYSTEM, NFEATURE };
+enum feature { CORE, SSE, SEGMENTS, SYSTEM, MPX, NFEATURE };
 static const char *const feature_name[NFEATURE] = {"org.gnu.gdb.i386.core", "org.gnu.gdb.i386.sse", "org.gnu.gdb.i386.segments",
-                                                   "org.ringside.system"};
+                                                   "org.ringside.system", "org.gnu.gdb.i386.mpx"};
 
 // How a register is read and written.
 enum how { NAMED, PC, TAGS, ZERO, VPID, EPTP, VMCSPTR, PAIR };
@@ -35,6 +35,10 @@ struct row {
 #define SYS(name, type, bits, sim)                                                                                                 \
     {                                                                                                                              \
         name, type, SYSTEM, bits, NAMED, sim, NULL                                                                                 \
+    }
+#define BND(k)                                                                                                                     \
+    {                                                                                                                              \
+        "bnd" #k "raw", "br128", MPX, 128, PAIR, "bnd" #k ".lb", "bnd" #k ".ub"                                                    \
     }
 #define I64(name) R(name, "int64", 64, name)
 #define SEL(name) R(name, "int32", 32, name)
@@ -127,10 +131,17 @@ static const struct row rows[] = {
     {"vpid", "uint32", SYSTEM, 32, VPID, NULL, NULL},
     {"eptp", "uint64", SYSTEM, 64, EPTP, NULL, NULL},
     {"vmcs_ptr", "uint64", SYSTEM, 64, VMCSPTR, NULL, NULL},
+    BND(0),
+    BND(1),
+    BND(2),
+    BND(3),
+    {"bndcfgu", "uint64", MPX, 64, NAMED, "bndcfgu", NULL},
+    {"bndstatus", "uint64", MPX, 64, NAMED, "bndstatus", NULL},
 };
 #define NROWS (sizeof rows / sizeof *rows)
+#define NMPX  6u // rows at the end
 
-unsigned gdb_nregs(void) { return NROWS; }
+unsigned gdb_nregs(const struct gdb *g) { return isa_has(g->m->profile->features, ISA_FEAT_MPX) ? NROWS : NROWS - NMPX; }
 unsigned gdb_reg_bytes(unsigned n) { return rows[n].bits / 8; }
 
 uint64_t gdb_pc(struct gdb *g, unsigned cpu) { return engine_code_la(sim_cpu(g->m, cpu)); }
@@ -283,17 +294,22 @@ static void put_vectors(struct gdb_text *t)
     gdb_textf(t, "<field name=\"uint128\" type=\"uint128\"/>\n</union>\n");
 }
 
-void gdb_target_xml(struct gdb_text *t)
+void gdb_target_xml(const struct gdb *g, struct gdb_text *t)
 {
     static const char *const types[NFEATURE][5] = {
         [CORE] = {"i386_eflags"}, [SSE] = {"i386_mxcsr"}, [SYSTEM] = {"i386_cr0", "i386_cr4", "i386_efer"}};
     gdb_textf(t, "<?xml version=\"1.0\"?>\n<!DOCTYPE target SYSTEM \"gdb-target.dtd\">\n<target>\n"
                  "<architecture>i386:x86-64</architecture>\n");
     for (unsigned f = 0; f < NFEATURE; f++) {
+        if (f == MPX && gdb_nregs(g) < NROWS)
+            continue;
         gdb_textf(t, "<feature name=\"%s\">\n", feature_name[f]);
         put_types(t, types[f]);
         if (f == SSE)
             put_vectors(t);
+        if (f == MPX)
+            gdb_textf(t, "<struct id=\"br128\">\n<field name=\"lbound\" type=\"uint64\"/>\n"
+                         "<field name=\"ubound_raw\" type=\"uint64\"/>\n</struct>\n");
         for (unsigned n = 0; n < NROWS; n++) {
             const struct row *r = &rows[n];
             if (r->feature != f)

@@ -170,13 +170,15 @@ static void test_queries(void **state)
 }
 
 // The description is well-formed as far as numbers go: every register once, in order, its sizes those of a "g" reply.
-static void test_description(void **state)
+static void description(const char *profile)
 {
-    struct gdb g = {.m = boot(turns, sizeof turns, SIM_START_LONG64)};
+    struct sim_error err;
+    struct gdb g = {.m = sim_create(&(struct sim_config){.ram_bytes = 4 << 20, .profile = profile}, &err)};
+    assert_non_null(g.m);
     char *xml = malloc(65536), *p = xml;
     struct gdb_text t = {.p = xml, .size = 65536};
     unsigned n = 0, bits, num;
-    gdb_target_xml(&t);
+    gdb_target_xml(&g, &t);
     assert_true(t.n < 65535 && t.n < sizeof g.console);
     for (; (p = strstr(p, "<reg name=\"")); n++) {
         assert_int_equal(sscanf(p, "<reg name=\"%*[a-z0-9_]\" bitsize=\"%u\" type=\"%*[a-z0-9_]\" regnum=\"%u\"", &bits, &num), 2);
@@ -184,7 +186,7 @@ static void test_description(void **state)
         assert_int_equal(bits, 8 * gdb_reg_bytes(n));
         p++;
     }
-    assert_int_equal(n, gdb_nregs());
+    assert_int_equal(n, gdb_nregs(&g));
     static const char *const must[] = {"org.gnu.gdb.i386.core",
                                        "org.gnu.gdb.i386.sse",
                                        "org.ringside.system",
@@ -203,6 +205,8 @@ static void test_description(void **state)
                                        "group=\"system\""};
     for (unsigned k = 0; k < sizeof must / sizeof *must; k++)
         assert_non_null(strstr(xml, must[k]));
+    const bool mpx = !strcmp(profile, "skylake-2015");
+    assert_true(mpx == !!strstr(xml, "org.gnu.gdb.i386.mpx") && mpx == !!strstr(xml, "\"bnd3raw\""));
     for (unsigned k = 0; k < n; k++) { // what is read can be written back
         uint8_t b[16];
         gdb_reg_read(&g, k, b);
@@ -210,6 +214,11 @@ static void test_description(void **state)
     }
     free(xml);
     sim_destroy(g.m);
+}
+static void test_description(void **state)
+{
+    description("teach");
+    description("skylake-2015"); // has MPX
 }
 
 static void test_registers(void **state)
