@@ -274,10 +274,8 @@ static uint64_t in_use(const struct isa_pmu *p)
     return v;
 }
 
-uint64_t isa_pmu_read(struct isa_cpu *c, uint32_t msr)
+static uint64_t get(const struct isa_pmu *p, uint32_t msr)
 {
-    const struct isa_pmu *p = &c->pmu;
-    isa_pmu_sync(c);
     if (in(msr, PMC0, ISA_PMU_GENERAL))
         return p->counter[msr - PMC0];
     if (in(msr, A_PMC0, ISA_PMU_GENERAL))
@@ -294,6 +292,25 @@ uint64_t isa_pmu_read(struct isa_cpu *c, uint32_t msr)
     case GLOBAL_INUSE: return in_use(p);
     default: return 0; // what only resets or sets bits of the status
     }
+}
+
+uint64_t isa_pmu_read(struct isa_cpu *c, uint32_t msr)
+{
+    isa_pmu_sync(c);
+    return get(&c->pmu, msr);
+}
+
+uint64_t isa_pmu_peek(struct isa_cpu *c, uint32_t msr)
+{
+    struct isa_pmu p = c->pmu;
+    uint64_t now[ISA_PMU_NSOURCE];
+    if (!isa_pmu_has(c, msr))
+        return 0;
+    if (p.on) {
+        c->env->pmu_now(c, now);
+        add_all(&p, now);
+    }
+    return get(&p, msr);
 }
 
 // The bits of a register that may be 1.

@@ -61,6 +61,7 @@ uint64_t isa_pmu_debugctl_bits(const struct isa_cpu *c); // those of IA32_DEBUGC
 // MSRs: the rows of isa/msr.def of kind PMU. Does the processor have this one? Its value; a write: false with *rule if it may not be.
 bool isa_pmu_has(const struct isa_cpu *c, uint32_t msr);
 uint64_t isa_pmu_read(struct isa_cpu *c, uint32_t msr);
+uint64_t isa_pmu_peek(struct isa_cpu *c, uint32_t msr); // the same for an observer: nothing changes; 0 if there is no such register
 bool isa_pmu_write(struct isa_cpu *c, uint32_t msr, uint64_t v, enum isa_rule *rule);
 // IA32_PERF_GLOBAL_CTRL as VM entries and VM exits load and save it; no checks.
 void isa_pmu_load_global(struct isa_cpu *c, uint64_t v);

@@ -219,6 +219,24 @@ static void test_events(void **state)
         }
 }
 
+// An observer's look changes nothing.
+static void test_peek(void **state)
+{
+    open_v(3);
+    wr(0x186, INSNS | ALL_RINGS | EN | INT);
+    wr(0x4c1, BIT48 - 5);
+    pass(9, 7, 0);
+    const struct isa_pmu before = c->pmu;
+    assert_int_equal(isa_pmu_peek(c, 0xc1), 2);
+    assert_int_equal(isa_pmu_peek(c, STATUS), 1);
+    assert_int_equal(isa_pmu_peek(c, 0x392), 0); // version 4 has it
+    assert_memory_equal(&before, &c->pmu, sizeof before);
+    assert_int_equal(t->npmi, 0);
+    assert_int_equal(rd(0xc1), 2);
+    assert_int_equal(t->npmi, 1);
+    close_();
+}
+
 static void test_rings(void **state)
 {
     open_v(3);
@@ -358,6 +376,7 @@ int main(void)
         cmocka_unit_test(test_registers), cmocka_unit_test(test_reserved), cmocka_unit_test(test_values),
         cmocka_unit_test(test_events),    cmocka_unit_test(test_rings),    cmocka_unit_test(test_version1),
         cmocka_unit_test(test_overflow),  cmocka_unit_test(test_freeze),   cmocka_unit_test(test_rdpmc),
+        cmocka_unit_test(test_peek),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -333,6 +333,24 @@ static void test_vmx_save(void **state)
     sim_destroy(m);
 }
 
+// By name, for people and scripts.
+static void test_names(void **state)
+{
+    struct sim_machine *m = boot(0, SIM_FAST, NULL, loop_code, sizeof loop_code);
+    uint64_t v = 1;
+    assert_true(sim_reg_set(m, 0, "msr.IA32_PERFEVTSEL2", INSNS | ALL_RINGS | EN));
+    assert_true(sim_reg_set(m, 0, "msr.IA32_A_PMC2", 1000));
+    assert_false(sim_reg_set(m, 0, "msr.IA32_A_PMC2", BIT48));
+    assert_false(sim_reg_set(m, 0, "msr.IA32_PERF_GLOBAL_STATUS", 0));
+    assert_false(sim_reg_set(m, 0, "msr.IA32_PERF_GLOBAL_STATUS_SET", 1)); // version 4 has it
+    run(m);
+    assert_true(sim_reg_get(m, 0, "msr.IA32_PMC2", &v));
+    assert_int_equal(v, 1000 + 3003);
+    assert_true(sim_reg_get(m, 0, "msr.IA32_PERF_GLOBAL_INUSE", &v));
+    assert_int_equal(v, 0);
+    sim_destroy(m);
+}
+
 // Each processor has its own.
 static void test_processors(void **state)
 {
@@ -402,10 +420,10 @@ static void test_profiles(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_counts),         cmocka_unit_test(test_rings),    cmocka_unit_test(test_overflow),
-        cmocka_unit_test(test_overflow_equal), cmocka_unit_test(test_masked),   cmocka_unit_test(test_freeze),
-        cmocka_unit_test(test_sleep),          cmocka_unit_test(test_vmx),      cmocka_unit_test(test_vmx_save),
-        cmocka_unit_test(test_processors),     cmocka_unit_test(test_profiles),
+        cmocka_unit_test(test_counts),         cmocka_unit_test(test_rings),  cmocka_unit_test(test_overflow),
+        cmocka_unit_test(test_overflow_equal), cmocka_unit_test(test_masked), cmocka_unit_test(test_freeze),
+        cmocka_unit_test(test_sleep),          cmocka_unit_test(test_vmx),    cmocka_unit_test(test_vmx_save),
+        cmocka_unit_test(test_processors),     cmocka_unit_test(test_names),  cmocka_unit_test(test_profiles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -86,6 +86,8 @@ static bool get_msr(struct sim_machine *m, unsigned cpu, const char *name, uint6
             *val = c->env->tsc(c, engine_now(c));
         else if (msrs[k].kind == ISA_MSR_CONST || msrs[k].kind == ISA_MSR_HELD)
             *val = msrs[k].mask;
+        else if (msrs[k].kind == ISA_MSR_PMU)
+            *val = isa_pmu_peek(c, msrs[k].addr);
         else
             memcpy(val, (const char *)c + msrs[k].where, 8);
         return true;
@@ -157,9 +159,12 @@ bool sim_reg_set(struct sim_machine *m, unsigned cpu, const char *name, uint64_t
         int k = find_msr(name);
         if (k < 0 || msrs[k].kind == ISA_MSR_CONST || msrs[k].kind == ISA_MSR_HELD)
             return false;
+        enum isa_rule rule;
+        if (msrs[k].kind == ISA_MSR_PMU && !(isa_pmu_has(c, msrs[k].addr) && isa_pmu_write(c, msrs[k].addr, val, &rule)))
+            return false;
         if (msrs[k].addr == 0x10)
             c->tsc_offset = val - engine_now(c);
-        else
+        else if (msrs[k].kind != ISA_MSR_PMU)
             memcpy((char *)c + msrs[k].where, &val, 8);
     } else {
         const struct reg *r = find(name);
