@@ -201,6 +201,23 @@ static void test_failed_entry(void **state)
 }
 
 // Exit after each instruction, wherever blocks would end.
+// RIP may lie just outside of the canonical addresses (manual, "Checks on Guest RIP, RFLAGS, and SSP"); what is fetched there is #GP.
+static void test_noncanonical_rip(void **state)
+{
+    for (unsigned k = 0; k < MODES; k++) {
+        struct sim_machine *m = boot_vmm(k, "\x90", 1);
+        vmcs_put(vmcs(m), VF_GUEST_RIP, 0x800000000000);
+        vmcs_put(vmcs(m), VF_HOST_RIP, HOST + 3); // hlt
+        vmcs_put(vmcs(m), VF_EXCEPTION_BITMAP, 1u << ISA_X_GP);
+        assert_int_equal(sim_run(m, &(struct sim_until){.max_insns = 100}).kind, SIM_STOP_HALT);
+        assert_int_equal(vmcs_get(vmcs(m), VF_VM_EXIT_REASON), VMX_R_EXCEPTION_NMI);
+        assert_int_equal(vmcs_get(vmcs(m), VF_VM_EXIT_INTR_INFO), VMX_INTR_VALID | 3u << 8 | VMX_INTR_ERROR | ISA_X_GP);
+        assert_int_equal(vmcs_get(vmcs(m), VF_VM_EXIT_INTR_ERROR_CODE), 0);
+        assert_int_equal(vmcs_get(vmcs(m), VF_GUEST_RIP), 0x800000000000);
+        sim_destroy(m);
+    }
+}
+
 static void test_monitor_trap_flag(void **state)
 {
     static const uint8_t guest[] = {0x90, 0xff, 0xc0, 0xeb, 0x00, 0x90, 0xf4}; // nop; inc eax; jmp +0; nop; hlt
@@ -633,6 +650,7 @@ int main(void)
         cmocka_unit_test(test_ledger),
         cmocka_unit_test(test_ledger_many),
         cmocka_unit_test(test_failed_entry),
+        cmocka_unit_test(test_noncanonical_rip),
         cmocka_unit_test(test_monitor_trap_flag),
         cmocka_unit_test(test_monitor_trap_flag_repeats),
         cmocka_unit_test(test_monitor_trap_before_debug_trap),

@@ -48,6 +48,13 @@ static uint64_t canonical(const struct vmx_view *w)
     return (uint64_t)((int64_t)(V << unused) >> unused);
 }
 static uint64_t noncanonical(const struct vmx_view *w) { return V ^ canonical(w); }
+// The bits above a linear address, if they are not all equal. Which they equal is not asked: it need not be canonical.
+static uint64_t beyond_linear(const struct vmx_view *w)
+{
+    const unsigned bits = w->k->cr4_fixed1 & ISA_CR4_LA57 ? 57 : 48;
+    const int64_t above = (int64_t)V >> bits;
+    return above == 0 || above == -1 ? 0 : V & ~0ull << bits;
+}
 
 // --- the virtual-APIC page
 

@@ -319,17 +319,17 @@ static const struct test_case cases[] = {
                                                                                                 O(GUEST_LDTR_AR_BYTES, ISA_AR_G)),
                                                                                               A(X(GUEST_LDTR_AR_BYTES, ISA_AR_G)))
     // --- guest tables, RIP, RFLAGS
-    EACH("E-GS-080", 64, GUEST_GDTR_BASE, SET, NC) EACH("E-GS-080", 64, GUEST_IDTR_BASE, SET, NC)
-        EACH("E-GS-081", 64, GUEST_GDTR_LIMIT, SET, 0x10000) EACH("E-GS-081", 64, GUEST_IDTR_LIMIT, SET, 0xffffffff)
-            T("E-GS-090", PAE, NOTHING, A(O(GUEST_RIP, 1ull << 32))) T("E-GS-090", 64, A(S(GUEST_CS_AR_BYTES, 0xc09b)),
-                                                                       A(O(GUEST_RIP, 1ull << 40)))
-                T("E-GS-091", 64, NOTHING, A(S(GUEST_RIP, NC))) T("E-GS-092", 64, NOTHING, A(O(GUEST_RFLAGS, 8)))
-                    T("E-GS-092", 64, NOTHING, A(O(GUEST_RFLAGS, 1 << 22))) T("E-GS-093", 64, NOTHING, A(X(GUEST_RFLAGS, 2)))
-                        T("E-GS-094", V86, A(O(SECONDARY_VM_EXEC_CONTROL, VMX_PROC2_UNRESTRICTED_GUEST), X(GUEST_RFLAGS, 0)),
-                          A(X(GUEST_CR0, ISA_CR0_PE | ISA_CR0_PG))) T("E-GS-094", V86, NOTHING,
-                                                                      A(O(VM_ENTRY_CONTROLS, VMX_ENTRY_IA32E_MODE_GUEST),
-                                                                        O(GUEST_CR4, ISA_CR4_PAE), S(GUEST_IA32_EFER, LME_LMA_NXE)))
-                            T("E-GS-095", 64, A(S(VM_ENTRY_INTR_INFO_FIELD, EXTINT), S(GUEST_RFLAGS, 0x202)), A(S(GUEST_RFLAGS, 2)))
+    EACH("E-GS-080", 64, GUEST_GDTR_BASE, SET, NC) EACH("E-GS-080", 64, GUEST_IDTR_BASE, SET,
+                                                        NC) EACH("E-GS-081", 64, GUEST_GDTR_LIMIT, SET, 0x10000)
+        EACH("E-GS-081", 64, GUEST_IDTR_LIMIT, SET, 0xffffffff) T("E-GS-090", PAE, NOTHING, A(O(GUEST_RIP, 1ull << 32)))
+            T("E-GS-090", 64, A(S(GUEST_CS_AR_BYTES, 0xc09b)), A(O(GUEST_RIP, 1ull << 40))) T(
+                "E-GS-091", 64, A(S(GUEST_RIP, NC)), A(O(GUEST_RIP, 1ull << 60))) T("E-GS-092", 64, NOTHING, A(O(GUEST_RFLAGS, 8)))
+                T("E-GS-092", 64, NOTHING, A(O(GUEST_RFLAGS, 1 << 22))) T("E-GS-093", 64, NOTHING, A(X(GUEST_RFLAGS, 2)))
+                    T("E-GS-094", V86, A(O(SECONDARY_VM_EXEC_CONTROL, VMX_PROC2_UNRESTRICTED_GUEST), X(GUEST_RFLAGS, 0)),
+                      A(X(GUEST_CR0, ISA_CR0_PE | ISA_CR0_PG))) T("E-GS-094", V86, NOTHING,
+                                                                  A(O(VM_ENTRY_CONTROLS, VMX_ENTRY_IA32E_MODE_GUEST),
+                                                                    O(GUEST_CR4, ISA_CR4_PAE), S(GUEST_IA32_EFER, LME_LMA_NXE)))
+                        T("E-GS-095", 64, A(S(VM_ENTRY_INTR_INFO_FIELD, EXTINT), S(GUEST_RFLAGS, 0x202)), A(S(GUEST_RFLAGS, 2)))
     // --- guest non-register state
     T("E-GS-100", 64, NOTHING, A(S(GUEST_ACTIVITY_STATE, 4))) T(
         "E-GS-101", 64, A(S(GUEST_ACTIVITY_STATE, ISA_HLT)),
