@@ -50,7 +50,7 @@ TESTS := $(TESTSRC:%.c=$(O)/%)
 FUZZERS := $(FUZZSRC:%.c=$(O)/%)
 BENCHES := $(patsubst scenarios/%.c,build/guests/%.bin,$(wildcard scenarios/bench/*.c))
 GUESTS := $(patsubst scenarios/%.asm,build/guests/%.bin,$(wildcard scenarios/*/*.asm)) \
-          build/guests/kvm/kvmrun build/guests/hypervisor/hypervisor.bin build/guests/hypervisor/entries.bin \
+          build/guests/kvm/kvmrun build/guests/perf/perfcount build/guests/hypervisor/hypervisor.bin build/guests/hypervisor/entries.bin \
           build/guests/binary-translation/kernel.bin build/guests/binary-translation/mix.bin build/guests/binary-translation/check.bin \
           build/guests/binary-translation/vmm.bin $(addprefix build/guests/paravirtual/,native.bin xen.bin vmm.bin) $(BENCHES)
 
@@ -142,8 +142,10 @@ build/guests/%.bin: scenarios/%.asm build/guests/include/vmcs.inc $(wildcard sce
 	@mkdir -p $(@D)
 	nasm -f bin -I scenarios/include/ -I build/guests/include/ -I $(<D)/ -l $(@:.bin=.lst) --before "[map symbols $(@:.bin=.map)]" -o $@ $<
 
-# A program for the Linux kernel that runs as a guest.
+# Programs for the Linux kernel that runs as a guest.
 build/guests/kvm/kvmrun: scenarios/kvm/kvmrun.c
+build/guests/perf/perfcount: scenarios/perf/perfcount.c
+build/guests/kvm/kvmrun build/guests/perf/perfcount:
 	@mkdir -p $(@D)
 	gcc -std=gnu11 -O2 -Wall -Wextra -Wshadow -Werror -static -o $@ $<
 

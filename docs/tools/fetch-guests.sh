@@ -5,6 +5,7 @@
 #   kvm     build/cache/kvm/vmlinuz, initrd: the same kernel; a RAM disk that loads the kernel's own kvm-intel and runs scenarios/kvm/kvmrun.c:
 #           tiny guests, then the kernel once more as a guest (L2). Kernel parameters: nested=1 has L2 load kvm-intel and run the tiny guests
 #           as L3; shell=1 gives a shell at the end.
+#   perf    build/cache/perf/initrd: the RAM disk of linux, and scenarios/perf/perfcount.c in it
 #   seabios build/cache/seabios/bios.bin, disk: SeaBIOS, and a disk of scenarios/boot/sector.asm
 #   memtest build/cache/memtest/vmlinuz: memtest86+
 #   xen     build/cache/xen/xen, vmlinuz, initrd: Xen, the generic kernel as dom0, and a RAM disk with Xen's tools that starts the kernel again as a
@@ -12,7 +13,7 @@
 #   grub    build/cache/grub/bios.bin, disk: SeaBIOS, and a disk with GRUB, the cloud kernel and its RAM disk
 #   debian  build/cache/debian/vmlinuz, initrd, disk: the cloud kernel, its disk drivers, and a small Debian userland in an ext4 image
 # Does nothing if it is all there. Several of these scripts wait for each other. Exit status 0 done, 3 the registry cannot be reached, 1 anything else.
-# Usage: fetch-guests.sh linux|generic|kvm|xen|seabios|grub|memtest|debian
+# Usage: fetch-guests.sh linux|generic|kvm|perf|xen|seabios|grub|memtest|debian
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 say() { echo "fetch-guests: $*" >&2; }
@@ -176,6 +177,17 @@ fetch_kvm() {
     init_l1 >init-l1 && init_l2 >init-l2 && ln -sf ../linux/vmlinuz vmlinuz || return 1
     archive_kvm init-l2 >initrd-l2
     archive_kvm init-l1 vmlinuz vmlinuz initrd-l2 initrd-l2 >initrd.new && mv initrd.new initrd && cd "$OLDPWD" && made $dir scenarios/kvm/kvmrun.c build/cache/linux/made-from
+}
+
+fetch_perf() { # the kernel takes archives one after another
+    local dir=build/cache/perf
+    (fetch_linux) || return
+    fresh $dir scenarios/perf/perfcount.c build/cache/linux/made-from && [ -s $dir/initrd ] && return
+    env -u MAKEFLAGS -u MFLAGS make -s build/guests/perf/perfcount || { say "scenarios/perf/perfcount.c cannot be compiled"; return 1; }
+    mkdir -p $dir
+    cd $dir || return 1
+    { cat ../linux/initrd && { node bin/perfcount 100755 ../../guests/perf/perfcount && node TRAILER!!! 0; } | gzip -1n; } >initrd.new &&
+        mv initrd.new initrd && cd "$OLDPWD" && made $dir scenarios/perf/perfcount.c build/cache/linux/made-from
 }
 
 # The first process of dom0: Xen's own tools start the same kernel once more as a PVH guest, which runs in VMX non-root operation.
@@ -450,5 +462,6 @@ xen) fetch_xen ;;
 linux) fetch_linux ;;
 generic) fetch_linux generic linux-image-amd64 ;;
 kvm) fetch_kvm ;;
-*) say "usage: fetch-guests.sh linux|generic|kvm|xen|seabios|grub|memtest|debian"; exit 1 ;;
+perf) fetch_perf ;;
+*) say "usage: fetch-guests.sh linux|generic|kvm|perf|xen|seabios|grub|memtest|debian"; exit 1 ;;
 esac

@@ -10,7 +10,7 @@ scratch=$(mktemp -d build/test-guests/run-XXXXXX) || exit 1
 missed=0
 trap 'missed=1; exit' INT TERM
 trap '[ $missed -ne 0 ] || rm -rf "$scratch"; rmdir "$scratch" 2>/dev/null; rmdir build/test-guests 2>/dev/null; exit $missed' EXIT
-[ $# -eq 0 ] && set -- linux linux-smp linux-isa linux-later linux-generic seabios grub debian hypervisor kvm kvm-nested xen
+[ $# -eq 0 ] && set -- linux linux-smp linux-isa linux-perf linux-later linux-generic seabios grub debian hypervisor kvm kvm-nested xen
 boot() { # NAME PACKAGES MARKER ARGUMENT...
     local name=$1 packages=$2 marker=$3 system=linux log rc
     case $packages in xen | memtest | debian | grub) system=$packages ;; seabios) system=bios ;; esac
@@ -82,6 +82,7 @@ for guest in "$@"; do
     linux-smp) boot linux-smp linux "PROCESSORS-ONLINE-4" --cpus 4 --type '# |echo PROCESSORS-ONLINE-$(nproc)' ;;
     linux-isa) boot linux-isa linux "is up: the shell is on the serial console" \
         --append "console=ttyS0 earlyprintk=serial cryptomgr.notests=1 nokaslr acpi=off nolapic noapic" ;;
+    linux-perf) boot linux-perf perf "PERF-OK" --kernel build/cache/linux/vmlinuz --initrd build/cache/perf/initrd --type "# |perfcount" ;;
     linux-later) boot linux-later linux "la57" --profile later --type "# |grep -o -w -e la57 -e ospke /proc/cpuinfo" ;;
     linux-generic) boot linux-generic generic "is up: the shell is on the serial console" --memory 512M \
         --kernel build/cache/generic/vmlinuz --initrd build/cache/generic/initrd ;;
@@ -93,6 +94,6 @@ for guest in "$@"; do
     grub) boot grub grub "is up: the shell is on the serial console" ;;
     debian) boot debian debian "DEBIAN-USERLAND-42" --type 'login: |root|assword: |ringside|# |uname -a; ldd /bin/bash; echo DEBIAN-USERLAND-$(expr 40 + 2)' ;;
     memtest) LIMIT=400e9 boot memtest memtest "Pass:  1        Errors: 0 " ;; # the first pass is complete: several minutes, so not in the default set
-    *) echo "$guest: no such guest; there are linux, linux-smp, linux-isa, linux-later, linux-generic, hypervisor, kvm, kvm-nested, xen, seabios, grub, debian and memtest"; missed=1 ;;
+    *) echo "$guest: no such guest; there are linux, linux-smp, linux-isa, linux-perf, linux-later, linux-generic, hypervisor, kvm, kvm-nested, xen, seabios, grub, debian and memtest"; missed=1 ;;
     esac
 done
