@@ -74,6 +74,9 @@ enum isa_inval {
     ISA_INVAL_EFER,    // NXE or LMA changed
 };
 
+// What PREFETCHh and PREFETCHW ask for (manual, "PREFETCHh").
+enum isa_prefetch { ISA_PREFETCH_NTA, ISA_PREFETCH_T0, ISA_PREFETCH_T1, ISA_PREFETCH_T2, ISA_PREFETCH_W };
+
 struct isa_env {
     // Linear memory. n bytes, 1..64, may cross pages; Canonicality was checked by segmentation. acc as above. *buf untouched on failure.
     int (*read)(struct isa_cpu *c, uint64_t la, void *buf, unsigned n, unsigned acc);
@@ -113,6 +116,8 @@ struct isa_env {
     void (*pmu_now)(struct isa_cpu *c, uint64_t now[ISA_PMU_NSOURCE]);
     void (*pmi)(struct isa_cpu *c);
     void (*pmu_changed)(struct isa_cpu *c);
+    // Bring the line of an address towards the processor, unless that would fault. May be NULL.
+    void (*prefetch)(struct isa_cpu *c, uint64_t la, enum isa_prefetch hint);
     // INVD, WBINVD: empty the caches. May be NULL.
     void (*flush_caches)(struct isa_cpu *c, bool write_back);
     // MONITOR armed the line around a linear address; MWAIT waits for a store to it, or for anything else that the machine chooses. May be

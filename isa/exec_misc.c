@@ -8,6 +8,33 @@ ISA_BODY(nop) { return 0; }
 ISA_HANDLER(nop)
 ISA_FAMILY1(nop, nop);
 
+// PREFETCHh (0F 18 /0 to /3) and PREFETCHW (0F 0D /1): translated like a load, but without a fault of any kind; other forms do nothing.
+ISA_INLINE int prefetch_line(struct isa_cpu *c, const struct isa_insn *i, enum isa_prefetch hint, bool fast)
+{
+    uint64_t la;
+    if (fast)
+        return isa_fast_la(c, i, &la) && isa_hit(c->rd, c, la, 1) ? 0 : ISA_GO_SLOW;
+    la = isa_ea(c, i) + (i->segchk ? c->seg[i->seg].base : 0);
+    if (c->mode != ISA_LONG64)
+        la = (uint32_t)la;
+    else if (!isa_canonical(c, la))
+        return 0;
+    if (c->env->prefetch)
+        c->env->prefetch(c, la, hint);
+    return 0;
+}
+ISA_BODY(prefetch)
+{
+    static const uint8_t hints[] = {ISA_PREFETCH_NTA, ISA_PREFETCH_T0, ISA_PREFETCH_T1, ISA_PREFETCH_T2};
+    const unsigned form = i->modrm >> 3 & 7;
+    return i->is_mem && form < 4 ? prefetch_line(c, i, (enum isa_prefetch)hints[form], fast) : 0;
+}
+ISA_HANDLER(prefetch)
+ISA_FAMILY1(prefetch, prefetch);
+ISA_BODY(prefetchw) { return i->is_mem && (i->modrm >> 3 & 7) == 1 ? prefetch_line(c, i, ISA_PREFETCH_W, fast) : 0; }
+ISA_HANDLER(prefetchw)
+ISA_FAMILY1(prefetchw, prefetchw);
+
 // There is nothing to order: every access completes at once.
 ISA_FAMILY1(fence, nop);
 

@@ -159,6 +159,8 @@ static const struct family {
     {"stack", "leave"},
     {"misc", "lea_g_m"},
     {"misc", "nop"},
+    {"misc", "prefetch"},
+    {"misc", "prefetchw"},
     {"misc", "xlat"},
     {"misc", "lahf"},
     {"misc", "sahf"},
@@ -360,7 +362,7 @@ static bool usable(struct enc *e, const struct row *r)
         return false;
     if (!i->is_mem && !(r->props & ISA_F_MEM))
         return true;
-    if (is(r, "lea_g_m") || is(r, "nop") || is(r, "ud"))
+    if (is(r, "lea_g_m") || is(r, "nop") || is(r, "prefetch") || is(r, "prefetchw") || is(r, "ud"))
         return true;
     if (bit_string(r, e) && (i->reg == i->base || i->reg == i->index))
         return false;

@@ -476,7 +476,9 @@ static void clean_for_fetch(struct caches *h, struct private *p, uint64_t line)
         write_back(h, line);
 }
 
-static struct cache_result miss(struct caches *h, unsigned cpu, uint64_t line, enum cache_kind kind)
+// pass: the line is to have no place in L2.
+static inline __attribute__((always_inline)) struct cache_result miss_by(struct caches *h, unsigned cpu, uint64_t line,
+                                                                         enum cache_kind kind, bool pass)
 {
     struct private *p = &h->cpu[cpu];
     struct unit *l2 = &p->u[CACHE_L2];
@@ -505,7 +507,8 @@ static struct cache_result miss(struct caches *h, unsigned cpu, uint64_t line, e
             s = CACHE_S;
         if (kind >= CACHE_STORE)
             set_state(h, &p->u[CACHE_L1I], line, CACHE_I);
-        fill_l2(h, p, line, s == CACHE_M ? CACHE_E : s);
+        if (!pass)
+            fill_l2(h, p, line, s == CACHE_M ? CACHE_E : s);
     }
     if (!p->u[first].sets && s == CACHE_M) {
         set_state(h, l2, line, CACHE_M);
@@ -514,6 +517,11 @@ static struct cache_result miss(struct caches *h, unsigned cpu, uint64_t line, e
     }
     fill_l1(h, p, first, line, first == CACHE_L1I ? CACHE_S : s);
     return r;
+}
+
+static struct cache_result miss(struct caches *h, unsigned cpu, uint64_t line, enum cache_kind kind)
+{
+    return miss_by(h, cpu, line, kind, false);
 }
 
 static __attribute__((noinline)) struct cache_result access_line(struct caches *h, unsigned cpu, uint64_t line,
@@ -542,6 +550,43 @@ struct cache_result cache_access(struct caches *h, unsigned cpu, uint64_t pa, en
         return access_line(h, cpu, line, kind);
     u->n.hits++;
     return (struct cache_result){u->latency, first};
+}
+
+// To L2, from what is farther away than that.
+static struct cache_result prefetch_to_l2(struct caches *h, unsigned cpu, uint64_t line)
+{
+    struct private *p = &h->cpu[cpu];
+    enum cache_state s;
+    if (!p->u[CACHE_L2].sets)
+        return held(h, p, line) ? (struct cache_result){0, CACHE_L1D} : fetch_line(h, cpu, line, CACHE_LOAD, &s);
+    if (use(h, &p->u[CACHE_L2], line)) {
+        p->u[CACHE_L2].n.hits++;
+        return (struct cache_result){0, CACHE_L2};
+    }
+    if (held(h, p, line))
+        return (struct cache_result){0, CACHE_L1D};
+    p->u[CACHE_L2].n.misses++;
+    const struct cache_result r = fetch_line(h, cpu, line, CACHE_LOAD, &s);
+    fill_l2(h, p, line, s);
+    return r;
+}
+
+struct cache_result cache_prefetch(struct caches *h, unsigned cpu, uint64_t pa, enum cache_prefetch how)
+{
+    struct private *p = &h->cpu[cpu];
+    struct unit *l1 = &p->u[CACHE_L1D];
+    const uint64_t line = pa & h->frame;
+    const enum cache_state before = state_in(h, l1, line);
+    if (how == CACHE_PREFETCH_L2)
+        return prefetch_to_l2(h, cpu, line);
+    if (how == CACHE_PREFETCH_NTA && before == CACHE_I && l1->sets)
+        return miss_by(h, cpu, line, CACHE_LOAD, true);
+    if (how != CACHE_PREFETCH_W || !l1->sets)
+        return cache_access(h, cpu, line, CACHE_LOAD);
+    const struct cache_result r = cache_access(h, cpu, line, CACHE_STORE);
+    if (before != CACHE_M)
+        set_state(h, l1, line, CACHE_E);
+    return r;
 }
 
 bool cache_hits(const struct caches *h, unsigned cpu, uint64_t pa, enum cache_kind kind)

@@ -8,6 +8,7 @@
 // WALKS      a reference to a paging-structure entry takes what its line takes, and costs nothing else.
 // REQUESTS   CLFLUSH and WBINVD wait for memory, once for each modified line that they write back; CLFLUSHOPT, CLWB and non-temporal stores
 //            leave that to the background, INVD writes nothing back.
+// PREFETCH   brings lines in like loads and stores, but what they take passes beside what the processor does: who uses a line earlier waits for the rest.
 // LEFT OUT   device memory is not cached. Devices reach RAM past the caches.
 #include "sim/block.h"
 #include "sim/engine.h"
@@ -48,7 +49,7 @@ void detailed_select(struct sim_machine *m)
     }
     for (unsigned n = 0; n < m->ncpus; n++) {
         m->cpu[n]->isa.env = on ? &sim_env_detailed : &sim_env;
-        m->cpu[n]->fetch_line = UINT64_MAX;
+        m->cpu[n]->fetch_line = UINT64_MAX, m->cpu[n]->ncoming = 0;
     }
 }
 
@@ -63,7 +64,7 @@ void detailed_reset(struct sim_machine *m)
     if (m->caches)
         caches_clear(m->caches);
     for (unsigned n = 0; n < m->ncpus; n++)
-        m->cpu[n]->fetch_line = UINT64_MAX;
+        m->cpu[n]->fetch_line = UINT64_MAX, m->cpu[n]->ncoming = 0;
 }
 
 void detailed_costs(struct sim_machine *m)
@@ -103,13 +104,16 @@ void detailed_counts(struct sim_machine *m)
     }
 }
 
-// What an access to a line takes, with what it waits for those of other processors.
-static uint32_t cycles_of(struct sim_cpu *c, uint64_t line, enum cache_kind kind)
+// What a request for a line takes, with what it waits for those of other processors.
+static inline uint32_t queued(struct sim_cpu *c, uint64_t line, struct cache_result r)
 {
-    const struct cache_result r = cache_access(c->m->caches, c->n, line, kind);
     if (r.server <= CACHE_L2 || c->m->ncpus == 1)
         return r.cycles;
     return cache_queue(c->m->caches, c->n, line, r, engine_now(&c->isa));
+}
+static uint32_t cycles_of(struct sim_cpu *c, uint64_t line, enum cache_kind kind)
+{
+    return queued(c, line, cache_access(c->m->caches, c->n, line, kind));
 }
 
 static void charge_beyond(struct sim_cpu *c, uint32_t cycles, uint32_t hidden)
@@ -135,11 +139,31 @@ static enum cache_kind kind_of(const struct isa_insn *i, unsigned acc)
     return locked && (acc & ISA_ACC_RMW) ? CACHE_RMW : CACHE_STORE;
 }
 
+// A line that is used before it has come takes what is left of its way, or more if it has been lost meanwhile.
+static __attribute__((noinline)) uint32_t await(struct sim_cpu *c, uint64_t line, uint32_t cycles)
+{
+    const uint64_t now = engine_now(&c->isa);
+    unsigned left = 0;
+    for (unsigned k = 0; k < c->ncoming; k++) {
+        const bool due = c->coming[k].ready <= now, mine = c->coming[k].line == line;
+        if (!due && mine && c->coming[k].ready - now > cycles)
+            cycles = (uint32_t)(c->coming[k].ready - now);
+        if (!due && !mine)
+            c->coming[left++] = c->coming[k];
+    }
+    c->ncoming = left;
+    return cycles;
+}
+
 static inline void touch_lines(struct sim_cpu *c, struct hpa pa, unsigned n, enum cache_kind kind)
 {
     const uint64_t size = c->m->line, last = (pa.v + n - 1) & -size;
-    for (uint64_t line = pa.v & -size; line <= last; line += size)
-        charge_beyond(c, cycles_of(c, line, kind), c->m->profile->l1d.latency);
+    for (uint64_t line = pa.v & -size; line <= last; line += size) {
+        uint32_t cycles = cycles_of(c, line, kind);
+        if (__builtin_expect(c->ncoming != 0, 0))
+            cycles = await(c, line, cycles);
+        charge_beyond(c, cycles, c->m->profile->l1d.latency);
+    }
 }
 
 // Instructions whose accesses are no loads and stores to the caches.
@@ -270,6 +294,38 @@ void detailed_host_ran(struct isa_cpu *isa, const void *d, const void *s, uint64
         cache_access(h, c->n, ram_address(&c->m->ram, s).v, CACHE_LOAD);
     cache_access(h, c->n, ram_address(&c->m->ram, d).v, CACHE_STORE);
     cache_count_hits(h, c->n, (s ? 2 : 1) * (k - 1));
+}
+
+// The processor waits for the translation, and for one of its buffers where all have a line on its way, but not for the line.
+void detailed_prefetch(struct isa_cpu *isa, uint64_t la, enum isa_prefetch hint)
+{
+    static const enum cache_prefetch how[] = {[ISA_PREFETCH_NTA] = CACHE_PREFETCH_NTA,
+                                              [ISA_PREFETCH_T0] = CACHE_PREFETCH_T0,
+                                              [ISA_PREFETCH_T1] = CACHE_PREFETCH_L2,
+                                              [ISA_PREFETCH_T2] = CACHE_PREFETCH_L2,
+                                              [ISA_PREFETCH_W] = CACHE_PREFETCH_W};
+    struct sim_cpu *c = sim_cpu_of(isa);
+    const void *p = known(isa, la, 1, ISA_ACC_R);
+    struct hpa pa = {0};
+    if (p)
+        pa = ram_address(&c->m->ram, p);
+    else if (!mmu_translate_quietly(c, la, &pa) || bus_mmio_at(c->m, pa) || !ram_at(&c->m->ram, pa))
+        return;
+    const uint64_t line = pa.v & -c->m->line;
+    const uint32_t cycles = queued(c, line, cache_prefetch(c->m->caches, c->n, line, how[hint]));
+    if (cycles <= c->m->profile->l1d.latency)
+        return;
+    uint64_t now = engine_now(isa), first = UINT64_MAX;
+    (void)await(c, UINT64_MAX, 0); // those that have come leave their buffers
+    for (unsigned k = 0; k < c->ncoming; k++)
+        first = c->coming[k].ready < first ? c->coming[k].ready : first;
+    if (c->ncoming == sizeof c->coming / sizeof *c->coming) {
+        engine_charge(isa, first - now);
+        now = first;
+        (void)await(c, UINT64_MAX, 0);
+    }
+    c->coming[c->ncoming].line = line;
+    c->coming[c->ncoming++].ready = now + cycles;
 }
 
 int detailed_probe(struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc)

@@ -1,4 +1,5 @@
-// Detailed fidelity where it takes a short way: repeated string instructions tell the caches once per line, and everything is as if each element had.
+// Detailed fidelity: repeated string instructions tell the caches once per line, and everything is as if each element had. Prefetches: where lines come, when they
+// come, and that nothing faults.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -117,10 +118,118 @@ static void strings_by_lines(void **state)
     }
 }
 
+// --- prefetches
+
+enum { AT = 0x300000, NOPS = 32 };
+
+// What the code of some bytes takes from AT on, with RBX = AT; it ends with HLT.
+static struct sim_machine *prefetch(const uint8_t *code, unsigned n, uint64_t *cycles)
+{
+    uint8_t all[256];
+    memset(all, 0x90, sizeof all);
+    memcpy(all + 1, code, n);
+    all[1 + n] = 0xf4;
+    struct sim_machine *m = create(NULL, 0, false, all, sizeof all);
+    struct isa_cpu *c = sim_cpu(m, 0);
+    c->gpr[ISA_RBX] = AT;
+    assert_true(sim_reg_set(m, 0, "rsi", AT + 0x40000));
+    uint8_t line;
+    for (unsigned k = 0; k < sizeof all; k += 64) // the code is in L1I, the page in the TLB
+        cache_access(m->caches, 0, CODE + k, CACHE_FETCH);
+    assert_int_equal(detailed_read(c, AT + 0x8000, &line, 1, ISA_ACC_R), 0);
+    const uint64_t from = c->cycles;
+    assert_int_equal(sim_run(m, &(struct sim_until){.max_insns = 1000}).kind, SIM_STOP_HALT);
+    *cycles = c->cycles - from;
+    caches_check(m->caches);
+    return m;
+}
+
+static void states(const uint8_t *code, unsigned n, char l1d, char l2, char l3)
+{
+    uint64_t cycles;
+    struct sim_machine *m = prefetch(code, n, &cycles);
+    const char got[] = {cache_state_letter(cache_state(m->caches, 0, CACHE_L1D, AT)),
+                        cache_state_letter(cache_state(m->caches, 0, CACHE_L2, AT)),
+                        cache_state_letter(cache_state(m->caches, 0, CACHE_L3, AT))};
+    if (got[0] != l1d || got[1] != l2 || got[2] != l3)
+        fail_msg("%02x %02x %02x: %.3s", code[0], code[1], code[2], got);
+    sim_destroy(m);
+}
+#define STATES(l1d, l2, l3, ...) states((const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}), l1d, l2, l3)
+
+static void prefetches_bring_lines(void **state)
+{
+    STATES('E', 'I', 'E', 0x0f, 0x18, 0x03);             // prefetchnta [rbx]
+    STATES('E', 'E', 'E', 0x0f, 0x18, 0x0b);             // prefetcht0
+    STATES('I', 'E', 'E', 0x0f, 0x18, 0x13);             // prefetcht1
+    STATES('I', 'E', 'E', 0x0f, 0x18, 0x1b);             // prefetcht2
+    STATES('E', 'E', 'E', 0x0f, 0x0d, 0x0b);             // prefetchw: owned, but not modified
+    STATES('M', 'E', 'E', 0x89, 0x03, 0x0f, 0x0d, 0x0b); // mov [rbx], eax; prefetchw: it stays modified
+    STATES('M', 'E', 'E', 0x0f, 0x0d, 0x0b, 0x89, 0x03); // the other way round
+    STATES('I', 'I', 'I', 0x0f, 0x18, 0x23);             // 0F 18 /4: no prefetch
+    STATES('I', 'I', 'I', 0x0f, 0x0d, 0x03);             // 0F 0D /0
+    STATES('I', 'I', 'I', 0x0f, 0x18, 0xcb);             // of a register
+    STATES('E', 'E', 'E', 0x64, 0x0f, 0x18, 0x4b, 0x3f); // fs: [rbx + 3fh]: the same line
+    STATES('I', 'I', 'I', 0x0f, 0x18, 0x4b, 0x40);       // the next one
+}
+
+static uint64_t takes(const char *what, unsigned nops)
+{
+    uint8_t code[200];
+    unsigned n = 0;
+    uint64_t cycles;
+    for (; *what; what++)
+        switch (*what) {
+        case 'p': memcpy(code + n, "\x0f\x18\x0b", 3), n += 3; break;             // prefetcht0 [rbx]
+        case 'P': memcpy(code + n, "\x0f\x18\x0e\x83\xc6\x40", 6), n += 6; break; // prefetcht0 [rsi]; add esi, 64
+        case 'l': memcpy(code + n, "\x8b\x03", 2), n += 2; break;                 // mov eax, [rbx]
+        case 'n': memset(code + n, 0x90, nops), n += nops; break;
+        }
+    sim_destroy(prefetch(code, n, &cycles));
+    return cycles;
+}
+
+// teach: memory takes 100 cycles, L1D 2, a NOP 1.
+static void prefetches_take_time(void **state)
+{
+    const uint64_t load = takes("l", 0), nothing = takes("", 0), both = takes("pl", 0);
+    assert_int_equal(load - nothing, 100);
+    assert_int_equal(takes("p", 0) - nothing, 1);  // nobody waits for it
+    assert_true(both >= load && both <= load + 1); // used at once it saves nothing
+    assert_int_equal(takes("pnl", 60), both);      // what is done meanwhile is free
+    assert_int_equal(takes("pnl", 120) - nothing, 1 + 120 + 2);
+    // Ten are on their way at a time; the eleventh waits for the first.
+    const uint64_t ten = takes("PPPPPPPPPP", 0) - nothing, eleven = takes("PPPPPPPPPPP", 0) - nothing;
+    assert_int_equal(ten, 20);
+    assert_int_equal(eleven, 102);
+}
+
+// Where a load would fault nothing happens: not present, not canonical, no RAM, a device. There is no IDT: a fault would be a triple fault.
+static void prefetches_never_fault(void **state)
+{
+    static const uint64_t at[] = {0x7fffffff0000, 0x8000000000000000, 0xffff900000000000, 0x3000000, 0xfee00020};
+    for (unsigned fidelity = SIM_FAST; fidelity <= SIM_DETAILED; fidelity++)
+        for (unsigned k = 0; k < sizeof at / sizeof *at; k++) {
+            static const uint8_t code[] = {0x0f, 0x18, 0x0b, 0x0f, 0x0d, 0x0b, 0x0f, 0x18, 0x03, 0xf4};
+            struct sim_machine *m = create(NULL, 0, false, code, sizeof code);
+            sim_set_fidelity(m, (enum sim_fidelity)fidelity);
+            sim_cpu(m, 0)->gpr[ISA_RBX] = at[k];
+            uint64_t walks[2];
+            sim_stat(m, 0, "exceptions", &walks[0]);
+            assert_int_equal(sim_run(m, &(struct sim_until){.max_insns = 100}).kind, SIM_STOP_HALT);
+            sim_stat(m, 0, "exceptions", &walks[1]);
+            assert_int_equal(walks[0], walks[1]);
+            sim_destroy(m);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(strings_by_lines),
+        cmocka_unit_test(prefetches_bring_lines),
+        cmocka_unit_test(prefetches_take_time),
+        cmocka_unit_test(prefetches_never_fault),
     };
     return cmocka_run_group_tests_name("detailed", tests, NULL, NULL);
 }

@@ -45,6 +45,10 @@ struct sim_cpu {
     struct tlb *tlb;
     struct mmu_state mmu;
     uint64_t fetch_line; // detailed fidelity: the line that instructions were fetched from last; UINT64_MAX: none
+    struct {             // and the lines that prefetches have asked for and that are still on their way
+        uint64_t line, ready;
+    } coming[10];
+    unsigned ncoming;
     uint64_t stat[SIM_NSTAT];
     // engine (sim/engine.c)
     struct engine_cpu *eng;
@@ -205,6 +209,10 @@ int detailed_read(struct isa_cpu *c, uint64_t la, void *buf, unsigned n, unsigne
 int detailed_write(struct isa_cpu *c, uint64_t la, const void *buf, unsigned n, unsigned acc);
 void detailed_flush_caches(struct isa_cpu *c, bool write_back);
 int detailed_probe(struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc);
+void mmu_prefetch(struct isa_cpu *c, uint64_t la, enum isa_prefetch hint);
+// As a load, but where that would fault or exit nothing happens. False then, and for the APIC-access page.
+bool mmu_translate_quietly(struct sim_cpu *c, uint64_t la, struct hpa *pa);
+void detailed_prefetch(struct isa_cpu *c, uint64_t la, enum isa_prefetch hint);
 void *detailed_host_run(struct isa_cpu *c, uint64_t la, uint64_t max, uint64_t *len, unsigned acc);
 void detailed_host_ran(struct isa_cpu *c, const void *d, const void *s, uint64_t k);
 int mmu_read_detailed(struct isa_cpu *c, uint64_t la, void *buf, unsigned n, unsigned acc);

@@ -7,6 +7,7 @@
 
 #include "isa/mem.h"
 #include "sim/internal.h"
+#include "sim/walk.h"
 
 // Debug builds assert the mirror's invariants now and then: a check costs far more than the slow path it follows.
 static void check_mirror(struct sim_cpu *c)
@@ -176,6 +177,56 @@ int mmu_translate(struct sim_cpu *c, uint64_t la, unsigned acc, struct hpa *pa)
         return 0;
     }
     return mmu_is_soft(c) ? translate_soft(c, la, acc, pa) : translate_paged(c, la, acc, pa);
+}
+
+// --- prefetches
+
+static bool readable(const struct sim_cpu *c, uint64_t data)
+{
+    const struct mmu_state *s = &c->mmu;
+    const enum isa_rule rule = s->pg.mode == ISA_PG_NONE
+                                   ? ISA_RULE_NONE
+                                   : isa_pg_check(&s->pg, TLB_DATA_RIGHTS(data), isa_pg_user(&c->isa, ISA_ACC_R), ISA_ACC_R,
+                                                  c->isa.rflags_sys & ISA_FL_AC);
+    return rule == ISA_RULE_NONE && ept_allows(TLB_DATA_EPERMS(data), mmu_ept_need(ISA_ACC_R));
+}
+
+// Would a load of la be translated without a fault or an exit? By the TLB where it knows, else by the tables, which are not touched.
+static bool translates(struct sim_cpu *c, uint64_t la)
+{
+    struct sim_walk w;
+    uint64_t data;
+    if (c->mmu.direct || (mmu_is_soft(c) && soft_find(c, la, ISA_ACC_R, &data)))
+        return true;
+    for (unsigned unit = TLB_DTLB; unit <= TLB_STLB && !mmu_is_soft(c); unit++) {
+        const struct tlb_unit_state *u = &c->tlb->u[unit];
+        const int i = u->size ? tlb_find(u, c->mmu.vpid, c->mmu.key1, la) : -1;
+        if (i >= 0)
+            return readable(c, u->hot[i].data);
+    }
+    sim_translate(c->m, c->n, la, ISA_ACC_R, &w);
+    return w.outcome == SIM_WALK_OK || w.outcome == SIM_WALK_NO_PAGING;
+}
+
+bool mmu_translate_quietly(struct sim_cpu *c, uint64_t la, struct hpa *pa)
+{
+    mmu_context(c);
+    if (!translates(c, la))
+        return false;
+    // What is left is a page-modification log that is full when the walk sets accessed flags.
+    const struct isa_event fault = c->isa.fault;
+    const struct vmx_exit exit = c->vmx.exit;
+    if (!mmu_translate(c, la, ISA_ACC_R, pa))
+        return !mmu_is_apic_page(&c->mmu, *pa);
+    c->isa.fault = fault;
+    c->vmx.exit = exit;
+    return false;
+}
+
+void mmu_prefetch(struct isa_cpu *isa, uint64_t la, enum isa_prefetch hint)
+{
+    struct hpa pa;
+    (void)mmu_translate_quietly(sim_cpu_of(isa), la, &pa);
 }
 
 // --- physical memory
