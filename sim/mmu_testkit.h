@@ -235,4 +235,13 @@ static inline unsigned kit_refs(struct kit *k, uint64_t la)
     return k->count[EV_REF];
 }
 
+// Random numbers: xorshift.
+static inline uint64_t kit_random(uint64_t *s)
+{
+    *s ^= *s << 13;
+    *s ^= *s >> 7;
+    *s ^= *s << 17;
+    return *s;
+}
+
 #endif
