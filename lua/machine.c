@@ -355,7 +355,8 @@ const char *lx_guest_path(lua_State *L, const char *name)
     lua_pushfstring(L, "%s/%s", lx->dir, name);
     if (is_file(lua_tostring(L, -1)))
         return lua_tostring(L, -1);
-    lx_error(L, SIM_IMAGE, "guest '%.100s': no file %.150s nor %.150s; `make guests` builds the guest programs of the lessons",
+    lx_error(L, SIM_IMAGE,
+             "guest '%.100s': no file %.150s nor %.150s; --guests says where guests are, `make guests` builds those of the lessons",
              name, built, lua_tostring(L, -1));
     return NULL;
 }

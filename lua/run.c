@@ -46,7 +46,7 @@ void lx_drive_raise(lua_State *L, struct lx_machine *lm)
     if (lm->pending == LX_QUIT)
         lx_fatal(L, SIM_OK, "the user ended the run");
     if (lm->pending == LX_OUT_OF_CYCLES)
-        lx_fatal(L, SIM_LIMIT, "the scenario has used up its guest cycles (option --max-cycles sets how many it may)");
+        lx_fatal(L, SIM_LIMIT, "the scenario has used up its guest cycles (--limit sets how many it may)");
     lua_rawgetp(L, LUA_REGISTRYINDEX, &lm->handler_failed);
     lua_pushboolean(L, false);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &lm->handler_failed);

@@ -231,7 +231,14 @@ static bool module_path(const char *name, char *path, size_t size)
 // Modules stand in the scenario's folder, those that several scenarios share in the folder `include` beside it. The first that there is counts.
 static void load_module(lua_State *L, const char *path)
 {
-    lua_pushfstring(L, "%s/../include/%s", lx_of(L)->dir, path);
+    const char *dir = lx_of(L)->dir, *slash = strrchr(dir, '/');
+    if (slash && slash != dir && strcmp(slash, "/..") != 0 && strcmp(slash, "/.") != 0) {
+        lua_pushlstring(L, dir, (size_t)(slash - dir));
+        lua_pushfstring(L, "%s/include/%s", lua_tostring(L, -1), path);
+        lua_remove(L, -2);
+    } else {
+        lua_pushfstring(L, "%s/../include/%s", dir, path);
+    }
     lua_pushfstring(L, "%s/%s", lx_of(L)->dir, path);
     const bool shared = access(lua_tostring(L, -1), F_OK) != 0 && access(lua_tostring(L, -2), F_OK) == 0;
     if (luaL_loadfilex(L, lua_tostring(L, shared ? -2 : -1), "t") != LUA_OK)

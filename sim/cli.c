@@ -148,8 +148,8 @@ int cli_parse(struct cli *c, int argc, char **argv, struct sim_error *err)
         for (unsigned k = 0; k < CLI_NVERB; k++)
             names[k] = verbs[k].name;
         const char *near = cli_nearest(argv[1], names);
-        return sim_fail(err, SIM_USAGE, "ringside: no verb \"%s\"%s%s%s; ringside help lists them", argv[1],
-                        near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+        return sim_fail(err, SIM_USAGE, "no verb \"%s\"%s%s%s; ringside help lists them", argv[1], near ? " (did you mean " : "",
+                        near ? near : "", near ? "?)" : "");
     }
     c->verb = (enum cli_verb)v;
     return parse_options(c, argc - 1, argv + 1, err);

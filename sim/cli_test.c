@@ -57,7 +57,7 @@ static void test_mistakes(void **state)
     struct cli c;
     assert_int_equal(parse(&c, "ringside rnu lab.lua"), -1);
     assert_int_equal(err.status, SIM_USAGE);
-    assert_string_equal(err.what, "ringside: no verb \"rnu\" (did you mean run?); ringside help lists them");
+    assert_string_equal(err.what, "no verb \"rnu\" (did you mean run?); ringside help lists them");
     assert_int_equal(parse(&c, "ringside run --tpa lab.lua"), -1);
     assert_string_equal(err.what, "ringside run: no option --tpa (did you mean --tap?); ringside help run lists them");
     assert_int_equal(parse(&c, "ringside draw walk lab.lua --at"), -1);

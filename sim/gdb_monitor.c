@@ -127,7 +127,8 @@ static void cmd_vmcs(struct gdb *g, const char *arg, struct gdb_text *t)
         put_field(v, (unsigned)f, t);
         gdb_textf(t, "%s\n", vmcs_field_info[f].text);
     } else {
-        gdb_textf(t, "no VMCS field %s (did you mean %s?)\n", arg, vmcs_nearest_name(arg));
+        const char *near = vmcs_nearest_name(arg);
+        gdb_textf(t, "no VMCS field %s%s%s%s\n", arg, near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
     }
 }
 

@@ -21,7 +21,8 @@ int loader_read_file(const char *path, void **bytes, uint64_t *n, struct sim_err
         return sim_fail(err, SIM_IMAGE, "%s: cannot open the image: %s", path, strerror(errno));
     if (fstat(fileno(f), &st) < 0 || !S_ISREG(st.st_mode)) {
         fclose(f);
-        return sim_fail(err, SIM_IMAGE, "%s: not a regular file", path);
+        return sim_fail(err, SIM_IMAGE, "%s: not a regular file%s", path,
+                        S_ISDIR(st.st_mode) ? " but a folder; a lesson is its lab.lua" : "");
     }
     if ((uint64_t)st.st_size > IMAGE_MAX) {
         fclose(f);
@@ -45,7 +46,7 @@ int loader_copy(struct sim_machine *m, const char *name, uint64_t addr, const vo
     if (done != n)
         return sim_fail(err, SIM_IMAGE,
                         "%s: needs memory at 0x%llx..0x%llx, but the machine has %llu MiB of RAM (a hole lies at 3..4 GiB); give "
-                        "it more RAM or load it elsewhere",
+                        "it more (--ram 256M, or ram in a scenario) or load it elsewhere",
                         name, (unsigned long long)addr, (unsigned long long)(addr + n - 1),
                         (unsigned long long)(sim_ram_size(m) >> 20));
     return 0;
@@ -89,6 +90,18 @@ static int load_elf(struct sim_machine *m, const char *name, const void *bytes, 
     return 0;
 }
 
+// Several lines of text and nothing else, as far as the first page shows.
+static bool is_text(const uint8_t *b, uint64_t n)
+{
+    unsigned lines = 0;
+    for (uint64_t k = 0; k < n && k < 4096; k++) {
+        if (b[k] == 0x7f || (b[k] < 0x20 && b[k] != '\n' && b[k] != '\r' && b[k] != '\t'))
+            return false;
+        lines += b[k] == '\n';
+    }
+    return lines >= 3;
+}
+
 // What a file that we do not load probably is, and what to do about it.
 static int refuse_foreign(const char *name, const uint8_t *b, uint64_t n, struct sim_error *err)
 {
@@ -106,6 +119,9 @@ static int refuse_foreign(const char *name, const uint8_t *b, uint64_t n, struct
         {"QFI\xfb", 0, 4, "a qcow2 disk image; disks are not guests"},
         {"!<arch>", 0, 7, "an archive of object files; link them first"},
     };
+    if (is_text(b, n))
+        return sim_fail(err, SIM_IMAGE,
+                        "%s: this is text; scenarios end in .lua, and source code has to be assembled or compiled first", name);
     for (unsigned i = 0; i < sizeof known / sizeof known[0]; i++)
         if (n >= known[i].off + known[i].len && !memcmp(b + known[i].off, known[i].magic, known[i].len))
             return sim_fail(err, SIM_IMAGE, "%s: this is %s", name, known[i].what);

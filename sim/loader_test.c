@@ -95,6 +95,19 @@ static void test_elf64(void **state)
     assert_int_equal(sim_cpu(m, 0)->mode, ISA_LONG64);
 }
 
+// A file of text is nobody's flat binary.
+static void test_text(void **state)
+{
+    static const char text[] = "# A page\n\nin several\nlines\n";
+    struct sim_loaded out;
+    memset(&err, 0, sizeof err);
+    assert_int_equal(sim_load_bytes(m, "README.md", text, sizeof text - 1, NULL, &out, &err), -1);
+    assert_int_equal(err.status, SIM_IMAGE);
+    assert_non_null(strstr(err.what, "this is text"));
+    const struct sim_load flat = {.image = SIM_IMAGE_FLAT, .addr = 0x7c00}; // but if somebody insists
+    assert_int_equal(sim_load_bytes(m, "README.md", text, sizeof text - 1, &flat, &out, &err), 0);
+}
+
 static void test_bad_elf(void **state)
 {
     struct sim_loaded out;
@@ -201,6 +214,6 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        T(test_flat), T(test_elf64), T(test_bad_elf), T(test_multiboot), T(test_foreign_and_missing), T(test_damage)};
+        T(test_flat), T(test_elf64), T(test_bad_elf), T(test_text), T(test_multiboot), T(test_foreign_and_missing), T(test_damage)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

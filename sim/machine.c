@@ -23,7 +23,8 @@ static int check_config(struct sim_config *cfg, struct sim_profile *profile, str
     if (!cfg->profile)
         cfg->profile = "teach";
     if (cfg->ram_bytes < RAM_LEAST || cfg->ram_bytes > RAM_MOST || cfg->ram_bytes % 4096)
-        return sim_fail(err, SIM_USAGE, "machine: RAM of %llu bytes: give 1 MiB to 64 GiB in whole pages of 4096 bytes",
+        return sim_fail(err, SIM_USAGE,
+                        "machine: RAM of %llu bytes: give 1 MiB to 64 GiB in whole pages of 4096 bytes (64M is 64 MiB)",
                         (unsigned long long)cfg->ram_bytes);
     if (cfg->cpus > SIM_MAX_CPUS)
         return sim_fail(err, SIM_USAGE, "machine: %u processors: give 1 to %u", cfg->cpus, SIM_MAX_CPUS);

@@ -85,7 +85,7 @@ const char *vmcs_nearest_name(const char *name)
         if (d < best)
             best = d, at = f;
     }
-    return vmcs_field_info[at].name;
+    return best <= strlen(name) / 2 ? vmcs_field_info[at].name : NULL; // farther away it is no misspelling
 }
 
 void vmcs_write(struct vmcs *v, enum vmcs_field f, uint64_t val, uint64_t cycle, uint64_t rip)

@@ -93,7 +93,7 @@ bool vmcs_exists(const struct vmx_caps *caps, enum vmcs_field f);
 // Dense index by encoding (access-type bit ignored) or by name (case-insensitive), or -1.
 int vmcs_by_encoding(uint32_t encoding);
 int vmcs_by_name(const char *name);
-// Nearest existing name to a misspelt one, for error messages.
+// Nearest existing name to a misspelt one, for error messages; NULL: none is near.
 const char *vmcs_nearest_name(const char *name);
 static inline bool vmcs_read_only(enum vmcs_field f) { return vmcs_field_info[f].type == VMCS_INFO; }
 

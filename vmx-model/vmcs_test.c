@@ -90,7 +90,8 @@ static void test_nearest_name(void **state)
     assert_string_equal(vmcs_nearest_name("GUEST_CR33"), "GUEST_CR3");
     assert_string_equal(vmcs_nearest_name("guest_rlfags"), "GUEST_RFLAGS");
     assert_string_equal(vmcs_nearest_name("EXITQUALIFICATION"), "EXIT_QUALIFICATION");
-    assert_non_null(vmcs_nearest_name(""));
+    assert_null(vmcs_nearest_name(""));
+    assert_null(vmcs_nearest_name("vmcs")); // nothing is near
 }
 
 static void test_image(void **state)
