@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/cli.h"
 #include "visualizer/ui.h"
 
 typedef unsigned long long ull;
@@ -89,7 +90,7 @@ static bool addr_or_say(struct vz *v, const char *s, uint64_t *addr)
 {
     if (vz_parse_addr(v, s, addr))
         return true;
-    wrong(v, "'%s' is no address: a hexadecimal number, a symbol or a register, each with +N or -N", s);
+    wrong(v, "'%.20s' is no address: a hex number, symbol or register, each with +N or -N", s);
     return false;
 }
 
@@ -431,7 +432,10 @@ static void cmd_cpu(struct vz *v, char *arg)
         return;
     }
     if (!*arg || !parse_value(arg, &n) || n >= sim_ncpus(v->m)) {
-        wrong(v, "cpu needs a processor's number, 0 to %u; shown is %u", sim_ncpus(v->m) - 1, v->cpu);
+        if (sim_ncpus(v->m) > 1)
+            wrong(v, "cpu needs a processor's number, 0 to %u; shown is %u", sim_ncpus(v->m) - 1, v->cpu);
+        else
+            wrong(v, "There is one processor, number 0");
         return;
     }
     v->has_before = v->has_before && v->cpu == n;
@@ -540,6 +544,16 @@ enum { NROWS = sizeof rows / sizeof *rows };
 const struct vz_cmdrow *vz_cmdrow(unsigned n) { return n < NROWS ? &rows[n].shown : NULL; }
 
 // A command by its name, or by a beginning that fits only one.
+static void no_command(struct vz *v, const char *name)
+{
+    const char *names[NROWS + 1] = {NULL};
+    for (unsigned n = 0; n < NROWS; n++)
+        names[n] = rows[n].shown.name;
+    const char *near = cli_nearest(name, names);
+    wrong(v, "There is no command '%.30s'%s%s%s; ? lists them, Tab completes", name, near ? " (did you mean " : "",
+          near ? near : "", near ? "?)" : "");
+}
+
 static const struct row *find(const char *name)
 {
     const struct row *hit = NULL;
@@ -568,7 +582,7 @@ void vz_command(struct vz *v, const char *line)
     if (r)
         r->run(v, arg);
     else
-        wrong(v, "There is no command '%s'; ? lists them, Tab completes", name);
+        no_command(v, name);
 }
 
 // --- completion
