@@ -6,20 +6,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-// A way holds the address of a line with its state in the low bits; 0 is an empty way. `tree` has a bit for each inner node of a binary
-// tree over the ways: which half was used less lately. `last` is the way of each set that was used last, by its place in `way`: there a line
-// is looked for first, and using it again changes nothing. Elsewhere it is looked for by `hint`, a byte of its number for each way, eight at a
-// time; rows of hints are padded to whole words. `live` has a bit for each way of a set that is not empty. An absent unit has one set of no ways.
+// A set is a record of words, so that what an access needs lies together:
+//      0  tree   a bit for each inner node of a binary tree over the ways: which half was used less lately
+//      1  live   a bit for each way that is not empty
+//      2  last   the way that was used last: there a line is looked for first, and using it again changes nothing
+//      3  hints  a byte of its line's number for each way, eight to a word: elsewhere lines are looked for by these
+//      then the ways: the address of a line with its state in the low bits; 0 is an empty way
+// An absent unit has one set of no ways.
 #define STATE    3ull
 #define MAX_WAYS 64u
 #define BYTES(b) ((b)*0x0101010101010101ull)
+enum { TREE, LIVE, LAST, HINTS };
 
 struct unit {
     uint32_t sets, mask, ways, leaves, latency; // leaves: the power of two at or above ways
     uint32_t words, hint_shift;                 // words of hints of a set; which byte of an address a hint is
-    uint64_t *way, *tree;
-    uint32_t *last;
-    uint64_t *hint, *live;
+    uint32_t first, stride;                     // of a record: where the ways begin, how long it is
+    uint64_t *set;
     struct cache_counts n;
     struct { // what a use of a way does to the tree: the nodes on its path, and those of them that point right from now on
         uint64_t path, right;
@@ -83,11 +86,7 @@ static void init_uses(struct unit *u)
 
 static void unit_clear(struct unit *u)
 {
-    memset(u->way, 0, (size_t)u->sets * u->ways * sizeof *u->way);
-    memset(u->tree, 0, u->sets * sizeof *u->tree);
-    memset(u->live, 0, u->sets * sizeof *u->live);
-    for (uint32_t set = 0; set < u->sets; set++)
-        u->last[set] = set * u->ways;
+    memset(u->set, 0, (size_t)(u->mask + 1) * u->stride * sizeof *u->set);
     u->n = (struct cache_counts){0};
 }
 
@@ -103,15 +102,10 @@ static bool unit_init(struct unit *u, const struct profile_cache *g)
     }
     u->words = (u->ways + 7) / 8;
     u->hint_shift = log2_of(g->line ? g->line : 1) + log2_of(u->sets ? u->sets : 1);
-    u->way = calloc((size_t)u->sets * u->ways + 8, sizeof *u->way); // find() may look past the last set
-    u->live = calloc(u->sets + 1, sizeof *u->live);
-    u->hint = calloc((size_t)u->sets * u->words + 1, sizeof *u->hint);
-    u->tree = calloc(u->sets + 1, sizeof *u->tree);
-    u->last = calloc(u->sets + 1, sizeof *u->last);
-    if (!u->way || !u->tree || !u->last || !u->hint || !u->live)
-        return false;
-    unit_clear(u);
-    return true;
+    u->first = HINTS + u->words;
+    u->stride = u->first + u->ways;
+    u->set = calloc((size_t)(u->mask + 1) * u->stride + MAX_WAYS, sizeof *u->set); // find() may look past the last set
+    return u->set;
 }
 
 static uint32_t line_of(const struct cache_config *cfg)
@@ -154,22 +148,13 @@ struct caches *caches_create(const struct cache_config *cfg, struct sim_error *e
     return NULL;
 }
 
-static void unit_free(struct unit *u)
-{
-    free(u->way);
-    free(u->tree);
-    free(u->last);
-    free(u->hint);
-    free(u->live);
-}
-
 void caches_destroy(struct caches *h)
 {
     for (unsigned n = 0; h && n < MAX_CPUS; n++)
         for (unsigned k = 0; k < CACHE_L3; k++)
-            unit_free(&h->cpu[n].u[k]);
+            free(h->cpu[n].u[k].set);
     if (h)
-        unit_free(&h->l3);
+        free(h->l3.set);
     free(h);
 }
 
@@ -195,19 +180,22 @@ static inline uint32_t set_of(const struct caches *h, const struct unit *u, uint
     return (uint32_t)(line >> h->shift) & u->mask;
 }
 
+static inline uint64_t *set_at(const struct caches *h, const struct unit *u, uint64_t line)
+{
+    return &u->set[(size_t)set_of(h, u, line) * u->stride];
+}
+
 static inline bool holds(uint64_t way, uint64_t line) { return (way ^ line) - 1 < STATE; } // any state but I
 
-// The way that holds a line, or NULL.
-static inline uint64_t *find(const struct caches *h, const struct unit *u, uint64_t line)
+// The way of the set t that holds a line, or NULL.
+static inline uint64_t *find_in(const struct unit *u, uint64_t *t, uint64_t line)
 {
-    const uint32_t set = set_of(h, u, line);
-    const uint64_t want = BYTES((line >> u->hint_shift) & 0xff), *hint = &u->hint[(size_t)set * u->words];
-    uint64_t *w = &u->way[(size_t)set * u->ways];
+    const uint64_t want = BYTES((line >> u->hint_shift) & 0xff);
     for (uint32_t k = 0; k < u->words; k++) {
-        const uint64_t x = hint[k] ^ want;
+        const uint64_t x = t[HINTS + k] ^ want;
         // The top bits of bytes that are 0, and perhaps of others above one of them.
         for (uint64_t zero = (x - BYTES(1)) & ~x & BYTES(0x80); zero; zero &= zero - 1) {
-            uint64_t *at = &w[k * 8 + (unsigned)__builtin_ctzll(zero) / 8];
+            uint64_t *at = &t[u->first + k * 8 + (unsigned)__builtin_ctzll(zero) / 8];
             if (holds(*at, line))
                 return at;
         }
@@ -215,38 +203,42 @@ static inline uint64_t *find(const struct caches *h, const struct unit *u, uint6
     return NULL;
 }
 
-static inline void set_hint(struct unit *u, uint32_t set, uint32_t way, uint64_t line)
+static inline uint64_t *find(const struct caches *h, const struct unit *u, uint64_t line)
 {
-    uint64_t *hint = &u->hint[(size_t)set * u->words + way / 8];
+    return find_in(u, set_at(h, u, line), line);
+}
+
+static inline void set_hint(const struct unit *u, uint64_t *t, uint32_t way, uint64_t line)
+{
+    uint64_t *hint = &t[HINTS + way / 8];
     const unsigned at = way % 8 * 8;
     *hint = (*hint & ~(0xffull << at)) | ((line >> u->hint_shift) & 0xff) << at;
 }
 
-static inline void touch(const struct caches *h, struct unit *u, uint64_t line, const uint64_t *w)
+static inline void touch(const struct unit *u, uint64_t *t, uint32_t way)
 {
-    const uint32_t set = set_of(h, u, line), at = (uint32_t)(w - u->way), way = at - set * u->ways;
-    u->tree[set] = (u->tree[set] & ~u->use[way].path) | u->use[way].right;
-    u->last[set] = at;
+    t[TREE] = (t[TREE] & ~u->use[way].path) | u->use[way].right;
+    t[LAST] = way;
 }
 
 // Find and touch.
-static inline uint64_t *use(const struct caches *h, struct unit *u, uint64_t line)
+static inline uint64_t *use(const struct caches *h, const struct unit *u, uint64_t line)
 {
-    uint64_t *w = &u->way[u->last[set_of(h, u, line)]];
-    if (__builtin_expect(!holds(*w, line), 0) && (w = find(h, u, line)))
-        touch(h, u, line, w);
+    uint64_t *t = set_at(h, u, line), *w = &t[u->first + t[LAST]];
+    if (__builtin_expect(!holds(*w, line), 0) && (w = find_in(u, t, line)))
+        touch(u, t, (uint32_t)(w - t) - u->first);
     return w;
 }
 
-static uint32_t victim(const struct unit *u, uint32_t set)
+static uint32_t victim(const struct unit *u, const uint64_t *t)
 {
-    const uint64_t empty = ~u->live[set] & ~0ull >> (MAX_WAYS - u->ways);
+    const uint64_t empty = ~t[LIVE] & ~0ull >> (MAX_WAYS - u->ways);
     if (empty)
         return (uint32_t)__builtin_ctzll(empty);
     uint32_t way = 0;
     for (uint32_t node = 1, half = u->leaves / 2; half; half /= 2) {
         // Where the ways are no power of two, the tree lacks some leaves on the right.
-        const uint32_t right = (u->tree[set] >> node & 1) && way + half < u->ways;
+        const uint32_t right = (t[TREE] >> node & 1) && way + half < u->ways;
         way += right ? half : 0;
         node = node * 2 + right;
     }
@@ -256,12 +248,13 @@ static uint32_t victim(const struct unit *u, uint32_t set)
 // Put a line into a unit that does not have it; returns the way's former contents.
 static uint64_t put(const struct caches *h, struct unit *u, uint64_t line, enum cache_state s)
 {
-    const uint32_t set = set_of(h, u, line), way = victim(u, set);
-    uint64_t *w = &u->way[(size_t)set * u->ways + way], old = *w;
-    *w = line | s;
-    set_hint(u, set, way, line);
-    u->live[set] |= 1ull << way;
-    touch(h, u, line, w);
+    uint64_t *t = set_at(h, u, line);
+    const uint32_t way = victim(u, t);
+    const uint64_t old = t[u->first + way];
+    t[u->first + way] = line | s;
+    set_hint(u, t, way, line);
+    t[LIVE] |= 1ull << way;
+    touch(u, t, way);
     if (old) {
         u->n.evictions++;
         u->n.writebacks += (old & STATE) == CACHE_M;
@@ -271,8 +264,8 @@ static uint64_t put(const struct caches *h, struct unit *u, uint64_t line, enum 
 
 static void drop(const struct caches *h, const struct unit *u, uint64_t *w)
 {
-    const uint32_t set = set_of(h, u, *w);
-    u->live[set] &= ~(1ull << ((size_t)(w - u->way) - (size_t)set * u->ways));
+    uint64_t *t = set_at(h, u, *w);
+    t[LIVE] &= ~(1ull << ((uint32_t)(w - t) - u->first));
     *w = 0;
 }
 
@@ -545,7 +538,7 @@ struct cache_result cache_access(struct caches *h, unsigned cpu, uint64_t pa, en
 {
     const unsigned first = kind == CACHE_FETCH ? CACHE_L1I : CACHE_L1D;
     struct unit *u = &h->cpu[cpu].u[first];
-    const uint64_t line = pa & h->frame, way = u->way[u->last[set_of(h, u, line)]];
+    const uint64_t line = pa & h->frame, *t = set_at(h, u, line), way = t[u->first + t[LAST]];
     if (__builtin_expect(!holds(way, line) || (kind >= CACHE_STORE && (way & STATE) != CACHE_M), 0))
         return access_line(h, cpu, line, kind);
     u->n.hits++;
@@ -666,17 +659,21 @@ unsigned cache_store_past(struct caches *h, unsigned cpu, uint64_t pa)
 }
 
 // L3 includes what processors have. Without one, what others have stays.
+// Way number k of a unit, over all sets.
+static inline uint64_t *way_at(const struct unit *u, size_t k) { return &u->set[k / u->ways * u->stride + u->first + k % u->ways]; }
+static inline size_t all_ways(const struct unit *u) { return (size_t)u->sets * u->ways; }
+
 unsigned cache_flush_all(struct caches *h, unsigned cpu, bool write_back)
 {
     struct private *p = &h->cpu[cpu];
     unsigned dirty = 0;
-    for (size_t k = 0; k < (size_t)h->l3.sets * h->l3.ways; k++)
-        if (h->l3.way[k])
-            dirty += flush_line(h, p, h->l3.way[k] & ~STATE);
+    for (size_t k = 0; k < all_ways(&h->l3); k++)
+        if (*way_at(&h->l3, k))
+            dirty += flush_line(h, p, *way_at(&h->l3, k) & ~STATE);
     for (unsigned u = 0; u < CACHE_L3; u++)
-        for (size_t k = 0; k < (size_t)p->u[u].sets * p->u[u].ways; k++)
-            if (p->u[u].way[k]) {
-                dirty += expel(h, p, p->u[u].way[k] & ~STATE, CACHE_I) == CACHE_M;
+        for (size_t k = 0; k < all_ways(&p->u[u]); k++)
+            if (*way_at(&p->u[u], k)) {
+                dirty += expel(h, p, *way_at(&p->u[u], k) & ~STATE, CACHE_I) == CACHE_M;
                 p->n.flushed++;
             }
     p->n.cleaned += write_back ? dirty : 0;
@@ -711,7 +708,7 @@ bool cache_way(const struct caches *h, unsigned cpu, enum cache_unit k, uint32_t
     const struct unit *u = unit_of(h, cpu, k);
     if (set >= u->sets || way >= u->ways)
         return false;
-    const uint64_t w = u->way[(size_t)set * u->ways + way];
+    const uint64_t w = u->set[(size_t)set * u->stride + u->first + way];
     *pa = w & ~STATE;
     *s = (enum cache_state)(w & STATE);
     return w != 0;
@@ -720,7 +717,7 @@ bool cache_way(const struct caches *h, unsigned cpu, enum cache_unit k, uint32_t
 uint32_t cache_victim(const struct caches *h, unsigned cpu, enum cache_unit u, uint32_t set)
 {
     const struct unit *unit = unit_of(h, cpu, u);
-    return set < unit->sets ? victim(unit, set) : 0;
+    return set < unit->sets ? victim(unit, &unit->set[(size_t)set * unit->stride]) : 0;
 }
 
 uint32_t cache_set_of(const struct caches *h, enum cache_unit u, uint64_t pa) { return set_of(h, unit_of(h, 0, u), pa); }
@@ -740,10 +737,10 @@ static uint64_t fold(uint64_t x, uint64_t v)
 
 static uint64_t unit_hash(const struct unit *u, uint64_t x)
 {
-    for (size_t k = 0; k < (size_t)u->sets * u->ways; k++)
-        x = fold(x, u->way[k]);
+    for (size_t k = 0; k < all_ways(u); k++)
+        x = fold(x, *way_at(u, k));
     for (size_t k = 0; k < u->sets; k++)
-        x = fold(x, u->tree[k]);
+        x = fold(x, u->set[k * u->stride + TREE]);
     return x;
 }
 
@@ -771,16 +768,15 @@ static void check_line(const struct caches *h, unsigned cpu, unsigned unit, uint
 static void check_unit(const struct caches *h, unsigned cpu, unsigned unit)
 {
     const struct unit *u = unit_of(h, cpu, (enum cache_unit)unit);
-    for (uint32_t k = 0; k < u->sets * u->ways; k++) {
-        const uint64_t w = u->way[k], line = w & ~STATE;
-        if (!w) {
-            assert(!(u->live[k / u->ways] >> k % u->ways & 1));
+    for (uint32_t k = 0; k < all_ways(u); k++) {
+        const uint64_t w = *way_at(u, k), line = w & ~STATE;
+        const bool live = u->set[k / u->ways * u->stride + LIVE] >> k % u->ways & 1;
+        assert(live == (w != 0));
+        if (!w)
             continue;
-        }
         assert(w & STATE);
         assert(set_of(h, u, line) == k / u->ways);
-        assert(find(h, u, line) == &u->way[k]);
-        assert(u->live[k / u->ways] >> k % u->ways & 1);
+        assert(find(h, u, line) == way_at(u, k));
         if (unit != CACHE_L3)
             check_line(h, cpu, unit, line);
     }

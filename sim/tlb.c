@@ -321,7 +321,14 @@ unsigned tlb_choose(const struct tlb_unit_state *u, uint64_t tag, unsigned shift
     return choose(u, tlb_set(g, tag, shift), g->ways, key0, key1);
 }
 
-int tlb_place(struct tlb *t, enum tlb_unit unit, uint64_t tag, unsigned shift, uint64_t key0, uint64_t key1, uint64_t data)
+// Make room, as tlb_place().
+static __attribute__((noinline)) void make_room(struct tlb *t, enum tlb_unit unit, unsigned i, bool same)
+{
+    same ? tlb_drop(t, unit, i) : tlb_evict(t, unit, i);
+}
+
+static inline __attribute__((always_inline)) int place(struct tlb *t, enum tlb_unit unit, uint64_t tag, unsigned shift,
+                                                       uint64_t key0, uint64_t key1, uint64_t data)
 {
     struct tlb_unit_state *u = &t->u[unit];
     const unsigned cls = tlb_class(shift);
@@ -334,7 +341,7 @@ int tlb_place(struct tlb *t, enum tlb_unit unit, uint64_t tag, unsigned shift, u
         bool same = h->key0 == key0 && tlb_key1_equal(h->key1, key1 & ~TLB_K1_GLOBAL);
         if (__builtin_expect(t->policy == SIM_TLB_KEEP, 0) && !same && tlb_grow(u))
             return tlb_place(t, unit, tag, shift, key0, key1, data);
-        same ? tlb_drop(t, unit, i) : tlb_evict(t, unit, i);
+        make_room(t, unit, i, same);
     }
     // Lookups of the page may find this entry from now on, even where another one served so far (other page size, global).
     if (first_level(unit) && t->cpu && (shift == 12 || overlapped(u, base, g->ways, key0)))
@@ -350,7 +357,12 @@ int tlb_place(struct tlb *t, enum tlb_unit unit, uint64_t tag, unsigned shift, u
     return (int)i;
 }
 
-void tlb_placed(struct tlb *t, enum tlb_unit unit, unsigned i)
+int tlb_place(struct tlb *t, enum tlb_unit unit, uint64_t tag, unsigned shift, uint64_t key0, uint64_t key1, uint64_t data)
+{
+    return place(t, unit, tag, shift, key0, key1, data);
+}
+
+static inline __attribute__((always_inline)) void placed(struct tlb *t, enum tlb_unit unit, unsigned i)
 {
     struct tlb_unit_state *u = &t->u[unit];
     struct tlb_entry *e = &u->entry[i];
@@ -368,12 +380,14 @@ void tlb_placed(struct tlb *t, enum tlb_unit unit, unsigned i)
     }
 }
 
-static int insert(struct tlb *t, enum tlb_unit unit, const struct tlb_entry *e, uint64_t key0, uint64_t key1, uint64_t data)
+void tlb_placed(struct tlb *t, enum tlb_unit unit, unsigned i) { placed(t, unit, i); }
+
+static inline int insert(struct tlb *t, enum tlb_unit unit, const struct tlb_entry *e, uint64_t key0, uint64_t key1, uint64_t data)
 {
-    const int i = tlb_place(t, unit, e->tag, e->page_shift, key0, key1, data);
+    const int i = place(t, unit, e->tag, e->page_shift, key0, key1, data);
     if (i >= 0) {
         t->u[unit].entry[i] = *e;
-        tlb_placed(t, unit, (unsigned)i);
+        placed(t, unit, (unsigned)i);
     }
     return i;
 }
