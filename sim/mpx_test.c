@@ -53,6 +53,29 @@ static void test_cpuid(void **state)
     assert_int_equal(have, 1);
 }
 
+// A feature that is taken away takes its VMX controls with it.
+static void test_settled(void **state)
+{
+    static const char *const off[] = {"feature.mpx=0", "feature.xsaves=0"};
+    static const char *const profile[] = {"skylake-2015", "later"};
+    for (unsigned n = 0; n < 4; n++) {
+        struct sim_config cfg = {.ram_bytes = 1 << 20, .profile = profile[n / 2], .set = &off[n / 2], .nset = n & 1};
+        struct sim_error err;
+        struct sim_machine *m = sim_create(&cfg, &err);
+        assert_non_null(m);
+        const struct vmx_caps *k = &m->profile->vmx;
+        const bool has = !(n & 1);
+        if (n < 2) {
+            assert_true((k->exit >> 55 & 1) == has && (k->true_exit >> 55 & 1) == has);
+            assert_true((k->entry >> 48 & 1) == has && (k->true_entry >> 48 & 1) == has);
+        } else {
+            assert_int_equal(k->proc2 >> 52 & 1, has);
+        }
+        assert_int_equal(vmcs_exists(k, n < 2 ? VF_GUEST_BNDCFGS : VF_XSS_EXIT_BITMAP), has);
+        sim_destroy(m);
+    }
+}
+
 // Make bounds and copy them; a branch that may run as one with what sets its flags; a call that keeps bounds.
 static const uint8_t code[] = {
     0xf3, 0x0f, 0x1b, 0x4b, 0x0f,    // bndmk bnd1, [rbx + 15]
@@ -118,6 +141,6 @@ static void test_blocks(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cpuid), cmocka_unit_test(test_blocks)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cpuid), cmocka_unit_test(test_settled), cmocka_unit_test(test_blocks)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

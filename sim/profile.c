@@ -90,7 +90,7 @@ static void choose_features(struct sim_profile *p, enum generation generation)
 }
 
 // What may be 1 of a word of controls: what the processor allows and this model knows, and what must be 1. (A control of what the profile's CPUID does
-// not report is not allowed either: choose_caps().)
+// not report is not allowed either: sim_profile_settle().)
 static uint64_t allow(uint64_t msr, enum vmx_ctl_word word)
 {
     uint64_t known = 0;
@@ -112,12 +112,6 @@ static void choose_caps(struct sim_profile *p, const struct published *m)
     k->exit = allow(m->exit, VMX_WORD_EXIT);
     k->entry = allow(m->entry, VMX_WORD_ENTRY);
     k->proc2 = allow(m->proc2, VMX_WORD_PROC2);
-    if (!isa_has(p->features, ISA_FEAT_XSAVES))
-        k->proc2 &= ~(1ull << 52); // "enable XSAVES/XRSTORS"
-    if (!isa_has(p->features, ISA_FEAT_MPX)) {
-        k->exit &= ~((uint64_t)VMX_EXIT_CLEAR_BNDCFGS << 32);
-        k->entry &= ~((uint64_t)VMX_ENTRY_LOAD_BNDCFGS << 32);
-    }
     if (!k->proc2)
         k->proc &= ~(1ull << 63);
     k->misc &= m->misc;
@@ -194,19 +188,27 @@ int sim_profile_load(struct sim_profile *p, const char *name, struct sim_error *
         p->vmx = vmx_caps_later;
     if (r->msrs->basic)
         choose_caps(p, r->msrs);
+    sim_profile_settle(p);
     return 0;
+}
+
+static void forbid(struct vmx_caps *k, uint32_t proc2, uint32_t exit, uint32_t entry)
+{
+    k->proc2 &= ~((uint64_t)proc2 << 32);
+    k->exit &= ~((uint64_t)exit << 32);
+    k->true_exit &= ~((uint64_t)exit << 32);
+    k->entry &= ~((uint64_t)entry << 32);
+    k->true_entry &= ~((uint64_t)entry << 32);
 }
 
 void sim_profile_settle(struct sim_profile *p)
 {
-    const uint64_t exit = ~((uint64_t)(VMX_EXIT_LOAD_PERF_GLOBAL_CTRL | VMX_EXIT_SAVE_PERF_GLOBAL_CTRL) << 32);
-    const uint64_t entry = ~((uint64_t)VMX_ENTRY_LOAD_PERF_GLOBAL_CTRL << 32);
-    if (p->pmu.version > 1)
-        return;
-    p->vmx.exit &= exit;
-    p->vmx.true_exit &= exit;
-    p->vmx.entry &= entry;
-    p->vmx.true_entry &= entry;
+    if (p->pmu.version <= 1)
+        forbid(&p->vmx, 0, VMX_EXIT_LOAD_PERF_GLOBAL_CTRL | VMX_EXIT_SAVE_PERF_GLOBAL_CTRL, VMX_ENTRY_LOAD_PERF_GLOBAL_CTRL);
+    if (!isa_has(p->features, ISA_FEAT_MPX))
+        forbid(&p->vmx, 0, VMX_EXIT_CLEAR_BNDCFGS, VMX_ENTRY_LOAD_BNDCFGS);
+    if (!isa_has(p->features, ISA_FEAT_XSAVES))
+        forbid(&p->vmx, VMX_PROC2_ENABLE_XSAVES, 0, 0);
 }
 
 const char *sim_profile_nth(unsigned n) { return n < NROWS ? rows[n].name : NULL; }
