@@ -94,7 +94,7 @@ check-fuzz: ## each fuzz target for FUZZ_SECONDS (default 20)
 
 fuzzers: $(FUZZERS)
 
-test-guests: $(O)/ringside ## boot real systems of Debian's packages to their markers: GUEST=linux|linux-smp|linux-isa|linux-later|linux-generic|seabios|grub|debian|memtest|hypervisor|kvm|kvm-nested|xen, default all but memtest
+test-guests: $(O)/ringside ## boot real systems of Debian's packages to their markers: GUEST=linux|linux-smp|linux-isa|linux-perf|linux-later|linux-generic|seabios|grub|debian|memtest|hypervisor|kvm|kvm-nested|xen, default all but memtest
 	@docs/tools/test-guests.sh $(O)/ringside $(GUEST)
 
 CASES ?= 10000000

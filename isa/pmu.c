@@ -56,6 +56,8 @@ static enum isa_pmu_source source(unsigned event)
     case 0x013c: return ISA_PMU_CYCLES;
     case 0x00c0: return ISA_PMU_INSNS;
     case 0x00c4: return ISA_PMU_BRANCHES;
+    case 0x4f2e: return ISA_PMU_LLC_REFS;
+    case 0x412e: return ISA_PMU_LLC_MISSES;
     default: return ISA_PMU_NONE;
     }
 }
@@ -164,6 +166,8 @@ void isa_pmu_sync(struct isa_cpu *c)
     c->env->pmu_changed(c);
 }
 
+void isa_pmu_restart(struct isa_cpu *c) { c->env->pmu_now(c, c->pmu.base); }
+
 void isa_pmu_ring(struct isa_cpu *c)
 {
     if (c->cpl == c->pmu.ring)
@@ -180,9 +184,10 @@ struct isa_pmu_next isa_pmu_next(const struct isa_cpu *c)
     for (unsigned k = 0; k < ISA_PMU_ALL; k++) {
         if (!counts(p, k) || !p->how[k].interrupts)
             continue;
-        // No event comes twice in a cycle, or in an instruction.
+        // No event comes twice in a cycle, nor an instruction or a branch twice in an instruction.
+        const bool by_insn = p->how[k].plus == ISA_PMU_INSNS || p->how[k].plus == ISA_PMU_BRANCHES;
         const uint64_t left = ones(width(&p->has, k)) - p->counter[k] + 1;
-        uint64_t *const least = p->how[k].plus == ISA_PMU_CYCLES ? &n.cycles : &n.insns;
+        uint64_t *const least = by_insn ? &n.insns : &n.cycles;
         if (left < *least)
             *least = left;
     }
@@ -353,9 +358,6 @@ static void put(struct isa_pmu *p, uint32_t msr, uint64_t v)
         p->status |= v;
 }
 
-// The counters were off: what they add is counted from now.
-static void restart(struct isa_cpu *c) { c->env->pmu_now(c, c->pmu.base); }
-
 bool isa_pmu_write(struct isa_cpu *c, uint32_t msr, uint64_t v, enum isa_rule *rule)
 {
     *rule = ISA_RULE_GP_MSR_READONLY;
@@ -366,7 +368,7 @@ bool isa_pmu_write(struct isa_cpu *c, uint32_t msr, uint64_t v, enum isa_rule *r
         return false;
     isa_pmu_sync(c);
     put(&c->pmu, msr, v);
-    restart(c);
+    isa_pmu_restart(c);
     configure(c);
     return true;
 }
@@ -375,7 +377,7 @@ void isa_pmu_load_global(struct isa_cpu *c, uint64_t v)
 {
     isa_pmu_sync(c);
     c->pmu.global_ctrl = v;
-    restart(c);
+    isa_pmu_restart(c);
     configure(c);
 }
 

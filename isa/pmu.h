@@ -7,8 +7,9 @@
 //            IA32_FIXED_CTR_CTRL, four bits a counter: 3 interrupt, 2 any thread, 1 count above ring 0, 0 count in ring 0
 //            global control, status and its writes: bit k counter k, bit 32 + k fixed-function counter k
 // EVENTS     cycles while not halted (3C/00, at the fixed rate of the time-stamp counter 3C/01: the same here), instructions retired (C0/00), branch
-//            instructions retired (C4/00). Any other event, and any with EDGE, counts nothing. With CMASK = n a counter counts cycles that see n or
-//            more of its events, with INV too those that see fewer: a cycle sees at most one, for instructions run one after another.
+//            instructions retired (C4/00), references to the last-level cache and its misses (2E/4F, 2E/41) if the machine knows them. Any other
+//            event, and any with EDGE, counts nothing. With CMASK = n a counter counts cycles that see n or more of its events, with INV too
+//            those that see fewer: a cycle sees at most one, for instructions run one after another.
 // LAZY       nothing is counted while instructions run. A counter holds its value as of the last change of ring, of a control or of itself, and
 //            isa_pmu_sync() adds what its source has gone on by since. An instruction that changes or reads the state does so as of its own
 //            beginning: the WRMSR that starts a counter is counted by it. One that changes the ring counts for the new ring, as measured on
@@ -26,7 +27,15 @@
 #define ISA_PMU_ALL     (ISA_PMU_GENERAL + ISA_PMU_FIXED) // fixed-function counter k is number ISA_PMU_GENERAL + k
 
 // What goes on while a program runs, as far as the machine knows it without looking at each instruction; NONE stands still.
-enum isa_pmu_source { ISA_PMU_NONE, ISA_PMU_CYCLES, ISA_PMU_INSNS, ISA_PMU_BRANCHES, ISA_PMU_NSOURCE };
+enum isa_pmu_source {
+    ISA_PMU_NONE,
+    ISA_PMU_CYCLES,
+    ISA_PMU_INSNS,
+    ISA_PMU_BRANCHES,
+    ISA_PMU_LLC_REFS,
+    ISA_PMU_LLC_MISSES,
+    ISA_PMU_NSOURCE
+};
 
 // What the processor has, from CPUID.0AH and CPUID.1:ECX.PDCM. A version of 0: nothing.
 struct isa_pmu_shape {
@@ -74,6 +83,8 @@ bool isa_pmu_branch(unsigned op);
 void isa_pmu_reset(struct isa_cpu *c); // after RESET; asks CPUID what there is. INIT changes nothing
 // Bring the counters up to date; overflows set status bits and send interrupts (env->pmi).
 void isa_pmu_sync(struct isa_cpu *c);
+// The sources begin anew: from now on their numbers have nothing to do with those before. To be called after isa_pmu_sync().
+void isa_pmu_restart(struct isa_cpu *c);
 // CPL has changed while isa_cpu.pmu_rings is set.
 void isa_pmu_ring(struct isa_cpu *c);
 // No counter that interrupts overflows before its processor has gone on by so many cycles, and no other one before so many instructions.

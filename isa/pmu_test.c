@@ -68,6 +68,8 @@ static void pass(uint64_t cycles, uint64_t insns, uint64_t branches)
     c->cycles += cycles;
     c->insns += insns;
     t->branches += branches;
+    t->llc_refs += branches / 2;
+    t->llc_misses += branches / 4;
 }
 static void ring(unsigned cpl)
 {
@@ -180,17 +182,17 @@ static void test_events(void **state)
 {
     static const struct {
         uint32_t sel;
-        uint64_t counts; // of 1000 cycles, 300 instructions, 40 branches
+        uint64_t counts; // of 1000 cycles, 300 instructions, 40 branches, 20 references to the last-level cache, 10 misses
     } all[] = {
         {CYCLES, 1000},
         {REF, 1000},
         {INSNS, 300},
         {BRANCHES, 40},
-        {0xc5, 0},   // mispredicted branches: none predicts
-        {0x412e, 0}, // last-level cache misses
-        {0x4f2e, 0}, // and references
-        {0x1c0, 0},  // a processor's own event
-        {0x108, 0},  //
+        {0xc5, 0}, // mispredicted branches: none predicts
+        {0x412e, 10},
+        {0x4f2e, 20},
+        {0x1c0, 0}, // a processor's own event
+        {0x108, 0}, //
         {INSNS | 1u << 24, 300},
         {INSNS | 2u << 24, 0},
         {INSNS | 1u << 24 | 1u << 23, 700}, // cycles without

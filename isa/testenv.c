@@ -158,6 +158,8 @@ static void te_pmu_now(struct isa_cpu *c, uint64_t now[ISA_PMU_NSOURCE])
     now[ISA_PMU_CYCLES] = c->cycles + (c->at ? c->at->cost_before : 0);
     now[ISA_PMU_INSNS] = c->insns + (c->at ? c->at->idx : 0);
     now[ISA_PMU_BRANCHES] = te(c)->branches;
+    now[ISA_PMU_LLC_REFS] = te(c)->llc_refs;
+    now[ISA_PMU_LLC_MISSES] = te(c)->llc_misses;
 }
 
 static void te_pmi(struct isa_cpu *c) { te(c)->npmi++; }

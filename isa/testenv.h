@@ -64,9 +64,9 @@ struct isa_testenv {
     struct isa_event event;
     unsigned ncharge[ISA_COST_NUM];
     uint64_t random;
-    // performance monitoring: CPUID.0AH for the next isa_reset() (0: none), what has retired in branches, overflow interrupts
+    // performance monitoring: CPUID.0AH for the next isa_reset() (0: none), how far sources have come, overflow interrupts
     uint32_t perfmon[4];
-    uint64_t branches;
+    uint64_t branches, llc_refs, llc_misses;
     unsigned npmi;
     // MSRs behind env->rdmsr and wrmsr: one, for tests
     uint32_t msr;

@@ -7,6 +7,7 @@
 
 #include "isa/xstate.h"
 #include "sim/internal.h"
+#include "sim/pmu.h"
 
 #define LEAF_MAX_EXT 0x80000008u
 
@@ -46,14 +47,15 @@ static void caches(const struct sim_profile *p, unsigned ncpus, uint32_t sub, ui
     out[2] = x->c.size / (x->c.ways * x->c.line) - 1;
 }
 
-// Leaf 0AH: performance monitoring. Of the seven architectural events the last-level cache's references and misses and mispredicted branches are not
-// there: only detailed fidelity has caches, and nothing predicts branches.
-static void perfmon(const struct profile_pmu *u, uint32_t out[4])
+// Leaf 0AH: performance monitoring. Of the seven architectural events mispredicted branches are not there, as nothing predicts them, and the last-level
+// cache's references and misses only if there are caches.
+static void perfmon(const struct sim_machine *m, uint32_t out[4])
 {
+    const struct profile_pmu *u = &m->profile->pmu;
     if (!u->version)
         return;
     out[0] = u->version | (uint32_t)u->general << 8 | (uint32_t)u->width << 16 | 7u << 24;
-    out[1] = 1u << 3 | 1u << 4 | 1u << 6;
+    out[1] = 1u << 6 | (pmu_knows_llc(m) ? 0 : 1u << 3 | 1u << 4);
     if (u->version > 1)
         out[3] = u->fixed | (uint32_t)u->fixed_width << 5;
 }
@@ -109,7 +111,7 @@ void sim_cpuid(struct isa_cpu *c, uint32_t leaf, uint32_t sub, uint32_t out[4])
         break;
     case 2: memcpy(out, p->leaf2, sizeof p->leaf2); break;
     case 4: caches(p, cpu->m->ncpus, sub, out); break;
-    case 0x0a: perfmon(&p->pmu, out); break;
+    case 0x0a: perfmon(cpu->m, out); break;
     case 0x0b: // one thread per core, ncpus cores
         out[2] = sub;
         out[3] = cpu->n;

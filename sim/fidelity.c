@@ -37,6 +37,8 @@ static void choose_costs(struct sim_machine *m)
 
 void sim_set_fidelity(struct sim_machine *m, enum sim_fidelity f)
 {
+    for (unsigned n = 0; n < m->ncpus; n++)
+        isa_pmu_sync(&m->cpu[n]->isa);
     m->fidelity = f;
     m->no_fetch_mirror = m->cfg.no_mirror;
     m->no_data_mirror = m->cfg.no_mirror;
@@ -47,4 +49,6 @@ void sim_set_fidelity(struct sim_machine *m, enum sim_fidelity f)
     block_flush(m);
     for (unsigned n = 0; n < m->ncpus; n++)
         mmu_forget(m->cpu[n]);
+    for (unsigned n = 0; n < m->ncpus; n++)
+        isa_pmu_restart(&m->cpu[n]->isa); // other caches
 }

@@ -1,6 +1,16 @@
 // sim/pmu.c: the machine's side of performance monitoring (sim/pmu.h).
 #include "sim/pmu.h"
 
+// The last-level cache, where there are caches: the third level, or the second if there is no third.
+static enum cache_unit last_level(const struct sim_profile *p) { return p->l3.size ? CACHE_L3 : CACHE_L2; }
+
+// Each reference has to take a cycle at least, or overflow could not be bound.
+bool pmu_knows_llc(const struct sim_machine *m)
+{
+    const struct profile_cache *last = m->profile->l3.size ? &m->profile->l3 : &m->profile->l2;
+    return m->caches && last->size && last->latency > m->profile->l1d.latency && last->latency > m->profile->l1i.latency;
+}
+
 void pmu_now(struct isa_cpu *c, uint64_t now[ISA_PMU_NSOURCE])
 {
     const struct sim_cpu *cpu = sim_cpu_of(c);
@@ -8,6 +18,12 @@ void pmu_now(struct isa_cpu *c, uint64_t now[ISA_PMU_NSOURCE])
     now[ISA_PMU_CYCLES] = engine_now(c) - cpu->pmu.halted;
     now[ISA_PMU_INSNS] = engine_insns(c);
     now[ISA_PMU_BRANCHES] = cpu->pmu.branches;
+    now[ISA_PMU_LLC_REFS] = now[ISA_PMU_LLC_MISSES] = 0;
+    if (!pmu_knows_llc(cpu->m))
+        return;
+    const struct cache_counts n = cache_counts(cpu->m->caches, cpu->n, last_level(cpu->m->profile));
+    now[ISA_PMU_LLC_REFS] = n.hits + n.misses;
+    now[ISA_PMU_LLC_MISSES] = n.misses;
 }
 
 void pmu_interrupt(struct isa_cpu *c) { bus_pmi(sim_cpu_of(c)->m, sim_cpu_of(c)->n); }

@@ -3,7 +3,8 @@
 // SOURCES    cycles: the clock, less the time asleep (HLT, MWAIT, waiting for a start-up IPI). Core and reference cycles are the same: no profile
 //            changes its frequency. In functional fidelity a cycle is an instruction. Instructions: those that the engine retires anyway; a
 //            repeated string instruction is one. Branches: nobody knows their number, so while a counter counts them instructions run one by
-//            one and those that retire and are branches are counted: slow, but only then.
+//            one and those that retire and are branches are counted: slow, but only then. References to the last-level cache: what that
+//            cache has counted of the processor's fetches, accesses and page walks, in detailed fidelity; the others have no caches.
 // DEADLINE   a counter that interrupts has a cycle or an instruction from which on it may have overflowed. Both bound the engine's blocks like a
 //            device's deadline, so overflow is found behind the same instruction in all dispatchers.
 // COST       none while no counter is on, nor at changes of ring unless one counts in some rings only.
@@ -17,6 +18,7 @@ void pmu_now(struct isa_cpu *c, uint64_t now[ISA_PMU_NSOURCE]);
 void pmu_interrupt(struct isa_cpu *c);
 void pmu_changed(struct isa_cpu *c);
 
+bool pmu_knows_llc(const struct sim_machine *m); // can references to the last-level cache be counted?
 void pmu_reset(struct sim_cpu *cpu);
 void pmu_slept(struct sim_cpu *cpu, uint64_t cycles); // the clock went on by so much while the processor slept
 void pmu_retired(struct sim_cpu *cpu, unsigned op);   // an instruction, run by itself

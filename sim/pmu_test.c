@@ -333,6 +333,72 @@ static void test_vmx_save(void **state)
     sim_destroy(m);
 }
 
+// Reads one byte of each line of 16 KB, 100 times: L1 and L2 of these sizes do not hold them.
+static const uint8_t lines_code[] = {
+    0xbb, 0x64, 0x00, 0x00, 0x00,       // mov ebx, 100
+    0xbe, 0x00, 0x00, 0x40, 0x00,       // o: mov esi, 400000h
+    0x8a, 0x06,                         // i: mov al, [rsi]
+    0x83, 0xc6, 0x40,                   // add esi, 64
+    0x81, 0xfe, 0x00, 0x40, 0x40, 0x00, // cmp esi, 404000h
+    0x75, 0xf3,                         // jne i
+    0xff, 0xcb,                         // dec ebx
+    0x75, 0xea,                         // jne o
+    0xf4,                               // h: hlt
+    0xeb, 0xfd,                         // jmp h
+};
+
+static void test_last_level(void **state)
+{
+    static const char *const small[] = {"cache.l1d.size=1024", "cache.l1d.ways=1", "cache.l2.size=4096", "cache.l2.ways=1",
+                                        "cache.l3.size=65536"};
+    uint64_t want = 0;
+    EACH_MODE(k)
+    {
+        const struct sim_config cfg = {.ram_bytes = 8 << 20,
+                                       .loop = k & 1,
+                                       .no_mirror = k & 2,
+                                       .fidelity = SIM_DETAILED,
+                                       .set = small,
+                                       .nset = sizeof small / sizeof *small};
+        const struct sim_load load = {.image = SIM_IMAGE_FLAT, .start = SIM_START_LONG64, .addr = CODE};
+        struct sim_error err;
+        struct sim_machine *m = sim_create(&cfg, &err);
+        assert_non_null(m);
+        assert_int_equal(sim_load_bytes(m, "test", lines_code, sizeof lines_code, &load, NULL, &err), 0);
+        uint32_t r[4];
+        sim_cpuid(sim_cpu(m, 0), 10, 0, r);
+        assert_int_equal(r[1], 0x40);
+        sim_cpu(m, 0)->idtr = (struct isa_dtr){IDT, 0xfff};
+        put(m, HANDLER, "\x48\xcf", 2); // iretq
+        gate(m, 2, HANDLER);
+        lvt(m, 0x400);
+        wr(m, 0x186, 0x4f2e | ALL_RINGS | EN);
+        wr(m, 0x187, 0x412e | ALL_RINGS | EN);
+        wr(m, 0x188, 0x4f2e | ALL_RINGS | EN | INT);
+        wr(m, 0x4c3, BIT48 - 12000);
+        assert_int_equal(run(m).kind, SIM_STOP_HALT);
+        uint64_t hits, misses;
+        assert_true(sim_stat(m, 0, "l3.hit", &hits) && sim_stat(m, 0, "l3.miss", &misses));
+        assert_int_equal(rd(m, 0xc1), hits + misses);
+        assert_int_equal(rd(m, 0xc2), misses);
+        assert_in_range(rd(m, 0xc1), 25600, 25900); // 256 lines a turn, and a few of code and tables
+        assert_in_range(rd(m, 0xc2), 256, 300);     // once
+        assert_int_equal(rd(m, STATUS), 4);
+        if (k)
+            assert_int_equal(sim_state_hash(m), want);
+        want = sim_state_hash(m);
+        sim_set_fidelity(m, SIM_FAST); // there are no caches any more
+        const uint64_t refs = rd(m, 0xc1);
+        sim_cpu(m, 0)->rip = CODE;
+        sim_touch(m, 0);
+        run(m);
+        assert_int_equal(rd(m, 0xc1), refs);
+        sim_cpuid(sim_cpu(m, 0), 10, 0, r);
+        assert_int_equal(r[1], 0x58);
+        sim_destroy(m);
+    }
+}
+
 // By name, for people and scripts.
 static void test_names(void **state)
 {
@@ -423,7 +489,8 @@ int main(void)
         cmocka_unit_test(test_counts),         cmocka_unit_test(test_rings),  cmocka_unit_test(test_overflow),
         cmocka_unit_test(test_overflow_equal), cmocka_unit_test(test_masked), cmocka_unit_test(test_freeze),
         cmocka_unit_test(test_sleep),          cmocka_unit_test(test_vmx),    cmocka_unit_test(test_vmx_save),
-        cmocka_unit_test(test_processors),     cmocka_unit_test(test_names),  cmocka_unit_test(test_profiles),
+        cmocka_unit_test(test_processors),     cmocka_unit_test(test_names),  cmocka_unit_test(test_last_level),
+        cmocka_unit_test(test_profiles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -478,7 +478,7 @@ static const struct dev_intc intc = {pending, ack};
 // Performance counters of random events and rings that overflow soon, and send NMIs. Few programs have branches counted: those run one by one.
 static void start_counters(struct sim_machine *m, struct rnd *r)
 {
-    static const uint32_t event[] = {0x3c, 0xc0, 0x018000c0, 0xc4};
+    static const uint32_t event[] = {0x3c, 0xc0, 0x018000c0, 0x4f2e, 0x412e, 0xc4};
     struct isa_cpu *c = sim_cpu(m, 0);
     const unsigned branches = chance(r, 5);
     enum isa_rule rule;
@@ -486,7 +486,7 @@ static void start_counters(struct sim_machine *m, struct rnd *r)
     for (unsigned k = 0; k < 4; k++) {
         const uint32_t rings = (1 + below(r, 3)) << 16, interrupts = below(r, 2) << 20;
         done &= isa_wrmsr(c, 0x4c1 + k, (1ull << 48) - 1 - below(r, 3000), &rule);
-        done &= isa_wrmsr(c, 0x186 + k, event[below(r, 3 + branches)] | rings | interrupts | 1u << 22, &rule);
+        done &= isa_wrmsr(c, 0x186 + k, event[below(r, 5 + branches)] | rings | interrupts | 1u << 22, &rule);
     }
     for (unsigned k = 0; k < 3; k++)
         done &= isa_wrmsr(c, 0x309 + k, (1ull << 48) - 1 - below(r, 3000), &rule);
