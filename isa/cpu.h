@@ -196,7 +196,7 @@ static inline unsigned isa_mirror_slot(uint64_t la)
     return (unsigned)((la >> 12) ^ (la >> 20) ^ (la >> 28)) & (ISA_MIRROR_SIZE - 1);
 }
 
-// An XMM register, as lanes of every width. (The halves above 128 bits would stand in an array of their own.)
+// An XMM register, or the upper half of a YMM register, as lanes of every width.
 union isa_vec {
     uint64_t q[2];
     uint32_t d[4];
@@ -314,6 +314,8 @@ struct isa_cpu {
     // --- for people: the event under way, then what its delivery raised, and so on; complete when a triple fault ends it
     struct isa_event chain[ISA_CHAIN_MAX];
     uint8_t chain_n;
+    // --- bits 255..128 of the YMM registers. They stand here, far from xmm[], so that what everything else uses stays close together
+    union isa_vec ymmh[16] __attribute__((aligned(16)));
 };
 
 // Put the processor into the state after RESET (manual, "Processor State After Reset"): real mode, CS:RIP = F000:FFF0 with base

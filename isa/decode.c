@@ -45,8 +45,9 @@ struct dec {
     uint8_t rex;          // the REX byte, or one made from a VEX prefix; 0 for none
     bool vex;             // VEX-encoded
     uint8_t vvvv, vex_l;  // VEX fields, decoded
-    uint8_t map, opcode;  // where we are in the map
-    bool has_modrm, mem;  // a ModRM byte follows (modrm); it names memory
+    bool vex_w;
+    uint8_t map, opcode; // where we are in the map
+    bool has_modrm, mem; // a ModRM byte follows (modrm); it names memory
     uint8_t modrm;
     uint8_t osz; // effective operand size ("v")
     uint8_t ysz; // 4 or 8 ("y")
@@ -139,6 +140,7 @@ static enum isa_rule vex_prefix(struct dec *d, uint8_t opcode)
         d->map = (b1 & 0x1f) + 1; // mmmmm: 1 is 0F, 2 is 0F 38, 3 is 0F 3A
         b2 = next(d);
         d->rex = (uint8_t)(0x40 | (~b1 >> 5 & 7) | (b2 & 0x80 ? REX_W : 0));
+        d->vex_w = b2 >> 7;
     }
     if (!d->is64)
         d->rex = 0;
@@ -245,6 +247,12 @@ static bool row_has_modrm(unsigned row)
     return rows[row].ext == EXT_REG || rows[row].ext == EXT_RM || has_letter(info(row)->operands, "EGMSCDBRVWUPQNKk");
 }
 
+// W as the row sees it. VEX.W tells instructions apart in any mode, but sizes of general registers in 64-bit mode only.
+static bool row_w(const struct dec *d, unsigned row)
+{
+    return d->vex && !d->is64 ? d->vex_w && !has_letter(info(row)->operands, "EGR") : d->rex & REX_W;
+}
+
 static bool prefix_fits(const struct dec *d, uint8_t pfx)
 {
     switch (pfx) {
@@ -275,15 +283,18 @@ static enum isa_rule row_refuses(const struct dec *d, unsigned row)
     bool reg = d->has_modrm && d->modrm >= 0xc0;
     if (d->vex != !!(p & ISA_F_VEX) || !prefix_fits(d, rows[row].pfx) || !ext_fits(d, &rows[row]))
         return ISA_RULE_UD_OPCODE;
-    if ((p & ISA_F_W0 && d->rex & REX_W) || (p & ISA_F_W1 && !(d->rex & REX_W)) || (p & ISA_F_L0 && d->vex_l))
+    if ((p & ISA_F_W0 && row_w(d, row)) || (p & ISA_F_W1 && !row_w(d, row)) || (p & ISA_F_L0 && d->vex_l) ||
+        (p & ISA_F_L1 && !d->vex_l))
         return ISA_RULE_UD_OPCODE;
-    if (d->vex && d->vvvv && !has_letter(op->operands, "B"))
+    if (d->vex && d->vvvv && !has_letter(op->operands, "BH"))
         return ISA_RULE_UD_OPCODE;
     if ((p & ISA_F_MEM && reg) || (p & ISA_F_REG && !reg))
         return ISA_RULE_UD_FORM;
     if ((p & ISA_F_NO64 && d->is64) || (p & ISA_F_ONLY64 && !d->is64) || (p & ISA_F_NOREAL && d->real))
         return ISA_RULE_UD_MODE;
     if (op->feature && !isa_has(d->m->features, (enum isa_feature)op->feature))
+        return ISA_RULE_UD_FEATURE;
+    if (p & ISA_F_AVX2L && d->vex_l && !isa_has(d->m->features, ISA_FEAT_AVX2))
         return ISA_RULE_UD_FEATURE;
     return ISA_RULE_NONE;
 }
@@ -305,6 +316,7 @@ static enum isa_rule choose_row(struct dec *d)
         enum isa_rule why = row_refuses(d, r);
         if (!why) {
             d->i->op = (uint16_t)(r + 1);
+            d->i->wide = d->vex ? row_w(d, r) : d->rex & REX_W;
             return ISA_RULE_NONE;
         }
         if (why != ISA_RULE_UD_OPCODE)
@@ -348,26 +360,28 @@ static void memory16(struct dec *d)
         i->disp = next_signed(d, mod);
 }
 
-static void sib(struct dec *d, unsigned mod)
+static void sib(struct dec *d, unsigned mod, bool vector)
 {
     struct isa_insn *i = d->i;
     uint8_t s = next(d);
     unsigned index = (s >> 3 & 7) | (d->rex & REX_X ? 8 : 0);
-    if (index != ISA_RSP) {
+    if (vector)
+        i->rm = (uint8_t)index;
+    else if (index != ISA_RSP)
         i->index = (uint8_t)index;
+    if (vector || index != ISA_RSP)
         i->scale = s >> 6;
-    }
     if ((s & 7) != ISA_RBP || mod)
         i->base = (uint8_t)((s & 7) | (d->rex & REX_B ? 8 : 0));
 }
 
 // 32-bit and 64-bit addressing.
-static void memory32(struct dec *d)
+static void memory32(struct dec *d, bool vector)
 {
     struct isa_insn *i = d->i;
     unsigned mod = d->modrm >> 6, rm = d->modrm & 7;
     if (rm == ISA_RSP)
-        sib(d, mod);
+        sib(d, mod, vector);
     else if (rm == ISA_RBP && !mod)
         i->base = d->is64 ? ISA_REG_RIP : ISA_REG_ZERO;
     else
@@ -407,7 +421,7 @@ static void modrm(struct dec *d, const char *operands)
     else if (i->asz == 2)
         memory16(d);
     else
-        memory32(d);
+        memory32(d, has_letter(operands, "m"));
 }
 
 // The size of an operand by its letters; 0 for none.
@@ -420,6 +434,9 @@ static unsigned letter_size(const struct dec *d, const char *s)
     case 'q':
     case 't':
     case 'x': return 8;
+    case 'h': return 8;
+    case 'f': return d->vex_l ? 8 : 4;
+    case 'e': return d->vex_l ? 4 : 2;
     case 'v':
     case 'p':
     case 's':
@@ -513,8 +530,14 @@ static enum isa_rule operand(struct dec *d, const char *s, const char *all, unsi
             rule = d->mem || i->rm < 4 ? ISA_RULE_NONE : ISA_RULE_UD_BND;
             size = letter_size(d, s + 1);
             break;
+        case 'L':
+            i->imm = next(d);
+            if (!d->is64)
+                i->imm &= 0x7f;
+            break;
         case 'P':
         case 'V':
+        case 'H':
         case 'U':
         case 'N': rank = 1; goto vector;
         case 'Q':
@@ -582,6 +605,16 @@ static enum isa_rule address_form(const struct dec *d, const struct isa_opinfo *
     return rip || (op->feature == ISA_FEAT_MPX && d->i->asz == 2) ? ISA_RULE_UD_BND_ADDRESS : ISA_RULE_NONE;
 }
 
+// Gathers: an address needs a SIB byte, and the three vector registers must be distinct ones.
+static enum isa_rule vsib_rule(const struct dec *d)
+{
+    const struct isa_insn *i = d->i;
+    unsigned mask = d->is64 ? d->vvvv : d->vvvv & 7;
+    if ((d->modrm & 7) != ISA_RSP || i->asz == 2)
+        return ISA_RULE_UD_FORM;
+    return i->reg == mask || i->reg == i->rm || i->rm == mask ? ISA_RULE_UD_FORM : ISA_RULE_NONE;
+}
+
 // Fields that follow from prefixes once the operands are known; LOCK legality.
 static enum isa_rule wind_up(struct dec *d, const struct isa_opinfo *op)
 {
@@ -597,9 +630,8 @@ static enum isa_rule wind_up(struct dec *d, const struct isa_opinfo *op)
     i->unbound = op->props & ISA_F_BND && d->rep != ISA_REP_F2 && isa_has(d->m->features, ISA_FEAT_MPX);
     i->cc = op->props & ISA_F_COND ? d->opcode & 15 : 0;
     i->vvvv = d->is64 ? d->vvvv : d->vvvv & 7;
-    i->vex_l = d->vex_l;
+    i->vex_l = op->props & ISA_F_LIG ? 0 : d->vex_l;
     i->opcode = d->opcode;
-    i->wide = d->rex & REX_W;
     i->len = (uint8_t)d->pos;
     return ISA_RULE_NONE;
 }
@@ -625,6 +657,8 @@ unsigned isa_decode(const struct isa_decode_mode *m, const uint8_t *bytes, unsig
         rule = operands(&d, op->operands);
         if (!rule && d.mem)
             rule = address_form(&d, op);
+        if (!rule && d.mem && has_letter(op->operands, "m"))
+            rule = vsib_rule(&d);
         if (!rule)
             rule = wind_up(&d, op);
     }

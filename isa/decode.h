@@ -1,7 +1,7 @@
 // isa/decode.h: bytes to struct isa_insn.
 //
 // MODELS     the instruction formats of real, virtual-8086, protected, compatibility and 64-bit mode: legacy prefixes, REX, VEX
-//            (for the instructions that isa/opcodes.def lists), ModRM, SIB, displacement, immediates; which encodings are #UD.
+//            (for the instructions that isa/opcodes.def lists), ModRM, SIB and VSIB, displacement, immediates; which encodings are #UD.
 // PURE       depends on its arguments alone; allocates nothing; reads at most n bytes.
 // MANUAL     "Instruction Format", "Opcode Map" (isa/opcodes.def is that map as data).
 #ifndef ISA_DECODE_H
@@ -40,6 +40,9 @@ enum {
     ISA_F_W0 = 1 << 16,     // REX.W or VEX.W must be 0
     ISA_F_W1 = 1 << 17,     // ... must be 1
     ISA_F_L0 = 1 << 18,     // VEX.L must be 0
+    ISA_F_L1 = 1 << 19,     // ... must be 1
+    ISA_F_LIG = 1 << 20,    // ... is ignored: isa_insn.vex_l is 0
+    ISA_F_AVX2L = 1 << 21,  // ... = 1 asks for AVX2
     ISA_F_BND = 1 << 24,    // near branch that sets the bound registers to zeros unless it has the prefix BND (F2)
     ISA_F_NORIP = 1 << 25,  // no RIP-relative operand
 };

@@ -242,7 +242,8 @@ static bool known_operand(const char *s, size_t n)
     static const char *const known =
         " Eb Ev Ew Ed Ey Gb Gv Gw Gy Gz M Ma Mb Mp Ms Mq Mdq Mv My Ry Rv Rv/Mw Zb Zv Ib Iw Iz Iv Ibs Jb Jz Ap Ob Ov Xb Xv Xz Yb "
         "Yv Yz By Sw Cy Dy Fv 1 AL rAX eAX CL DX ES CS SS DS FS GS "
-        "Eq Gd Md Mw Mt Mx Rd/Mw Rd/Mb Pq Qd Qq Nq Vx Wx Wq Wd Ww Ux T0 Ti Ky ky ";
+        "Eq Gd Md Mw Mt Mx Rd/Mw Rd/Mb Pq Qd Qq Nq Vx Wx Wq Wd Ww Ux T0 Ti Ky ky "
+        "Vdq Vqq Hx Hdq Hqq Ux Udq Wb Wdq Wqq Wh Wf We Lx md mq ";
     char word[16];
     snprintf(word, sizeof word, " %.*s ", (int)n, s);
     return n < 8 && strstr(known, word);
@@ -256,12 +257,13 @@ static void rows_make_sense(void **state)
         for (const char *s = o->operands; *s; s += strcspn(s, ","), s += *s == ',')
             if (!known_operand(s, strcspn(s, ",")))
                 fail_msg("row %u (%s): operand %s", op, o->mnemonic, s);
-        bool mem = strchr(o->operands, 'M') || strchr(o->operands, 'E') || strchr(o->operands, 'O') || strpbrk(o->operands, "WQk");
-        bool only_mem = strchr(o->operands, 'M') && !strchr(o->operands, '/');
+        bool mem = strchr(o->operands, 'M') || strchr(o->operands, 'E') || strchr(o->operands, 'O') || strpbrk(o->operands, "WQkm");
+        bool only_mem = strpbrk(o->operands, "Mm") && !strchr(o->operands, '/');
         assert_int_equal(!!only_mem, !!(p & ISA_F_MEM));
         assert_true(mem || !(p & (ISA_F_RD | ISA_F_WR)));
         assert_true(!(p & ISA_F_LOCK) || (p & ISA_F_WR && p & ISA_F_RD));
         assert_true((p & (ISA_F_NO64 | ISA_F_ONLY64)) != (ISA_F_NO64 | ISA_F_ONLY64));
+        assert_true(p & ISA_F_VEX || !(p & (ISA_F_L0 | ISA_F_L1 | ISA_F_LIG | ISA_F_AVX2L) || strpbrk(o->operands, "Hm")));
         assert_true(!(p & ISA_F_BRANCH) || p & ISA_F_END);
         assert_true(!(p & ISA_F_COND) || keys[op] % 16 == 0);
         assert_true(!strchr(o->operands, 'Z') || keys[op] % 8 == 0);

@@ -100,6 +100,12 @@ static bool not_modelled(const ZydisDecodedInstruction *z)
     case ZYDIS_ISA_EXT_SSSE3:
     case ZYDIS_ISA_EXT_SSE4:
     case ZYDIS_ISA_EXT_AES:
+    case ZYDIS_ISA_EXT_AVX:
+    case ZYDIS_ISA_EXT_AVX2:
+    case ZYDIS_ISA_EXT_AVX2GATHER:
+    case ZYDIS_ISA_EXT_AVXAES:
+    case ZYDIS_ISA_EXT_F16C:
+    case ZYDIS_ISA_EXT_FMA:
     case ZYDIS_ISA_EXT_PCLMULQDQ:
     case ZYDIS_ISA_EXT_XSAVE:
     case ZYDIS_ISA_EXT_XSAVEC:
@@ -146,7 +152,10 @@ static bool same_memory(const struct isa_insn *i, const ZydisDecodedOperand *o)
 {
     uint64_t mask = i->asz == 8 ? ~0ull : (1ull << (8 * i->asz)) - 1;
     bool agen = o->mem.type == ZYDIS_MEMOP_TYPE_AGEN;
-    return i->is_mem && same_gpr(o->mem.base, i->base) && same_gpr(o->mem.index, i->index) &&
+    bool index = o->mem.type == ZYDIS_MEMOP_TYPE_VSIB
+                     ? i->index == ISA_REG_ZERO && (unsigned)ZydisRegisterGetId(o->mem.index) == i->rm
+                     : same_gpr(o->mem.index, i->index);
+    return i->is_mem && same_gpr(o->mem.base, i->base) && index &&
            (o->mem.index == ZYDIS_REGISTER_NONE || o->mem.scale == 1u << i->scale) &&
            (((uint64_t)o->mem.disp.value ^ i->disp) & mask) == 0 &&
            (agen || (unsigned)ZydisRegisterGetId(o->mem.segment) == i->seg);
@@ -178,6 +187,23 @@ static bool zydis_adds_r13(const struct isa_insn *i, const ZydisDecodedInstructi
     return i->asz == 4 && z->raw.sib.offset && z->raw.sib.base == 5 && z->raw.modrm.mod == 0 && z->raw.rex.B;
 }
 
+// Operand k of the row; letters of a vector register give its size too: "x" by VEX.L, "qq" YMM, anything else XMM.
+static const char *explicit_operand(const struct isa_insn *i, unsigned k)
+{
+    const char *s = isa_opinfo[i->op].operands;
+    for (; k && (s = strchr(s, ',')); k--)
+        s++;
+    return s;
+}
+static bool same_vector_size(const struct isa_insn *i, const ZydisDecodedOperand *o, const char *s)
+{
+    ZydisRegisterClass cl = ZydisRegisterGetClass(o->reg.value);
+    if ((cl != ZYDIS_REGCLASS_XMM && cl != ZYDIS_REGCLASS_YMM) || !(isa_opinfo[i->op].props & ISA_F_VEX) ||
+        o->visibility != ZYDIS_OPERAND_VISIBILITY_EXPLICIT)
+        return true;
+    return s && (cl == ZYDIS_REGCLASS_YMM) == ((s[1] == 'x' && i->vex_l) || (s[1] == 'q' && s[2] == 'q'));
+}
+
 // The first explicit operand that disagrees is named; NULL if all agree.
 static const char *compare_operands(const struct isa_insn *i, const ZydisDecodedInstruction *z, const ZydisDecodedOperand *ops)
 {
@@ -204,8 +230,11 @@ static const char *compare_operands(const struct isa_insn *i, const ZydisDecoded
                 ok = !i->is_mem && same_reg(o, i->rm, i->rm8);
             else if (o->encoding == ZYDIS_OPERAND_ENCODING_NDSNDD)
                 ok = same_reg(o, i->vvvv, ~0u);
+            else if (o->encoding == ZYDIS_OPERAND_ENCODING_IS4)
+                ok = same_reg(o, (unsigned)i->imm >> 4, ~0u);
             else if (ZydisRegisterGetClass(o->reg.value) == ZYDIS_REGCLASS_SEGMENT)
                 ok = same_reg(o, i->rm, ~0u);
+            ok = ok && same_vector_size(i, o, explicit_operand(i, k));
             if (!ok)
                 return "register differs";
         }
@@ -217,7 +246,8 @@ static const char *compare_operands(const struct isa_insn *i, const ZydisDecoded
 static bool size_matters(const struct isa_insn *i)
 {
     const struct isa_opinfo *op = &isa_opinfo[i->op];
-    if (strstr(op->operands, "Mp") || strstr(op->operands, "Ms") || !strcmp(op->operands, "M") || !strcmp(op->operands, "Mdq"))
+    if (strstr(op->operands, "Mp") || strstr(op->operands, "Ms") || !strcmp(op->operands, "M") || !strcmp(op->operands, "Mdq") ||
+        strchr(op->operands, 'm'))
         return false;
     if (strpbrk(op->operands, "Kk"))
         return false; // a bound, as wide as the mode's addresses
@@ -439,11 +469,23 @@ static void sweep_mode(struct cmp *c)
             }
 }
 
+static bool has_vex_row(unsigned map, unsigned opcode)
+{
+    static bool known, has[5][256];
+    if (!known) {
+#define OP(id, m, o, prefix, ext, mnemonic, operands, family, props, ...) has[(m)-1][o] |= ((props)&ISA_F_VEX) != 0;
+#include "isa/opcodes.def"
+#undef OP
+        known = true;
+    }
+    return map < 5 && has[map][opcode];
+}
+
 // VEX: every opcode, W, L and prefix field, with a choice of register extensions, vvvv and ModRM; more of it where rows are.
 static void sweep_vex_opcode(struct cmp *c, uint8_t *b, unsigned n, unsigned map, unsigned opcode)
 {
     static const uint8_t rxb[] = {0xe0, 0xc0, 0x60, 0x00};
-    bool ours = (map == 2 || map == 3) && opcode >= 0xf0 && opcode < 0xf8;
+    bool ours = has_vex_row(map, opcode);
     for (unsigned low = 0; low < 256; low++) { // W vvvv L pp
         unsigned vvvv = low >> 3 & 15;
         if (vvvv != 15 && !(ours && (vvvv == 0 || vvvv == 6)))

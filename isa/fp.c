@@ -1,7 +1,8 @@
 // isa/fp.c: IEEE 754 arithmetic in integers (isa/fp.h).
 #include "isa/fp.h"
 
-const struct isa_fp_format isa_fp32 = {24, -126, 127}, isa_fp64 = {53, -1022, 1023}, isa_fp80 = {64, -16382, 16383};
+const struct isa_fp_format isa_fp16 = {11, -14, 15}, isa_fp32 = {24, -126, 127}, isa_fp64 = {53, -1022, 1023},
+                           isa_fp80 = {64, -16382, 16383};
 
 #define TOP   (1ull << 63)
 #define QUIET (1ull << 62)
@@ -52,6 +53,14 @@ struct isa_fp isa_fp_un64(const struct isa_fp_env *e, uint64_t v)
     return unpack(e, v >> 63, v >> 52 & 0x7ff, 0x7ff, (v & 0xfffffffffffff) << 11, -1022);
 }
 
+struct isa_fp isa_fp_un16(uint16_t v)
+{
+    static const struct isa_fp_env plain = {0};
+    struct isa_fp r = unpack(&plain, v >> 15, v >> 10 & 0x1f, 0x1f, (uint64_t)(v & 0x3ff) << 53, -14);
+    r.den = false;
+    return r;
+}
+
 struct isa_fp isa_fp_un80(struct isa_f80 v)
 {
     unsigned b = v.se & 0x7fff;
@@ -91,6 +100,12 @@ uint32_t isa_fp_pk32(struct isa_fp v)
     uint64_t sig;
     unsigned b = pack(v, -126, 0xff, &sig);
     return (uint32_t)v.neg << 31 | b << 23 | (uint32_t)(sig >> 40 & 0x7fffff);
+}
+uint16_t isa_fp_pk16(struct isa_fp v)
+{
+    uint64_t sig;
+    unsigned b = pack(v, -14, 0x1f, &sig);
+    return (uint16_t)((unsigned)v.neg << 15 | b << 10 | (unsigned)(sig >> 53 & 0x3ff));
 }
 uint64_t isa_fp_pk64(struct isa_fp v)
 {
@@ -325,6 +340,57 @@ struct isa_fp isa_fp_mul(struct isa_fp_env *e, const struct isa_fp_format *f, st
     if (a.cls == ISA_FP_ZERO || b.cls == ISA_FP_ZERO)
         return isa_fp_zero(neg);
     return isa_fp_round(e, f, neg, a.exp + b.exp + 1, (isa_u128)a.sig * b.sig);
+}
+
+// x / 2^127 * 2^xe plus the same of y, neither 0. What is shifted out is sticky: that is exact enough, since x and y come with at least
+// 22 zeros at their end, so bits are lost only where no more than one leading bit can cancel.
+static struct isa_fp add_wide(struct isa_fp_env *e, const struct isa_fp_format *f, bool xneg, int xe, isa_u128 x, bool yneg, int ye,
+                              isa_u128 y)
+{
+    int xs = clz128(x), ys = clz128(y);
+    x <<= xs, xe -= xs;
+    y <<= ys, ye -= ys;
+    if (xe < ye || (xe == ye && x < y)) {
+        isa_u128 v = x;
+        int exp = xe;
+        bool neg = xneg;
+        x = y, xe = ye, xneg = yneg;
+        y = v, ye = exp, yneg = neg;
+    }
+    x >>= 1;
+    y = shift_right_sticky(y, (unsigned)(xe - ye) + 1);
+    isa_u128 v = xneg == yneg ? x + y : x - y;
+    return v ? isa_fp_round(e, f, xneg, xe + 1, v) : isa_fp_zero(e->rc == ISA_RC_DOWN);
+}
+
+struct isa_fp isa_fp_fma(struct isa_fp_env *e, const struct isa_fp_format *f, struct isa_fp a, struct isa_fp b, struct isa_fp d,
+                         bool negate_product, bool negate_addend)
+{
+    bool zero_by_inf = (a.cls == ISA_FP_INF && b.cls == ISA_FP_ZERO) || (a.cls == ISA_FP_ZERO && b.cls == ISA_FP_INF);
+    bool neg = (a.neg != b.neg) != negate_product;
+    if (special(a) || special(b) || special(d)) {
+        if (d.cls == ISA_FP_SNAN)
+            e->flags |= ISA_FX_I;
+        return special(a) || special(b) ? isa_fp_nan2(e, a, b) : isa_fp_nan2(e, d, d);
+    }
+    if (zero_by_inf)
+        return invalid(e);
+    d.neg = d.neg != negate_addend;
+    bool inf = a.cls == ISA_FP_INF || b.cls == ISA_FP_INF, zero = a.cls == ISA_FP_ZERO || b.cls == ISA_FP_ZERO;
+    if (inf && d.cls == ISA_FP_INF && neg != d.neg)
+        return invalid(e);
+    note_denormals(e, a, b);
+    note_denormals(e, d, d);
+    if (inf || d.cls == ISA_FP_INF)
+        return isa_fp_inf(inf ? neg : d.neg);
+    if (zero && d.cls == ISA_FP_ZERO)
+        return isa_fp_zero(neg == d.neg ? neg : e->rc == ISA_RC_DOWN);
+    if (zero)
+        return isa_fp_round(e, f, d.neg, d.exp, (isa_u128)d.sig << 64);
+    isa_u128 product = (isa_u128)a.sig * b.sig;
+    if (d.cls == ISA_FP_ZERO)
+        return isa_fp_round(e, f, neg, a.exp + b.exp + 1, product);
+    return add_wide(e, f, neg, a.exp + b.exp + 1, product, d.neg, d.exp, (isa_u128)d.sig << 64);
 }
 
 struct isa_fp isa_fp_div(struct isa_fp_env *e, const struct isa_fp_format *f, struct isa_fp a, struct isa_fp b)

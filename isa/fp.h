@@ -31,7 +31,7 @@ struct isa_fp {
 struct isa_fp_format {
     int p, emin, emax;
 };
-extern const struct isa_fp_format isa_fp32, isa_fp64, isa_fp80;
+extern const struct isa_fp_format isa_fp16, isa_fp32, isa_fp64, isa_fp80;
 
 enum isa_fp_rc { ISA_RC_NEAREST, ISA_RC_DOWN, ISA_RC_UP, ISA_RC_ZERO };
 
@@ -50,6 +50,8 @@ struct isa_fp_env isa_fp_env_x87(uint16_t fcw);
 struct isa_fp isa_fp_un32(const struct isa_fp_env *e, uint32_t v);
 struct isa_fp isa_fp_un64(const struct isa_fp_env *e, uint64_t v);
 struct isa_fp isa_fp_un80(struct isa_f80 v);
+struct isa_fp isa_fp_un16(uint16_t v); // a denormal does not count as one: nothing notes it
+uint16_t isa_fp_pk16(struct isa_fp v);
 uint32_t isa_fp_pk32(struct isa_fp v);
 uint64_t isa_fp_pk64(struct isa_fp v);
 struct isa_f80 isa_fp_pk80(struct isa_fp v);
@@ -70,6 +72,9 @@ struct isa_fp isa_fp_nan2(struct isa_fp_env *e, struct isa_fp a, struct isa_fp b
 
 typedef struct isa_fp isa_fp_op(struct isa_fp_env *e, const struct isa_fp_format *f, struct isa_fp a, struct isa_fp b);
 isa_fp_op isa_fp_add, isa_fp_sub, isa_fp_mul, isa_fp_div;
+// a * b + d, rounded once; the product and the addend may be negated, which does not touch NaNs.
+struct isa_fp isa_fp_fma(struct isa_fp_env *e, const struct isa_fp_format *f, struct isa_fp a, struct isa_fp b, struct isa_fp d,
+                         bool negate_product, bool negate_addend);
 struct isa_fp isa_fp_sqrt(struct isa_fp_env *e, const struct isa_fp_format *f, struct isa_fp a);
 struct isa_fp isa_fp_rint(struct isa_fp_env *e, struct isa_fp a); // to an integer in floating point
 
@@ -79,5 +84,8 @@ enum isa_fp_order isa_fp_compare(struct isa_fp_env *e, struct isa_fp a, struct i
 
 // To a signed integer of 16, 32 or 64 bits; what does not fit is #I and gives the most negative number.
 int64_t isa_fp_to_int(struct isa_fp_env *e, struct isa_fp a, unsigned bits);
+
+// The end of a vector operation: flags go to MXCSR; returns 0, or the fault of an unmasked exception (isa/sse.c).
+int isa_fp_finish(struct isa_cpu *c, const struct isa_fp_env *e);
 
 #endif

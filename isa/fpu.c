@@ -3,6 +3,7 @@
 // MANUAL     "Control Registers" (EM, MP, TS, NE), "x87 FPU Floating-Point Exception Handling", "MXCSR Control and Status Register".
 #include "isa/fpu.h"
 
+#include "isa/avx.h"
 #include "isa/mem.h"
 
 int isa_x87_pending(struct isa_cpu *c)
@@ -137,11 +138,10 @@ ISA_FPOP(fldcw)
     return 0;
 }
 
-ISA_FPOP(ldmxcsr)
+static int ldmxcsr(struct isa_cpu *c, const struct isa_insn *i, int r)
 {
     uint64_t la;
     uint32_t v;
-    int r = isa_sse_on(c);
     if (r || (r = isa_operand_la(c, i, 4, ISA_ACC_R, &la)) || (r = isa_ld32(c, la, &v)))
         return r;
     if (v & ~ISA_MXCSR_MASK)
@@ -150,14 +150,17 @@ ISA_FPOP(ldmxcsr)
     return 0;
 }
 
-ISA_FPOP(stmxcsr)
+static int stmxcsr(struct isa_cpu *c, const struct isa_insn *i, int r)
 {
     uint64_t la;
-    int r = isa_sse_on(c);
     if (r || (r = isa_operand_la(c, i, 4, ISA_ACC_W, &la)))
         return r;
     return isa_st32(c, la, c->mxcsr);
 }
+ISA_FPOP(ldmxcsr) { return ldmxcsr(c, i, isa_sse_on(c)); }
+ISA_FPOP(stmxcsr) { return stmxcsr(c, i, isa_sse_on(c)); }
+ISA_FPOP(ldmxcsr_y) { return ldmxcsr(c, i, isa_avx_on(c)); }
+ISA_FPOP(stmxcsr_y) { return stmxcsr(c, i, isa_avx_on(c)); }
 
 ISA_FPOP(emms)
 {

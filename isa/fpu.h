@@ -92,6 +92,8 @@ ISA_FPOP(fxsave);
 ISA_FPOP(fxrstor);
 ISA_FPOP(ldmxcsr);
 ISA_FPOP(stmxcsr);
+ISA_FPOP(ldmxcsr_y); // the VEX forms
+ISA_FPOP(stmxcsr_y);
 ISA_FPOP(emms);
 ISA_FPOP(xsave);
 ISA_FPOP(xsaveopt);

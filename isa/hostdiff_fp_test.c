@@ -1,8 +1,8 @@
-// isa/hostdiff_fp_test.c: every x87, MMX and SSE instruction against the host processor itself.
+// isa/hostdiff_fp_test.c: every x87, MMX, SSE and AVX instruction against the host processor itself.
 //
 // Like isa/hostdiff_test.c, with the floating-point state in addition: each row of these features is encoded with random registers or a
 // memory operand, and run natively and by the handlers on the same registers, control words and memory. Compared, bit by bit: general
-// registers, status flags, memory, XMM registers, MXCSR, the x87 stack, control, status and tag words and pointers, and exceptions.
+// registers, status flags, memory, XMM and YMM registers, MXCSR, the x87 stack, control, status and tag words and pointers, and exceptions.
 // DIFF_CASES=n sets the number of cases, DIFF_SEED=n the seed, DIFF_ROW=name picks one row (or all that begin with name).
 #include <setjmp.h>
 #include <stdarg.h>
@@ -142,11 +142,30 @@ static void put(struct enc *e, uint64_t v, unsigned n)
     e->n += n;
 }
 static bool x87_row(const struct row *r) { return r->map == 1; }
+static bool vex_row(const struct row *r) { return r->props & ISA_F_VEX; }
 
-static void encode(struct enc *e, const struct row *r)
+// A VEX prefix of two or three bytes, and the opcode. Extensions of register numbers are random.
+static void vex_opcode(struct enc *e, const struct row *r)
+{
+    static const uint8_t pp[] = {[PFX_P66] = 1, [PFX_PF3] = 2, [PFX_PF2] = 3};
+    unsigned w = r->props & ISA_F_W0 ? 0 : r->props & ISA_F_W1 ? 1 : below(2);
+    unsigned l = r->props & ISA_F_L0 ? 0 : r->props & ISA_F_L1 ? 1 : below(2);
+    unsigned low = (has(r->operands, "BH") ? below(16) : 15) << 3 | l << 2 | (r->prefix >= PFX_P66 ? pp[r->prefix] : 0);
+    unsigned rxb = below(8) << 5;
+    if (r->map == 2 && !w && percent(50)) {
+        put(e, 0xc5, 1);
+        put(e, (rxb & 0x80) | low, 1);
+    } else {
+        put(e, 0xc4, 1);
+        put(e, rxb | (r->map - 1u), 1);
+        put(e, w << 7 | low, 1);
+    }
+    put(e, r->opcode, 1);
+}
+
+static void legacy_opcode(struct enc *e, const struct row *r)
 {
     static const uint8_t must[] = {[PFX_P66] = 0x66, [PFX_PF3] = 0xf3, [PFX_PF2] = 0xf2};
-    memset(e, 0, sizeof *e);
     if (r->prefix >= PFX_P66)
         put(e, must[r->prefix], 1);
     else if (r->prefix == PFX_ANY && percent(20))
@@ -163,8 +182,21 @@ static void encode(struct enc *e, const struct row *r)
     if (r->map > 2)
         put(e, r->map == 3 ? 0x38 : 0x3a, 1);
     put(e, r->opcode, 1);
+}
+
+static void encode(struct enc *e, const struct row *r)
+{
+    memset(e, 0, sizeof *e);
+    if (vex_row(r))
+        vex_opcode(e, r);
+    else
+        legacy_opcode(e, r);
     bool modrm = r->ext != X_NONE || has(r->operands, "EGMRVWUPQN");
-    if (modrm) {
+    if (modrm && has(r->operands, "m")) { // VSIB
+        put(e, 0x84 | below(8) << 3, 1);
+        put(e, below(256), 1);
+        put(e, (uint32_t)rnd(), 4);
+    } else if (modrm) {
         bool mem = r->ext != X_RM && !(r->props & ISA_F_REG) && (r->props & ISA_F_MEM || percent(40));
         unsigned reg = r->ext == X_REG || r->ext == X_RM ? r->ext_reg : below(8), rm = r->ext == X_RM ? r->ext_rm : below(8);
         if (mem && rm == 4)
@@ -173,7 +205,7 @@ static void encode(struct enc *e, const struct row *r)
         if (mem)
             put(e, (uint32_t)rnd(), 4);
     }
-    if (has(r->operands, "I"))
+    if (has(r->operands, "IL"))
         put(e, percent(60) ? below(32) : rnd(), 1);
 }
 static bool usable(struct enc *e, const struct row *r)
@@ -196,7 +228,9 @@ static void operand_memory(const struct row *r, const struct enc *e, struct host
 {
     uint64_t at = HOST_ARENA + 0x400 + below(0x1000);
     unsigned k = below(100);
-    if (k < 80)
+    if (vex_row(r) && k < 80)
+        at &= k < 50 ? ~31ull : ~0ull;
+    else if (k < 80)
         at &= r->feature == ISA_FEAT_XSAVE || r->feature == ISA_FEAT_XSAVEC || r->feature == ISA_FEAT_XSAVEOPT ? ~63ull : ~15ull;
     else if (k < 83)
         at = HOST_RO + (below(0xe00) & ~15u);
@@ -210,7 +244,7 @@ static void operand_memory(const struct row *r, const struct enc *e, struct host
     uint8_t *p = (uint8_t *)(uintptr_t)at;
     union isa_vec v;
     if (big(r))
-        for (unsigned j = 0; j < 512; j += 16) {
+        for (unsigned j = 0; j < 832; j += 16) {
             vector(&v);
             memcpy(p + j, &v, 16);
         }
@@ -225,23 +259,24 @@ static void operand_memory(const struct row *r, const struct enc *e, struct host
     } else if (x87_row(r)) {
         uint64_t x = integer();
         memcpy(p, &x, 8);
-    } else {
-        vector(&v);
-        memcpy(p, &v, 16);
-    }
-    if (named(r, " ldmxcsr ") && percent(80))
+    } else
+        for (unsigned j = 0; j < (vex_row(r) ? 32 : 16); j += 16) {
+            vector(&v);
+            memcpy(p + j, &v, 16);
+        }
+    if (named(r, " ldmxcsr ldmxcsr_y ") && percent(80))
         p[2] = p[3] = 0;
     if (named(r, " fxrstor xrstor ") && percent(90))
         p[26] = p[27] = 0;
     if (named(r, " xrstor ")) {
         memset(p + 512, 0, 64);
-        p[512] = (uint8_t)below(4);
+        p[512] = (uint8_t)below(host_avx ? 8 : 4);
         if (percent(30))
-            p[527] = 0x80, p[520] = p[512] | (uint8_t)below(4);
+            p[527] = 0x80, p[520] = p[512] | (uint8_t)below(host_avx ? 8 : 4);
         if (percent(5))
             p[528 + below(48)] ^= (uint8_t)(1 << below(8));
     }
-    memcpy(isa_te_at(env, at), p, 640);
+    memcpy(isa_te_at(env, at), p, 832);
 }
 
 static bool transcendental(const struct row *r);
@@ -289,6 +324,33 @@ static void fx_state(const struct row *r, uint8_t *fx)
     if (percent(20) && strstr(r->family, "pcmp")) // strings: short lengths, common characters
         for (unsigned k = 0; k < 256; k++)
             fx[160 + k] = (uint8_t)below(4);
+}
+
+// Gathers: indices that mostly lead into the arena.
+static void gather_indices(const struct enc *e, struct host_page *p)
+{
+    unsigned size = e->i.opcode & 1 ? 8 : 4;
+    uint8_t v[32];
+    for (unsigned k = 0; k < 32; k += size) {
+        int64_t to = percent(97) ? (int64_t)below(0x1800) - 0xc00 : (int64_t)below(0x2300) - 0x1400; // ... or next to it
+        int64_t x = to / (1 << e->i.scale);
+        memcpy(v + k, &x, size);
+    }
+    memcpy(p->fx_in + 160 + 16 * e->i.rm, v, 16);
+    memcpy(p->ymm_in[e->i.rm] + 16, v + 16, 16);
+}
+
+static void ymm_state(const struct row *r, const struct enc *e, struct host_page *p)
+{
+    for (unsigned k = 0; k < 16; k++) {
+        union isa_vec v;
+        vector(&v);
+        memcpy(p->ymm_in[k] + 16, &v, 16);
+    }
+    if (has(r->operands, "m"))
+        gather_indices(e, p);
+    for (unsigned k = 0; k < 16; k++)
+        memcpy(p->ymm_in[k], p->fx_in + 160 + 16 * k, 16);
 }
 
 static void load_ours(struct isa_cpu *c, const uint8_t *fx)
@@ -346,6 +408,16 @@ static void report(const struct row *r, const struct enc *e, const struct host_p
         hex(" in ", p->fx_in + at, k < 8 ? 10 : 16);
         hex(" host ", p->fx_out + at, k < 8 ? 10 : 16);
         hex(" ours ", fx + at, k < 8 ? 10 : 16);
+        print_error("%s\n", differs ? " <--" : "");
+    }
+    for (unsigned k = 0; host_avx && k < 16; k++) {
+        bool differs = memcmp(p->ymm_out[k] + 16, &c->ymmh[k], 16) != 0;
+        if (!differs && !(vex_row(r) && (k == e->i.reg || (k == e->i.rm && !e->i.is_mem) || k == e->i.vvvv)))
+            continue;
+        print_error("   ymm%u", k);
+        hex(" in ", p->ymm_in[k], 32);
+        hex(" host ", p->ymm_out[k], 32);
+        hex(" ours high ", (const uint8_t *)&c->ymmh[k], 16);
         print_error("%s\n", differs ? " <--" : "");
     }
     for (unsigned k = 0; k < 16; k++)
@@ -407,6 +479,17 @@ static void close_enough(uint8_t *host, uint8_t *fx)
     fx[2] = (uint8_t)((fx[2] & ~0x30) | (host[2] & 0x30)); // #U and #P of such a result
 }
 
+static void forgive_gather(const struct enc *e, const struct host_page *p, uint8_t *fx)
+{
+    unsigned size = e->i.wide ? 8 : 4, isize = e->i.opcode & 1 ? 8 : 4, k = e->i.vvvv;
+    uint8_t mask[32];
+    memcpy(mask, fx + 160 + 16 * k, 16);
+    memcpy(mask + 16, &env->cpu.ymmh[k], 16);
+    host_gather_forgive(p->ymm_out[k], mask, size, (16u << e->i.vex_l) / (size > isize ? size : isize) * size);
+    memcpy(fx + 160 + 16 * k, mask, 16);
+    memcpy(&env->cpu.ymmh[k], mask + 16, 16);
+}
+
 // What this host's vendor defines in its own way (isa/hostvendor.h). True if the whole case is: MXCSR bit 17.
 static bool forgive_vendor(const struct row *r, const struct enc *e, const struct host_page *p, int res, uint8_t *fx)
 {
@@ -421,15 +504,30 @@ static bool forgive_vendor(const struct row *r, const struct enc *e, const struc
         return true;
     if (strchr(r->operands, 'P') && p->trap == ISA_X_PF && res == ISA_R_FAULT)
         host_mmx_fault_forgive(p->fx_out, fx);
-    if (named(r, " dpps dppd "))
-        host_nan_forgive(p->fx_out + 160 + 16 * e->i.reg, fx + 160 + 16 * e->i.reg, named(r, " dppd ") ? 8 : 4);
+    uint8_t *high = (uint8_t *)&env->cpu.ymmh[e->i.reg];
+    if (named(r, " dpps dppd dpps_y dppd_y ")) {
+        host_nan_forgive(p->fx_out + 160 + 16 * e->i.reg, fx + 160 + 16 * e->i.reg, named(r, " dppd dppd_y ") ? 8 : 4);
+        host_nan_forgive(p->ymm_out[e->i.reg] + 16, high, named(r, " dppd dppd_y ") ? 8 : 4);
+    }
+    if (named(r, " gather ") && res == ISA_R_FAULT)
+        forgive_gather(e, p, fx);
     host_fx_forgive(p->fx_out, fx, loads);
-    if (named(r, " rcpps rcpss rsqrtps rsqrtss "))
+    if (named(r, " rcpps rcpss rsqrtps rsqrtss rcpps_y rcpss_y rsqrtps_y rsqrtss_y ")) {
         host_approximation_forgive(p->fx_out + 160 + 16 * e->i.reg, fx + 160 + 16 * e->i.reg);
+        host_approximation_forgive(p->ymm_out[e->i.reg] + 16, high);
+    }
     uint64_t at = e->i.is_mem ? p->in.gpr[e->i.base] + e->i.disp : 0;
     if (res != ISA_R_FAULT && at >= HOST_ARENA && at + 32 <= HOST_RO && named(r, " fxsave xsave xsaveopt xsavec "))
         host_fx_forgive((const uint8_t *)(uintptr_t)at, isa_te_at(env, at), false);
     return false;
+}
+
+static bool same_ymm(const struct isa_cpu *c, const struct host_page *p)
+{
+    bool same = true;
+    for (unsigned k = 0; host_avx && k < 16; k++)
+        same &= memcmp(p->ymm_out[k] + 16, &c->ymmh[k], 16) == 0;
+    return same;
 }
 
 static void run_case(const struct row *r, const struct enc *e)
@@ -441,25 +539,28 @@ static void run_case(const struct row *r, const struct enc *e)
     for (unsigned k = 0; k < 16; k++)
         p->in.gpr[k] = integer();
     p->in.gpr[ISA_RSP] = HOST_ARENA + 0x1800;
-    p->in.gpr[ISA_RDI] = named(r, " maskmov_p maskmov_v ") ? HOST_ARENA + 0x400 + below(0x1000) : p->in.gpr[ISA_RDI];
+    p->in.gpr[ISA_RDI] = named(r, " maskmov_p maskmov_v maskmov_y ") ? HOST_ARENA + 0x400 + below(0x1000) : p->in.gpr[ISA_RDI];
     if (percent(70) && strstr(r->family, "pcmpestr")) {
         p->in.gpr[ISA_RAX] = below(40) - 20ull;
         p->in.gpr[ISA_RDX] = below(40) - 20ull;
     }
     if (named(r, " xsave xrstor xsaveopt xsavec ")) {
-        p->in.gpr[ISA_RAX] &= 3;
+        p->in.gpr[ISA_RAX] &= host_avx ? 7 : 3;
         p->in.gpr[ISA_RDX] = 0;
     }
     p->in.rflags = ISA_FL_1 | ISA_FL_IF | (rnd() & ISA_FL_STATUS);
     if (e->i.is_mem)
         operand_memory(r, e, &p->in);
     fx_state(r, p->fx_in);
+    ymm_state(r, e, p);
     memcpy(initial, arena, sizeof initial);
     memcpy(mine, initial, sizeof initial);
     host_run();
     memcpy(c->gpr, p->in.gpr, sizeof p->in.gpr);
     isa_set_rflags(c, p->in.rflags);
     load_ours(c, p->fx_in);
+    for (unsigned k = 0; k < 16; k++)
+        memcpy(&c->ymmh[k], p->ymm_in[k] + 16, 16);
     c->rip = HOST_INSN;
     int res = isa_te_run(env, 1);
     store_ours(c, fx);
@@ -472,13 +573,16 @@ static void run_case(const struct row *r, const struct enc *e)
         return;
     if (transcendental(r))
         close_enough(p->fx_out, fx);
-    if (named(r, " xrstor ") && p->trap >= 0) // processors have loaded some components by then
+    if (named(r, " xrstor ") && p->trap >= 0) { // processors have loaded some components by then
         memcpy(fx, p->fx_out, 512);
+        for (unsigned k = 0; host_avx && k < 16; k++)
+            memcpy(&c->ymmh[k], p->ymm_out[k] + 16, 16);
+    }
     if (forgive_vendor(r, e, p, res, fx))
         return;
     bool same = memcmp(arena, mine, HOST_ARENA_N) == 0;
     if (!exceptions_agree(r, e, p, res) || memcmp(c->gpr, p->out.gpr, sizeof p->out.gpr) != 0 || !same || c->rip != p->out.rip ||
-        ((isa_rflags(c) ^ p->out.rflags) & ISA_FL_STATUS) || memcmp(fx, p->fx_out, 416) != 0)
+        ((isa_rflags(c) ^ p->out.rflags) & ISA_FL_STATUS) || memcmp(fx, p->fx_out, 416) != 0 || !same_ymm(c, p))
         report(r, e, p, res, fx);
     if (!same || memcmp(arena, initial, sizeof initial) != 0)
         memcpy(arena, initial, sizeof initial);
@@ -515,6 +619,7 @@ static bool host_has(unsigned feature)
 static void open_host(void)
 {
     host_fp = true;
+    host_avx = host_has(ISA_FEAT_AVX);
     if (!host_open()) {
         print_message("# hostdiff-fp: skipped: the host gives no executable memory at %llx\n", HOST_BASE);
         skip();
@@ -524,7 +629,7 @@ static void open_host(void)
     isa_te_mode(env, ISA_LONG64, 3);
     env->cpu.cr0 |= ISA_CR0_NE | ISA_CR0_MP;
     env->cpu.cr4 |= ISA_CR4_OSFXSR | ISA_CR4_OSXMMEXCPT | ISA_CR4_OSXSAVE;
-    env->cpu.xcr0 = 3;
+    env->cpu.xcr0 = host_avx ? 7 : 3;
     isa_te_protect(env, HOST_BASE + 0x1000, 0x2000, ISA_TE_NO_READ);
     isa_te_protect(env, HOST_RO, 0x1000, ISA_TE_NO_WRITE);
     isa_te_protect(env, HOST_RO + 0x1000, 0x1000, ISA_TE_NO_READ);

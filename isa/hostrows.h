@@ -57,9 +57,10 @@ static inline bool row_is_system(const struct row *r)
 // Floating point or vectors: a feature of that kind, less the instructions on general registers that came with one.
 static inline bool row_is_vector(const struct row *r)
 {
-    static const uint16_t feature[] = {ISA_FEAT_FPU,   ISA_FEAT_MMX,    ISA_FEAT_FXSR,   ISA_FEAT_SSE,     ISA_FEAT_SSE2,
-                                       ISA_FEAT_SSE3,  ISA_FEAT_SSSE3,  ISA_FEAT_SSE41,  ISA_FEAT_SSE42,   ISA_FEAT_AES,
-                                       ISA_FEAT_XSAVE, ISA_FEAT_PCLMUL, ISA_FEAT_XSAVEC, ISA_FEAT_XSAVEOPT};
+    static const uint16_t feature[] = {ISA_FEAT_FPU,   ISA_FEAT_MMX,    ISA_FEAT_FXSR,   ISA_FEAT_SSE,      ISA_FEAT_SSE2,
+                                       ISA_FEAT_SSE3,  ISA_FEAT_SSSE3,  ISA_FEAT_SSE41,  ISA_FEAT_SSE42,    ISA_FEAT_AES,
+                                       ISA_FEAT_XSAVE, ISA_FEAT_PCLMUL, ISA_FEAT_XSAVEC, ISA_FEAT_XSAVEOPT, ISA_FEAT_AVX,
+                                       ISA_FEAT_AVX2,  ISA_FEAT_F16C,   ISA_FEAT_FMA};
     static const char *const general[] = {"fence", "mov_e_g", "crc32_g_e", "crc32_g_e8", "nop", "prefetch", "prefetchw"};
     bool found = false;
     for (unsigned k = 0; k < sizeof feature / sizeof *feature; k++)

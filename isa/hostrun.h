@@ -9,7 +9,8 @@
 //               +5000  a page that can only be read
 //               +6000  no access
 // EXCEPTIONS a signal handler on its own stack copies the registers from the signal frame and resumes at the exit.
-// VECTORS    with host_fp set before host_open(), entry and exit also load and store x87, MMX and SSE state (FXSAVE images).
+// VECTORS    with host_fp set before host_open(), entry and exit also load and store x87, MMX and SSE state (FXSAVE images), and with
+//            host_avx the YMM registers.
 #ifndef ISA_HOSTRUN_H
 #define ISA_HOSTRUN_H
 
@@ -47,9 +48,10 @@ struct host_page {
     uint64_t err, cr2;
     uint64_t stack[64];
     uint8_t fx_in[512] __attribute__((aligned(16))), fx_out[512] __attribute__((aligned(16)));
+    uint8_t ymm_in[16][32], ymm_out[16][32];
     uint32_t mxcsr; // the one to leave with
 };
-static bool host_fp;
+static bool host_fp, host_avx;
 #define HOST_PAGE ((struct host_page *)(uintptr_t)(HOST_BASE + 0x1000))
 
 // Code emission into the code page.
@@ -87,6 +89,12 @@ static inline void host_state_op(struct host_emit *e, unsigned digit, const void
     host_b(e, 0x0f), host_b(e, 0xae), host_b(e, 5 | digit << 3);
     host_rel(e, field, 0);
 }
+// VMOVDQU between a YMM register and memory: 6F load, 7F store.
+static inline void host_ymm(struct host_emit *e, unsigned opcode, unsigned reg, const void *field)
+{
+    host_b(e, 0xc5), host_b(e, reg < 8 ? 0xfe : 0x7e), host_b(e, opcode), host_b(e, 5 | (reg & 7) << 3);
+    host_rel(e, field, 0);
+}
 // Landing place: note where we are, and leave.
 static inline void host_land(struct host_emit *e)
 {
@@ -109,6 +117,8 @@ static inline void host_emit_frame(void)
     host_mov(&e, 0x8d, 4, &p->stack[64]);
     if (host_fp)
         host_state_op(&e, 1, p->fx_in);
+    for (unsigned r = 0; host_avx && r < 16; r++)
+        host_ymm(&e, 0x6f, r, p->ymm_in[r]);
     host_b(&e, 0xff), host_b(&e, 0x35), host_rel(&e, &p->in.rflags, 0); // push [in.rflags]; popf
     host_b(&e, 0x9d);
     for (unsigned r = 0; r < 16; r++)
@@ -118,6 +128,8 @@ static inline void host_emit_frame(void)
     e.at = HOST_EXIT;
     if (host_fp)
         host_state_op(&e, 0, p->fx_out);
+    for (unsigned r = 0; host_avx && r < 16; r++)
+        host_ymm(&e, 0x7f, r, p->ymm_out[r]);
     for (unsigned r = 0; r < 16; r++)
         host_mov(&e, 0x89, r, &p->out.gpr[r]);
     host_mov(&e, 0x8d, 4, &p->stack[64]);
@@ -153,6 +165,12 @@ static void host_signal_fp(struct host_page *p, const uint8_t *fx)
     }
     if (!(fx[512] & 2))
         memset(p->fx_out + 160, 0, 256);
+    for (unsigned r = 0; host_avx && r < 16; r++) {
+        memcpy(p->ymm_out[r], p->fx_out + 160 + 16 * r, 16);
+        memset(p->ymm_out[r] + 16, 0, 16);
+        if (fx[512] & 4)
+            memcpy(p->ymm_out[r] + 16, fx + 576 + 16 * r, 16);
+    }
 }
 
 static void host_signal(int sig, siginfo_t *info, void *ctx)

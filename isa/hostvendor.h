@@ -96,6 +96,17 @@ static inline void host_nan_forgive(const uint8_t *host, uint8_t *ours, unsigned
     }
 }
 
+// A gather that faults: Intel first makes every element of the mask all ones or zeros and clears what is beyond them; AMD leaves both
+// as they were. A destination register's upper half is not touched by either. mask: 32 bytes; size: of an element, n: of all.
+static inline void host_gather_forgive(const uint8_t *host, uint8_t *ours, unsigned size, unsigned n)
+{
+    if (!host_is_amd())
+        return;
+    for (unsigned k = 0; k < 32; k += size)
+        if (k >= n || !((host[k + size - 1] ^ ours[k + size - 1]) & 0x80))
+            memcpy(ours + k, host + k, size);
+}
+
 // A repeated string instruction with 32-bit addresses that did no iteration (count 0, or a fault in the first): AMD leaves the upper
 // halves of RCX, RSI and RDI alone. ours: the 16 general registers.
 static inline void host_rep_forgive(const uint64_t *in, const uint64_t *host, uint64_t *ours)

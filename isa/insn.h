@@ -39,14 +39,15 @@ struct isa_insn {
     uint8_t seg;    // enum isa_sreg of the memory operand, override applied (ignored ones in 64-bit mode not)
     bool segchk;    // the handler must go through isa_seg_la(): segment not known to be flat, or FS/GS
     uint8_t base, index, scale; // registers (ZERO for none, RIP for RIP-relative) and shift count
-    uint8_t reg, rm; // register operands, REX applied: general registers 0..15 (rm also holds +r forms), or segment, CR, DR number
+    uint8_t reg, rm; // register operands, REX applied: general registers 0..15 (rm also holds +r forms), or segment, CR, DR number;
+                     // with a VSIB operand rm is the vector register of indices, and index is ZERO
     uint8_t reg8, rm8; // the same as byte registers: byte offset into gpr[] (AH = 1, CH = 9 ...; REX-less rules applied)
-    uint8_t vvvv;      // VEX.vvvv, decoded (BMI instructions), else 0
+    uint8_t vvvv;      // VEX.vvvv, decoded, else 0
     bool lock;         // LOCK prefix present (and allowed)
     uint8_t rep;       // enum isa_rep
     uint8_t cc;        // condition of Jcc, SETcc, CMOVcc; else 0
     uint8_t vex_l;     // VEX.L
-    bool wide;         // REX.W
+    bool wide;         // REX.W; VEX.W, but 0 outside 64-bit mode where the row has a general register
     bool simple;  // the memory operand's linear address is base + (index << scale) + disp, in 64 bits: no truncation, no segment
     uint16_t off; // distance of this instruction from the block's start, bytes
     uint16_t idx; // position in the block, 0..31

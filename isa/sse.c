@@ -2,9 +2,24 @@
 //
 // MANUAL     "Memory Alignment and Access of SSE Data"; the tables of exceptions of each instruction class.
 #include "isa/exec.h"
+#include "isa/fp.h"
 #include "isa/fpu.h"
 #include "isa/mem.h"
 #include "isa/vec.h"
+
+#define BEFORE (ISA_FX_I | ISA_FX_D | ISA_FX_Z)
+int isa_fp_finish(struct isa_cpu *c, const struct isa_fp_env *e)
+{
+    unsigned flags = e->flags;
+    if (flags & BEFORE & ~(unsigned)e->masks)
+        flags &= BEFORE;
+    c->mxcsr |= flags;
+    if (!(flags & ~(unsigned)e->masks))
+        return 0;
+    if (!(c->cr4 & ISA_CR4_OSXMMEXCPT))
+        return isa_ud(c, ISA_RULE_UD_XM);
+    return isa_raise(c, ISA_X_XM, 0, ISA_RULE_XM_UNMASKED);
+}
 
 static int address(struct isa_cpu *c, const struct isa_insn *i, unsigned n, unsigned acc, bool aligned, uint64_t *la)
 {
@@ -87,7 +102,7 @@ static void put_register(struct isa_cpu *c, const struct isa_insn *i, const unio
     else if (shape & ISA_VS_PDST)
         isa_mmx_write(&c->x87, i->reg, d->q[0]);
     else if (!(shape & ISA_VS_NODST))
-        c->xmm[shape & ISA_VS_RMDST ? i->rm : i->reg] = *d;
+        c->xmm[shape & ISA_VS_XMM0 ? 0 : shape & ISA_VS_RMDST ? i->rm : i->reg] = *d;
 }
 
 int isa_sse(struct isa_cpu *c, const struct isa_insn *i, isa_vfn *fn, unsigned shape)

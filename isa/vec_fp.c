@@ -7,20 +7,6 @@
 #include "isa/fp.h"
 #include "isa/vec.h"
 
-#define BEFORE (ISA_FX_I | ISA_FX_D | ISA_FX_Z)
-
-static int finish(struct isa_cpu *c, const struct isa_fp_env *e)
-{
-    unsigned flags = e->flags;
-    if (flags & BEFORE & ~(unsigned)e->masks)
-        flags &= BEFORE;
-    c->mxcsr |= flags;
-    if (!(flags & ~(unsigned)e->masks))
-        return 0;
-    if (!(c->cr4 & ISA_CR4_OSXMMEXCPT))
-        return isa_ud(c, ISA_RULE_UD_XM);
-    return isa_raise(c, ISA_X_XM, 0, ISA_RULE_XM_UNMASKED);
-}
 #define ENV() struct isa_fp_env e = isa_fp_env_sse(c->mxcsr)
 
 static uint32_t op32(struct isa_fp_env *e, isa_fp_op *op, uint32_t a, uint32_t b)
@@ -43,7 +29,7 @@ static uint64_t op64(struct isa_fp_env *e, isa_fp_op *op, uint64_t a, uint64_t b
             d->lane[k] = (uint##bits##_t)(expr);                                                                                   \
             (void)a;                                                                                                               \
         }                                                                                                                          \
-        return finish(c, &e);                                                                                                      \
+        return isa_fp_finish(c, &e);                                                                                               \
     }
 #define ALL4(name, expr32, expr64)                                                                                                 \
     LANES(name, ps, d, 32, 4, expr32)                                                                                              \
@@ -100,13 +86,26 @@ static bool predicate(struct isa_fp_env *e, struct isa_fp a, struct isa_fp b, un
 ALL4(cmp, predicate(&e, isa_fp_un32(&e, a), isa_fp_un32(&e, b), (unsigned)i->imm) ? ~0u : 0,
      predicate(&e, isa_fp_un64(&e, a), isa_fp_un64(&e, b), (unsigned)i->imm) ? ~0ull : 0)
 
+// VCMPPS: the same with 32 predicates. Bit 3 of 8..15 and 24..31 gives the other outcome for unordered operands, bit 4 turns quiet into
+// signalling and the reverse.
+static bool predicate32(struct isa_fp_env *e, struct isa_fp a, struct isa_fp b, unsigned imm)
+{
+    static const uint8_t yes[16] = {// bits: less, equal, greater, unordered
+                                    [0] = 2,  [1] = 1, [2] = 3,   [3] = 8,  [4] = 13, [5] = 14, [6] = 12, [7] = 7,
+                                    [8] = 10, [9] = 9, [10] = 11, [11] = 0, [12] = 5, [13] = 6, [14] = 4, [15] = 15};
+    bool quiet = ((imm & 3) == 0 || (imm & 3) == 3) != (imm >> 4 & 1);
+    return yes[imm & 15] >> isa_fp_compare(e, a, b, quiet) & 1;
+}
+ALL4(vcmp, predicate32(&e, isa_fp_un32(&e, a), isa_fp_un32(&e, b), (unsigned)i->imm) ? ~0u : 0,
+     predicate32(&e, isa_fp_un64(&e, a), isa_fp_un64(&e, b), (unsigned)i->imm) ? ~0ull : 0)
+
 static int compare_flags(struct isa_cpu *c, const struct isa_fp_env *e, enum isa_fp_order o)
 {
     static const uint8_t flags[] = {[ISA_FP_LESS] = ISA_FL_CF,
                                     [ISA_FP_EQUAL] = ISA_FL_ZF,
                                     [ISA_FP_GREATER] = 0,
                                     [ISA_FP_UNORDERED] = ISA_FL_CF | ISA_FL_PF | ISA_FL_ZF};
-    int r = finish(c, e);
+    int r = isa_fp_finish(c, e);
     if (!r)
         isa_set_status(c, flags[o]);
     return r;
@@ -135,7 +134,7 @@ static int pairs32(struct isa_cpu *c, union isa_vec *d, const union isa_vec *s, 
         r.d[2 + k] = op32(&e, op, s->d[2 * k], s->d[2 * k + 1]);
     }
     *d = r;
-    return finish(c, &e);
+    return isa_fp_finish(c, &e);
 }
 static int pairs64(struct isa_cpu *c, union isa_vec *d, const union isa_vec *s, isa_fp_op *op)
 {
@@ -143,7 +142,7 @@ static int pairs64(struct isa_cpu *c, union isa_vec *d, const union isa_vec *s, 
     uint64_t low = op64(&e, op, d->q[0], d->q[1]);
     d->q[1] = op64(&e, op, s->q[0], s->q[1]);
     d->q[0] = low;
-    return finish(c, &e);
+    return isa_fp_finish(c, &e);
 }
 ISA_VFN(haddps) { return pairs32(c, d, s, isa_fp_add); }
 ISA_VFN(hsubps) { return pairs32(c, d, s, isa_fp_sub); }
@@ -159,7 +158,7 @@ ISA_VFN(cvtps2pd)
     ENV();
     for (unsigned k = 2; k-- > 0;)
         d->q[k] = isa_fp_pk64(isa_fp_convert(&e, &isa_fp64, isa_fp_un32(&e, s->d[k])));
-    return finish(c, &e);
+    return isa_fp_finish(c, &e);
 }
 ISA_VFN(cvtpd2ps)
 {
@@ -167,19 +166,19 @@ ISA_VFN(cvtpd2ps)
     for (unsigned k = 0; k < 2; k++)
         d->d[k] = isa_fp_pk32(isa_fp_convert(&e, &isa_fp32, isa_fp_un64(&e, s->q[k])));
     d->q[1] = 0;
-    return finish(c, &e);
+    return isa_fp_finish(c, &e);
 }
 ISA_VFN(cvtss2sd)
 {
     ENV();
     d->q[0] = isa_fp_pk64(isa_fp_convert(&e, &isa_fp64, isa_fp_un32(&e, s->d[0])));
-    return finish(c, &e);
+    return isa_fp_finish(c, &e);
 }
 ISA_VFN(cvtsd2ss)
 {
     ENV();
     d->d[0] = isa_fp_pk32(isa_fp_convert(&e, &isa_fp32, isa_fp_un64(&e, s->q[0])));
-    return finish(c, &e);
+    return isa_fp_finish(c, &e);
 }
 
 static uint32_t int_to_32(struct isa_fp_env *e, int64_t v) { return isa_fp_pk32(isa_fp_convert(e, &isa_fp32, isa_fp_int(v))); }
@@ -190,34 +189,34 @@ ISA_VFN(cvtsi2ss)
 {
     ENV();
     d->d[0] = int_to_32(&e, general(i, s));
-    return finish(c, &e);
+    return isa_fp_finish(c, &e);
 }
 ISA_VFN(cvtsi2sd)
 {
     ENV();
     d->q[0] = int_to_64(&e, general(i, s));
-    return finish(c, &e);
+    return isa_fp_finish(c, &e);
 }
 ISA_VFN(cvtpi2ps)
 {
     ENV();
     for (unsigned k = 0; k < 2; k++)
         d->d[k] = int_to_32(&e, s->sd[k]);
-    return finish(c, &e);
+    return isa_fp_finish(c, &e);
 }
 ISA_VFN(cvtdq2ps)
 {
     ENV();
     for (unsigned k = 0; k < 4; k++)
         d->d[k] = int_to_32(&e, s->sd[k]);
-    return finish(c, &e);
+    return isa_fp_finish(c, &e);
 }
 ISA_VFN(cvtdq2pd)
 {
     ENV();
     for (unsigned k = 2; k-- > 0;)
         d->q[k] = int_to_64(&e, s->sd[k]);
-    return finish(c, &e);
+    return isa_fp_finish(c, &e);
 }
 ISA_VFN(cvtpi2pd) { return isa_v_cvtdq2pd(c, i, d, s, n); }
 
@@ -230,7 +229,7 @@ static int from32(struct isa_cpu *c, union isa_vec *d, const union isa_vec *s, u
     for (unsigned k = 0; k < count; k++)
         r.sd[k] = (int32_t)isa_fp_to_int(&e, isa_fp_un32(&e, s->d[k]), 32);
     *d = r;
-    return finish(c, &e);
+    return isa_fp_finish(c, &e);
 }
 static int from64(struct isa_cpu *c, union isa_vec *d, const union isa_vec *s, bool truncate)
 {
@@ -240,7 +239,7 @@ static int from64(struct isa_cpu *c, union isa_vec *d, const union isa_vec *s, b
     for (unsigned k = 0; k < 2; k++)
         r.sd[k] = (int32_t)isa_fp_to_int(&e, isa_fp_un64(&e, s->q[k]), 32);
     *d = r;
-    return finish(c, &e);
+    return isa_fp_finish(c, &e);
 }
 static int to_general(struct isa_cpu *c, const struct isa_insn *i, union isa_vec *d, const union isa_vec *s, bool wide,
                       bool truncate)
@@ -249,7 +248,7 @@ static int to_general(struct isa_cpu *c, const struct isa_insn *i, union isa_vec
     e.rc = truncate ? ISA_RC_ZERO : e.rc;
     struct isa_fp a = wide ? isa_fp_un64(&e, s->q[0]) : isa_fp_un32(&e, s->d[0]);
     d->sq[0] = isa_fp_to_int(&e, a, i->osz == 8 ? 64 : 32);
-    return finish(c, &e);
+    return isa_fp_finish(c, &e);
 }
 ISA_VFN(cvtps2dq) { return from32(c, d, s, 4, false); }
 ISA_VFN(cvttps2dq) { return from32(c, d, s, 4, true); }
@@ -354,21 +353,24 @@ static bool stage_stops(struct isa_cpu *c, struct isa_fp_env *e)
     e->flags = 0;
     return false;
 }
+// All lanes of 128 bits go through a stage together.
+static uint32_t *single(union isa_vec *v, unsigned k) { return &v[k / 4].d[k % 4]; }
 ISA_VFN(dpps)
 {
     ENV();
-    uint32_t p[4], t[4] = {0}, u[4] = {0};
-    for (unsigned k = 0; k < 4; k++)
-        p[k] = i->imm >> (4 + k) & 1 ? op32(&e, isa_fp_mul, d->d[k], s->d[k]) : 0;
+    unsigned count = n / 4;
+    uint32_t p[8], t[8] = {0}, u[8] = {0};
+    for (unsigned k = 0; k < count; k++)
+        p[k] = i->imm >> (4 + k % 4) & 1 ? op32(&e, isa_fp_mul, *single(d, k), s[k / 4].d[k % 4]) : 0;
     bool stop = stage_stops(c, &e);
-    for (unsigned k = 0; k < 4 && !stop; k++)
+    for (unsigned k = 0; k < count && !stop; k++)
         t[k] = op32(&e, isa_fp_add, p[k ^ 1], p[k]);
     stop = stop || stage_stops(c, &e);
-    for (unsigned k = 0; k < 4 && !stop; k++)
+    for (unsigned k = 0; k < count && !stop; k++)
         u[k] = op32(&e, isa_fp_add, t[k], t[k ^ 2]);
-    for (unsigned k = 0; k < 4; k++)
-        d->d[k] = i->imm >> k & 1 ? u[k] : 0;
-    return finish(c, &e);
+    for (unsigned k = 0; k < count; k++)
+        *single(d, k) = i->imm >> k % 4 & 1 ? u[k] : 0;
+    return isa_fp_finish(c, &e);
 }
 ISA_VFN(dppd)
 {
@@ -381,5 +383,5 @@ ISA_VFN(dppd)
         t[k] = op64(&e, isa_fp_add, p[k], p[k ^ 1]);
     for (unsigned k = 0; k < 2; k++)
         d->q[k] = i->imm >> k & 1 ? t[k] : 0;
-    return finish(c, &e);
+    return isa_fp_finish(c, &e);
 }

@@ -252,18 +252,24 @@ ISA_VFN(pmovmskb)
 {
     unsigned m = 0;
     for (unsigned k = 0; k < n; k++)
-        m |= (unsigned)(s->b[k] >> 7) << k;
+        m |= (unsigned)(s[k / 16].b[k % 16] >> 7) << k;
     d->q[0] = m;
     return 0;
 }
 ISA_VFN(movmskps)
 {
-    d->q[0] = s->d[0] >> 31 | s->d[1] >> 31 << 1 | s->d[2] >> 31 << 2 | s->d[3] >> 31 << 3;
+    unsigned m = 0;
+    for (unsigned k = 0; k < n / 4; k++)
+        m |= s[k / 4].d[k % 4] >> 31 << k;
+    d->q[0] = m;
     return 0;
 }
 ISA_VFN(movmskpd)
 {
-    d->q[0] = s->q[0] >> 63 | s->q[1] >> 63 << 1;
+    uint64_t m = 0;
+    for (unsigned k = 0; k < n / 8; k++)
+        m |= s[k / 2].q[k % 2] >> 63 << k;
+    d->q[0] = m;
     return 0;
 }
 

@@ -146,8 +146,12 @@ BLEND(pblendw, w, 8, i->imm >> k & 1)
 
 ISA_VFN(ptest)
 {
-    bool z = !((d->q[0] & s->q[0]) | (d->q[1] & s->q[1])), cf = !((~d->q[0] & s->q[0]) | (~d->q[1] & s->q[1]));
-    isa_set_status(c, (z ? ISA_FL_ZF : 0) | (cf ? ISA_FL_CF : 0));
+    uint64_t both = 0, only = 0;
+    for (unsigned k = 0; k < n / 16; k++) {
+        both |= (d[k].q[0] & s[k].q[0]) | (d[k].q[1] & s[k].q[1]);
+        only |= (~d[k].q[0] & s[k].q[0]) | (~d[k].q[1] & s[k].q[1]);
+    }
+    isa_set_status(c, (both ? 0 : ISA_FL_ZF) | (only ? 0 : ISA_FL_CF));
     return 0;
 }
 

@@ -25,7 +25,7 @@ static unsigned implicit_length(const union isa_vec *v, unsigned imm, unsigned a
 }
 static unsigned explicit_length(const struct isa_cpu *c, const struct isa_insn *i, unsigned reg, unsigned all)
 {
-    bool wide = i->wide;
+    bool wide = i->wide && c->mode == ISA_LONG64;
     int64_t v = wide ? (int64_t)c->gpr[reg] : (int32_t)c->gpr[reg];
     uint64_t m = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
     return m > all ? all : (unsigned)m;
@@ -77,16 +77,16 @@ static int index_of(struct isa_cpu *c, const struct isa_insn *i, unsigned r)
     c->gpr[ISA_RCX] = !r ? all : i->imm & 0x40 ? 31u - (unsigned)__builtin_clz(r) : (unsigned)__builtin_ctz(r);
     return 0;
 }
-static int mask_of(struct isa_cpu *c, const struct isa_insn *i, unsigned r)
+static int mask_of(const struct isa_insn *i, union isa_vec *d, unsigned r)
 {
     union isa_vec v = {.q = {r, 0}};
     if (i->imm & 0x40)
         for (unsigned k = 0; k < 16; k++)
             v.b[k] = r >> (i->imm & 1 ? k / 2 : k) & 1 ? 0xff : 0;
-    c->xmm[0] = v;
+    *d = v;
     return 0;
 }
 ISA_VFN(pcmpestri) { return index_of(c, i, compare(c, i, d, s, true)); }
 ISA_VFN(pcmpistri) { return index_of(c, i, compare(c, i, d, s, false)); }
-ISA_VFN(pcmpestrm) { return mask_of(c, i, compare(c, i, d, s, true)); }
-ISA_VFN(pcmpistrm) { return mask_of(c, i, compare(c, i, d, s, false)); }
+ISA_VFN(pcmpestrm) { return mask_of(i, d, compare(c, i, d, s, true)); }
+ISA_VFN(pcmpistrm) { return mask_of(i, d, compare(c, i, d, s, false)); }

@@ -1,4 +1,4 @@
-// isa/xsave.c: XSAVE, XRSTOR, XSAVEOPT, XSAVEC, XSAVES, XRSTORS, XGETBV: the state components x87, SSE and those of isa/xstate.def.
+// isa/xsave.c: XSAVE, XRSTOR, XSAVEOPT, XSAVEC, XSAVES, XRSTORS, XGETBV: the state components x87, SSE, and those of isa/xstate.def.
 //
 // IN USE   a component in its initial state counts as not in use: XSAVEOPT, XSAVEC and XSAVES leave it out. Modifications are not
 //          tracked.
@@ -27,17 +27,18 @@ static bool x87_in_use(const struct isa_x87 *x)
         any |= x->r[k].sig | x->r[k].se;
     return any || x->cw != ISA_FCW_INIT;
 }
-static bool sse_in_use(const struct isa_cpu *c)
+static bool any_set(const union isa_vec v[16])
 {
     uint64_t any = 0;
     for (unsigned k = 0; k < 16; k++)
-        any |= c->xmm[k].q[0] | c->xmm[k].q[1];
+        any |= v[k].q[0] | v[k].q[1];
     return any != 0;
 }
 static bool component_in_use(const struct isa_cpu *c, unsigned k)
 {
     uint64_t any = 0;
     switch (k) {
+    case ISA_XSTATE_AVX: return any_set(c->ymmh);
     case ISA_XSTATE_BNDREGS:
         for (unsigned n = 0; n < 4; n++)
             any |= c->bnd[n].lb | c->bnd[n].ub;
@@ -49,7 +50,7 @@ static bool component_in_use(const struct isa_cpu *c, unsigned k)
 }
 static uint64_t in_use(const struct isa_cpu *c)
 {
-    uint64_t used = (x87_in_use(&c->x87) ? ISA_XS_X87 : 0) | (sse_in_use(c) ? ISA_XS_SSE : 0);
+    uint64_t used = (x87_in_use(&c->x87) ? ISA_XS_X87 : 0) | (any_set(c->xmm) ? ISA_XS_SSE : 0);
     for (unsigned k = 0; k < ISA_XSTATE_NUM; k++)
         used |= (uint64_t)component_in_use(c, k) << isa_xstate[k].bit;
     return used;
@@ -57,6 +58,13 @@ static uint64_t in_use(const struct isa_cpu *c)
 // To the compacting instructions and XGETBV, MXCSR belongs to the SSE component.
 static uint64_t in_use_mxcsr(const struct isa_cpu *c) { return in_use(c) | (c->mxcsr != ISA_MXCSR_INIT ? ISA_XS_SSE : 0); }
 uint64_t isa_xinuse(const struct isa_cpu *c) { return in_use_mxcsr(c); }
+
+// Of the vector registers only 0..7 exist outside 64-bit mode: bytes of their halves, and of what is stored of component k.
+static unsigned xmm_bytes(const struct isa_cpu *c) { return c->mode == ISA_LONG64 ? 256 : 128; }
+static unsigned component_bytes(const struct isa_cpu *c, unsigned k)
+{
+    return k == ISA_XSTATE_AVX ? xmm_bytes(c) : isa_xstate[k].size;
+}
 
 // Component k of isa/xstate.def as bytes, and back (NULL: its initial state).
 union any_component {
@@ -68,6 +76,7 @@ union any_component {
 static void put_component(const struct isa_cpu *c, unsigned k, uint8_t *p)
 {
     switch (k) {
+    case ISA_XSTATE_AVX: memcpy(p, c->ymmh, sizeof c->ymmh); break;
     case ISA_XSTATE_BNDREGS: memcpy(p, c->bnd, sizeof c->bnd); break;
     case ISA_XSTATE_BNDCSR: memcpy(p, (const uint64_t[8]){c->bndcfgu, c->bndstatus}, 64); break;
     case ISA_XSTATE_PKRU: memcpy(p, &(uint64_t){c->pkru}, 8); break;
@@ -77,6 +86,12 @@ static void put_component(const struct isa_cpu *c, unsigned k, uint8_t *p)
 static void get_component(struct isa_cpu *c, unsigned k, const uint8_t *p)
 {
     switch (k) {
+    case ISA_XSTATE_AVX:
+        if (p)
+            memcpy(c->ymmh, p, xmm_bytes(c));
+        else
+            memset(c->ymmh, 0, xmm_bytes(c));
+        break;
     case ISA_XSTATE_BNDREGS: p ? memcpy(c->bnd, p, sizeof c->bnd) : memset(c->bnd, 0, sizeof c->bnd); break;
     case ISA_XSTATE_BNDCSR:
         isa_set_bndcfgu(c, p ? get64(p) : 0);
@@ -122,8 +137,6 @@ static int begin_supervisor(struct isa_cpu *c, const struct isa_insn *i, enum is
     *rfbm = (c->xcr0 | c->xss) & asked(c);
     return 0;
 }
-
-static unsigned xmm_bytes(const struct isa_cpu *c) { return c->mode == ISA_LONG64 ? 256 : 128; }
 
 // --- saving
 
@@ -175,11 +188,14 @@ static int save(struct isa_cpu *c, const struct isa_insn *i, uint64_t la, const 
     for (unsigned k = 0; k < ISA_XSTATE_NUM; k++)
         if (s->mask >> isa_xstate[k].bit & 1) {
             put_component(c, k, more[k]);
-            p[n++] = (struct piece){isa_xstate_at(k, s->comp), isa_xstate[k].size, more[k]};
+            p[n++] = (struct piece){isa_xstate_at(k, s->comp), component_bytes(c, k), more[k]};
         }
     p[n++] = (struct piece){ISA_XSAVE_HEADER, s->comp ? 16 : 8, a + ISA_XSAVE_HEADER};
     return store(c, la, p, n);
 }
+
+// The standard format keeps MXCSR for both components of the vector registers, the compacted one for SSE alone.
+#define WITH_MXCSR (ISA_XS_SSE | ISA_XS_AVX)
 
 static int save_standard(struct isa_cpu *c, const struct isa_insn *i, bool optimize)
 {
@@ -188,7 +204,7 @@ static int save_standard(struct isa_cpu *c, const struct isa_insn *i, bool optim
     if (r || (r = operand(c, i, isa_xstate_size(rfbm, false), ISA_ACC_W, &la)) || (r = isa_ld64(c, la + ISA_XSAVE_HEADER, &old)))
         return r;
     uint64_t used = in_use(c), mask = rfbm & (optimize ? used : ~0ull);
-    return save(c, i, la, &(struct plan){mask, rfbm & ISA_XS_SSE, (old & ~rfbm) | (used & rfbm), 0});
+    return save(c, i, la, &(struct plan){mask, rfbm & WITH_MXCSR, (old & ~rfbm) | (used & rfbm), 0});
 }
 ISA_FPOP(xsave) { return save_standard(c, i, false); }
 ISA_FPOP(xsaveopt) { return save_standard(c, i, true); }
@@ -245,6 +261,14 @@ static void restore_legacy(struct isa_cpu *c, const uint8_t *a, uint64_t rfbm, u
         memset(c->xmm, 0, xmm_bytes(c));
 }
 
+static int load_component(struct isa_cpu *c, uint64_t la, unsigned k, uint8_t *to)
+{
+    int r = 0;
+    for (unsigned at = 0, size = component_bytes(c, k); !r && at < size; at += 64)
+        r = isa_ld_slow(c, la + at, to + at, size - at < 64 ? size - at : 64, ISA_ACC_R);
+    return r;
+}
+
 static int restore(struct isa_cpu *c, const struct isa_insn *i, uint64_t rfbm, bool supervisor)
 {
     uint8_t a[ISA_XSAVE_AREA], more[ISA_XSTATE_NUM][COMPONENT_MAX];
@@ -261,8 +285,7 @@ static int restore(struct isa_cpu *c, const struct isa_insn *i, uint64_t rfbm, b
     if ((r = operand(c, i, isa_xstate_size(compact ? comp : rfbm, compact), ISA_ACC_R, &la)))
         return r;
     for (unsigned k = 0; k < ISA_XSTATE_NUM; k++)
-        if ((rfbm & bv) >> isa_xstate[k].bit & 1 &&
-            (r = isa_ld_slow(c, la + isa_xstate_at(k, comp), more[k], isa_xstate[k].size, ISA_ACC_R)))
+        if ((rfbm & bv) >> isa_xstate[k].bit & 1 && (r = load_component(c, la + isa_xstate_at(k, comp), k, more[k])))
             return r;
     for (unsigned k = 0; k < ISA_XSTATE_NUM; k++)
         if ((rfbm & bv) >> isa_xstate[k].bit & 1 && !component_ok(k, more[k]))
@@ -270,12 +293,14 @@ static int restore(struct isa_cpu *c, const struct isa_insn *i, uint64_t rfbm, b
     uint32_t mxcsr;
     memcpy(&mxcsr, a + 24, 4);
     // The standard format loads MXCSR whether or not the SSE state is in its initial form.
-    bool load_mxcsr = rfbm & ISA_XS_SSE && (!compact || bv & ISA_XS_SSE);
+    bool load_mxcsr = compact ? rfbm & bv & ISA_XS_SSE : rfbm & WITH_MXCSR;
     if (load_mxcsr && mxcsr & ~ISA_MXCSR_MASK)
         return isa_gp0(c, ISA_RULE_GP_MXCSR);
     restore_legacy(c, a, rfbm, bv, i->osz == 8);
-    if (rfbm & ISA_XS_SSE)
-        c->mxcsr = load_mxcsr ? mxcsr : ISA_MXCSR_INIT;
+    if (load_mxcsr)
+        c->mxcsr = mxcsr;
+    else if (rfbm & ISA_XS_SSE)
+        c->mxcsr = ISA_MXCSR_INIT;
     for (unsigned k = 0; k < ISA_XSTATE_NUM; k++)
         if (rfbm >> isa_xstate[k].bit & 1)
             get_component(c, k, bv >> isa_xstate[k].bit & 1 ? more[k] : NULL);

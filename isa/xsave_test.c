@@ -173,6 +173,62 @@ static void test_compacted(void **state)
     free(t);
 }
 
+// Component 2: the upper halves, of registers 0..7 alone outside 64-bit mode; in the standard format MXCSR goes with it too.
+static void test_avx(void **state)
+{
+    struct st *t = calloc(1, sizeof *t);
+    open_64(t);
+    t->c.xcr0 |= ISA_XS_AVX;
+    assert_int_equal(isa_xstate_size(ISA_XS_AVX, false), 832);
+    clear_area(t);
+    t->c.mxcsr = 0x1fa0;
+    t->c.ymmh[3].q[1] = 77;
+    t->c.ymmh[15].q[0] = 88;
+    assert_int_equal(run(t, XSAVE, ISA_XS_AVX), 0);
+    assert_int_equal(at(t, 512, 8), ISA_XS_AVX);
+    assert_int_equal(at(t, 576 + 3 * 16 + 8, 8), 77);
+    assert_int_equal(at(t, 576 + 15 * 16, 8), 88);
+    assert_int_equal(at(t, 24, 4), 0x1fa0);
+    t->c.ymmh[3].q[1] = 0;
+    t->c.mxcsr = ISA_MXCSR_INIT;
+    assert_int_equal(run(t, XRSTOR, ISA_XS_AVX), 0);
+    assert_int_equal(t->c.ymmh[3].q[1], 77);
+    assert_int_equal(t->c.mxcsr, 0x1fa0);
+    st_put(t, AREA + 512, 0, 8); // its initial state
+    assert_int_equal(run(t, XRSTOR, ISA_XS_AVX), 0);
+    assert_int_equal(t->c.ymmh[3].q[1] | t->c.ymmh[15].q[0], 0);
+    assert_int_equal(run(t, XSAVEOPT, ISA_XS_AVX), 0);
+    assert_int_equal(at(t, 512, 8), 0);
+    assert_int_equal(at(t, 576 + 15 * 16, 8), 88); // not in use: not written
+    t->c.ymmh[2].q[0] = 6;
+    assert_int_equal(run(t, XSAVEC, ISA_XS_AVX | ISA_XS_PKRU), 0);
+    assert_int_equal(at(t, 512, 8), ISA_XS_AVX);
+    assert_int_equal(at(t, 520, 8), ISA_XS_AVX | ISA_XS_PKRU | ISA_XS_COMPACT);
+    assert_int_equal(at(t, 576 + 2 * 16, 8), 6);
+    // XCR0: bit 2 needs bit 1
+    assert_int_equal(isa_set_xcr0(&t->c, 5), ISA_R_FAULT);
+    free(t);
+}
+static void test_avx_32(void **state)
+{
+    struct st *t = calloc(1, sizeof *t);
+    st_init(t, ST_P32, 0);
+    t->c.cr4 |= ISA_CR4_OSXSAVE | ISA_CR4_OSFXSR;
+    t->c.xcr0 = 7;
+    t->c.gpr[ISA_RBX] = AREA;
+    clear_area(t);
+    t->c.ymmh[7].q[0] = 7;
+    t->c.ymmh[8].q[0] = 8;
+    assert_int_equal(run(t, XSAVE, ISA_XS_AVX), 0);
+    assert_int_equal(at(t, 576 + 7 * 16, 8), 7);
+    assert_int_equal(at(t, 576 + 8 * 16, 8), 0);
+    st_put(t, AREA + 512, 0, 8);
+    assert_int_equal(run(t, XRSTOR, ISA_XS_AVX), 0);
+    assert_int_equal(t->c.ymmh[7].q[0], 0);
+    assert_int_equal(t->c.ymmh[8].q[0], 8);
+    free(t);
+}
+
 static void test_xgetbv(void **state)
 {
     struct st *t = calloc(1, sizeof *t);
@@ -272,7 +328,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_layout),     cmocka_unit_test(test_mpx),    cmocka_unit_test(test_standard),
         cmocka_unit_test(test_compacted),  cmocka_unit_test(test_xgetbv), cmocka_unit_test(test_faults),
-        cmocka_unit_test(test_supervisor),
+        cmocka_unit_test(test_supervisor), cmocka_unit_test(test_avx),    cmocka_unit_test(test_avx_32),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

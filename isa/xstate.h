@@ -10,6 +10,7 @@
 
 #define ISA_XS_X87       (1ull << 0)
 #define ISA_XS_SSE       (1ull << 1)
+#define ISA_XS_AVX       (1ull << 2)
 #define ISA_XS_BNDREGS   (1ull << 3)
 #define ISA_XS_BNDCSR    (1ull << 4)
 #define ISA_XS_MPX       (ISA_XS_BNDREGS | ISA_XS_BNDCSR)

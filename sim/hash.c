@@ -72,6 +72,8 @@ static uint64_t hash_cpu(uint64_t h, const struct isa_cpu *c)
         h = hash_u64(hash_u64(h, c->xmm[k].q[0]), c->xmm[k].q[1]);
     for (unsigned k = 0; k < 4; k++)
         h = hash_u64(hash_u64(h, c->bnd[k].lb), c->bnd[k].ub);
+    for (unsigned k = 0; k < 16; k++)
+        h = hash_u64(hash_u64(h, c->ymmh[k].q[0]), c->ymmh[k].q[1]);
     return hash_u64(h, c->mxcsr);
 }
 

@@ -345,9 +345,9 @@ static void test_later_profile(void **state)
             assert_int_equal(r[2] >> 3 & 3, 3);
         }
         sim_cpuid(c, 0xd, 0, r);
-        assert_int_equal(r[0], later ? 0x203 : 3);
+        assert_int_equal(r[0], later ? 0x207 : 7);
         assert_int_equal(r[1], 576);
-        assert_int_equal(r[2], later ? 2696 : 576);
+        assert_int_equal(r[2], later ? 2696 : 832);
         assert_int_equal(isa_set_xcr0(c, 0x203), later ? 0 : ISA_R_FAULT);
         sim_cpuid(c, 0xd, 0, r);
         assert_int_equal(r[1], later ? 2696 : 576);
