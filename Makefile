@@ -52,7 +52,7 @@ BENCHES := $(patsubst scenarios/%.c,build/guests/%.bin,$(wildcard scenarios/benc
 GUESTS := $(patsubst scenarios/%.asm,build/guests/%.bin,$(wildcard scenarios/*/*.asm)) \
           build/guests/kvm/kvmrun build/guests/perf/perfcount build/guests/hypervisor/hypervisor.bin build/guests/hypervisor/entries.bin \
           build/guests/binary-translation/kernel.bin build/guests/binary-translation/mix.bin build/guests/binary-translation/check.bin \
-          build/guests/binary-translation/vmm.bin $(addprefix build/guests/paravirtual/,native.bin xen.bin vmm.bin) $(BENCHES)
+          build/guests/binary-translation/vmm.bin $(addprefix build/guests/paravirtual/,native.bin xen.bin vmm.bin) $(addprefix build/guests/vectors/,vectors.bin host) $(BENCHES)
 
 .PHONY: validate all guests run test test-guests test-programs test-scenarios check check-equality check-format check-layers check-asan check-modes check-werror check-fuzz check-docs bench docs \
         install clean help setup format difftest
@@ -168,6 +168,16 @@ define flat
 endef
 build/guests/bench/%.bin: scenarios/bench/%.c scenarios/bench/start.S $(wildcard scenarios/bench/*.h) $(SHARED)
 	$(call flat,-O2 $(BARE) $(IMAGE))
+
+# One object for a guest and for a program of the host: loops as AVX2, FMA and F16C instructions.
+build/guests/vectors/vectors.o: scenarios/vectors/vectors.c scenarios/vectors/vectors.h $(SHARED)
+	@mkdir -p $(@D)
+	gcc -O3 -Wall -Wextra -Werror -fno-math-errno $(filter-out -mgeneral-regs-only -no-pie -nostdlib -static -Wl%,$(BARE)) -mavx2 -mfma -mf16c -c -o $@ $<
+build/guests/vectors/vectors.bin: scenarios/bench/start.S scenarios/vectors/guest.c build/guests/vectors/vectors.o
+	gcc $(FREESTANDING) $(IMAGE) -o $(@:.bin=.elf) $^
+	objcopy -O binary $(@:.bin=.elf) $@
+build/guests/vectors/host: scenarios/vectors/host.c build/guests/vectors/vectors.o
+	gcc -O2 -Wall -Wextra -Werror -no-pie -o $@ $^
 
 # The hypervisor, and the kernel that it runs: built like a benchmark, so that it runs on the bare machine, too.
 build/guests/hypervisor/kernel.bin build/guests/hypervisor/entries.bin: build/guests/hypervisor/%.bin: scenarios/hypervisor/%.c scenarios/bench/start.S \

@@ -16,6 +16,9 @@ int isa_avx_on(struct isa_cpu *c)
     return isa_raise(c, ISA_X_NM, 0, ISA_RULE_NM_TS);
 }
 
+// Alignment checking knows operands of up to 8 bytes (manual, "Exceptions Type 4").
+static unsigned kind(unsigned n, unsigned acc) { return n > 8 ? acc | ISA_ACC_NOAC : acc; }
+
 int isa_avx_load(struct isa_cpu *c, const struct isa_insn *i, void *to, unsigned n)
 {
     uint64_t la;
@@ -24,7 +27,7 @@ int isa_avx_load(struct isa_cpu *c, const struct isa_insn *i, void *to, unsigned
         return r;
     const void *p = c->rflags_sys & ISA_FL_AC ? NULL : isa_mirror_at(c, la, n, ISA_ACC_R);
     if (!p)
-        return isa_ld_slow(c, la, to, n, ISA_ACC_R);
+        return isa_ld_slow(c, la, to, n, kind(n, ISA_ACC_R));
     memcpy(to, p, n);
     return 0;
 }
@@ -32,7 +35,7 @@ int isa_avx_store(struct isa_cpu *c, const struct isa_insn *i, const void *from,
 {
     uint64_t la;
     int r = isa_operand_la(c, i, n, ISA_ACC_W, &la);
-    return r ? r : isa_st_slow(c, la, from, n, ISA_ACC_W);
+    return r ? r : isa_st_slow(c, la, from, n, kind(n, ISA_ACC_W));
 }
 
 // --- operands
@@ -74,7 +77,7 @@ static int probe(struct isa_cpu *c, const struct isa_insn *i, unsigned n)
 {
     uint64_t la;
     int r = isa_operand_la(c, i, n, ISA_ACC_W, &la);
-    return r ? r : isa_probe_w(c, la, n, ISA_ACC_W);
+    return r ? r : isa_probe_w(c, la, n, kind(n, ISA_ACC_W));
 }
 
 static int put_operand(struct isa_cpu *c, const struct isa_insn *i, const union isa_vec *d, unsigned shape)

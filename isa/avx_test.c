@@ -147,6 +147,23 @@ static void test_alignment(void **state)
     free(t);
 }
 
+// Alignment checking at level 3 reaches operands of up to 8 bytes.
+static void test_alignment_check(void **state)
+{
+    struct st *t = calloc(1, sizeof *t);
+    st_init(t, ST_L64, 3);
+    t->c.cr4 |= ISA_CR4_OSXSAVE;
+    t->c.cr0 |= ISA_CR0_AM;
+    t->c.rflags_sys |= ISA_FL_AC;
+    t->c.xcr0 = 7;
+    t->c.gpr[ISA_RBX] = ST_DATA + 1;
+    assert_int_equal(RUN(t, VMOVUPS), 0);
+    assert_int_equal(RUN(t, VADDPS), 0);
+    assert_int_equal(RUN(t, "\xc5\xfb\x10\x0b"), ISA_R_FAULT); // vmovsd xmm1, [rbx]
+    expect_fault(t, ISA_X_AC, ISA_RULE_AC_MISALIGNED);
+    free(t);
+}
+
 // Elements that are not selected may lie in a page that is not there.
 static void test_masked_moves(void **state)
 {
@@ -249,10 +266,10 @@ static void test_fma(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_availability), cmocka_unit_test(test_features),  cmocka_unit_test(test_upper_halves),
-        cmocka_unit_test(test_vzero_32),     cmocka_unit_test(test_alignment), cmocka_unit_test(test_masked_moves),
-        cmocka_unit_test(test_gather),       cmocka_unit_test(test_gather_ud), cmocka_unit_test(test_flags),
-        cmocka_unit_test(test_fma),
+        cmocka_unit_test(test_availability), cmocka_unit_test(test_features),        cmocka_unit_test(test_upper_halves),
+        cmocka_unit_test(test_vzero_32),     cmocka_unit_test(test_alignment),       cmocka_unit_test(test_masked_moves),
+        cmocka_unit_test(test_gather),       cmocka_unit_test(test_gather_ud),       cmocka_unit_test(test_flags),
+        cmocka_unit_test(test_fma),          cmocka_unit_test(test_alignment_check),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,7 +24,7 @@ static int check_range(struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc)
 static inline bool alignment_fault(const struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc)
 {
     return (la & (n - 1)) != 0 && c->cpl == 3 && (c->rflags_sys & ISA_FL_AC) && (c->cr0 & ISA_CR0_AM) && (n & (n - 1)) == 0 &&
-           !(acc & ISA_ACC_SYS);
+           !(acc & (ISA_ACC_SYS | ISA_ACC_NOAC));
 }
 
 // Paging comes before alignment in the order of priorities (manual, "Priority Among Concurrent Events").
@@ -63,8 +63,9 @@ static inline int ld(struct isa_cpu *c, uint64_t la, void *v, unsigned n, unsign
     int r = check_range(c, la, n, acc);
     if (r)
         return r;
-    acc &= ~ISA_ACC_STACK;
-    return alignment_fault(c, la, n, acc) ? raise_ac(c, la, n, acc) : c->env->read(c, la, v, n, acc);
+    const bool misaligned = alignment_fault(c, la, n, acc);
+    acc &= ~(ISA_ACC_STACK | ISA_ACC_NOAC);
+    return misaligned ? raise_ac(c, la, n, acc) : c->env->read(c, la, v, n, acc);
 }
 
 int isa_ld_slow(struct isa_cpu *c, uint64_t la, void *v, unsigned n, unsigned acc) { return ld(c, la, v, n, acc); }
@@ -80,8 +81,9 @@ int isa_st_slow(struct isa_cpu *c, uint64_t la, const void *v, unsigned n, unsig
     int r = check_range(c, la, n, acc);
     if (r)
         return r;
-    acc &= ~ISA_ACC_STACK;
-    return alignment_fault(c, la, n, acc) ? raise_ac(c, la, n, acc) : c->env->write(c, la, v, n, acc);
+    const bool misaligned = alignment_fault(c, la, n, acc);
+    acc &= ~(ISA_ACC_STACK | ISA_ACC_NOAC);
+    return misaligned ? raise_ac(c, la, n, acc) : c->env->write(c, la, v, n, acc);
 }
 
 int isa_probe_w(struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc)
@@ -90,10 +92,11 @@ int isa_probe_w(struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc)
     int r = check_range(c, la, n, acc);
     if (r)
         return r;
-    acc &= ~ISA_ACC_STACK;
+    const bool misaligned = alignment_fault(c, la, n, acc);
+    acc &= ~(ISA_ACC_STACK | ISA_ACC_NOAC);
     if ((r = c->env->probe(c, la, n, acc)))
         return r;
-    return alignment_fault(c, la, n, acc) ? isa_raise(c, ISA_X_AC, 0, ISA_RULE_AC_MISALIGNED) : 0;
+    return misaligned ? isa_raise(c, ISA_X_AC, 0, ISA_RULE_AC_MISALIGNED) : 0;
 }
 
 struct isa_loaded isa_ld_v(struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc)

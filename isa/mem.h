@@ -46,6 +46,7 @@ int isa_st_v(struct isa_cpu *c, uint64_t la, uint64_t v, unsigned n, unsigned ac
 int isa_probe_w(struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc);
 // For these functions only, never passed on to the machine: a push or pop, whose address faults are stack faults.
 #define ISA_ACC_STACK 0x100u
+#define ISA_ACC_NOAC  0x200u // ... or an operand that need not be aligned even where RFLAGS.AC asks for it
 
 static inline const struct isa_mirror *isa_hit(const struct isa_mirror *m, const struct isa_cpu *c, uint64_t la, unsigned n)
 {

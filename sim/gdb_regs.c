@@ -9,9 +9,9 @@
 #include "sim/engine.h"
 #include "sim/gdb_internal.h"
 
-enum feature { CORE, SSE, SEGMENTS, SYSTEM, MPX, NFEATURE };
-static const char *const feature_name[NFEATURE] = {"org.gnu.gdb.i386.core", "org.gnu.gdb.i386.sse", "org.gnu.gdb.i386.segments",
-                                                   "org.ringside.system", "org.gnu.gdb.i386.mpx"};
+enum feature { CORE, SSE, AVX, SEGMENTS, SYSTEM, MPX, NFEATURE };
+static const char *const feature_name[NFEATURE] = {"org.gnu.gdb.i386.core",     "org.gnu.gdb.i386.sse", "org.gnu.gdb.i386.avx",
+                                                   "org.gnu.gdb.i386.segments", "org.ringside.system",  "org.gnu.gdb.i386.mpx"};
 
 // How a register is read and written.
 enum how { NAMED, PC, TAGS, ZERO, VPID, EPTP, VMCSPTR, PAIR };
@@ -31,6 +31,10 @@ struct row {
 #define XMM(k)                                                                                                                     \
     {                                                                                                                              \
         "xmm" #k, "vec128", SSE, 128, PAIR, "xmm" #k, "xmm" #k ".hi"                                                               \
+    }
+#define YMMH(k)                                                                                                                    \
+    {                                                                                                                              \
+        "ymm" #k "h", "uint128", AVX, 128, PAIR, "ymm" #k "h", "ymm" #k "h.hi"                                                     \
     }
 #define SYS(name, type, bits, sim)                                                                                                 \
     {                                                                                                                              \
@@ -104,6 +108,22 @@ static const struct row rows[] = {
     XMM(14),
     XMM(15),
     {"mxcsr", "i386_mxcsr", SSE, 32, NAMED, "mxcsr", NULL},
+    YMMH(0),
+    YMMH(1),
+    YMMH(2),
+    YMMH(3),
+    YMMH(4),
+    YMMH(5),
+    YMMH(6),
+    YMMH(7),
+    YMMH(8),
+    YMMH(9),
+    YMMH(10),
+    YMMH(11),
+    YMMH(12),
+    YMMH(13),
+    YMMH(14),
+    YMMH(15),
     {"fs_base", "int64", SEGMENTS, 64, NAMED, "fs.base", NULL},
     {"gs_base", "int64", SEGMENTS, 64, NAMED, "gs.base", NULL},
     SYS("cr0", "i386_cr0", 64, "cr0"),
