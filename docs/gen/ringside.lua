@@ -443,6 +443,8 @@ function Machine:hash() end
 ---@field [string] integer A register by name.
 
 ---Fields of the current VMCS: m.vmcs.GUEST_CR3, m.vmcs[0x6802]. Writing goes past VMWRITE's rules.
+---In a handler of a vmexit the fields have that exit and the guest's state already; m.cpu still is
+---the guest's.
 ---@class ringside.Vmcs
 ---@field [string|integer] integer A field by name or encoding.
 
