@@ -72,10 +72,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         for (unsigned k = 0; k < 4; k++)
             c->bnd[k] = (struct isa_bounds){BASE + data[31] * (k << 4), ~(uint64_t)(BASE + data[31] * (k << 8))};
     }
+    c->xcr0 |= data[26] & 2 ? 6 : 0; // AVX
     isa_update_mode(c);
     if (data[24] & 1)
         isa_te_protect(t, BASE + (data[24] >> 1 & 15) * 0x1000, 1, data[25] & 15);
-    c->xcr0 = data[26] & 2 ? 7 : 1; // AVX
     t->mirror = data[26] & 1;
     t->block = data[27] % ISA_TE_BLOCK + 1;
     t->deliver = data[28] & 1 ? isa_deliver_fault : NULL;
