@@ -45,6 +45,26 @@
 // A family whose handler does not depend on size or form (it looks at i->osz, i->is_mem itself).
 #define ISA_FAMILY1(name, h) ISA_FAMILY(name, h, h, h, h, h, h, h, h)
 
+// A family of one thin handler around isa_x_NAME(), an ordinary function: 0, or what ISA_ABORT takes.
+//    ISA_THIN       goes on
+//    ISA_THIN_END   ends the block, and goes on with the next instruction (whose address is computed in the mode that this one began in)
+//    ISA_THIN_FAR   ends the block; the function has set RIP
+#define ISA_THIN_(family, commit)                                                                                                  \
+    static int h_##family(struct isa_cpu *c, const struct isa_insn *i)                                                             \
+    {                                                                                                                              \
+        ISA_HERE(c, i);                                                                                                            \
+        const uint64_t next = isa_next_rip(c, i);                                                                                  \
+        int r = isa_x_##family(c, i);                                                                                              \
+        (void)next;                                                                                                                \
+        if (r)                                                                                                                     \
+            ISA_ABORT(c, i, r);                                                                                                    \
+        commit;                                                                                                                    \
+    }                                                                                                                              \
+    ISA_FAMILY1(family, h_##family)
+#define ISA_THIN(family)     ISA_THIN_(family, ISA_NEXT(c, i))
+#define ISA_THIN_END(family) ISA_THIN_(family, c->rip = next; ISA_END(c, i))
+#define ISA_THIN_FAR(family) ISA_THIN_(family, ISA_END(c, i))
+
 // RIP of this and of the next instruction, exact in mid-block.
 static inline uint64_t isa_insn_rip(const struct isa_cpu *c, const struct isa_insn *i) { return c->gpr[ISA_REG_RIP] + i->off; }
 static inline uint64_t isa_next_rip(const struct isa_cpu *c, const struct isa_insn *i)

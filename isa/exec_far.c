@@ -1,17 +1,7 @@
 // isa/exec_far.c: handlers of instructions that set RIP themselves: thin wrappers around isa/sysop.h; and the VMX instructions.
 #include "isa/sysop.h"
 
-#define FAR(family)                                                                                                                \
-    static int h_##family(struct isa_cpu *c, const struct isa_insn *i)                                                             \
-    {                                                                                                                              \
-        ISA_HERE(c, i);                                                                                                            \
-        int r = isa_x_##family(c, i);                                                                                              \
-        if (r)                                                                                                                     \
-            ISA_ABORT(c, i, r);                                                                                                    \
-        ISA_END(c, i);                                                                                                             \
-    }                                                                                                                              \
-    ISA_FAMILY1(family, h_##family)
-
+#define FAR          ISA_THIN_FAR
 #define NEXT(family) // isa/exec_sys.c
 #define END(family)
 #define S(family, end) end(family);

@@ -2,30 +2,19 @@
 #include "isa/exec.h"
 #include "isa/fpu.h"
 
-#define FPOP(family)                                                                                                               \
-    static int h_##family(struct isa_cpu *c, const struct isa_insn *i)                                                             \
-    {                                                                                                                              \
-        ISA_HERE(c, i);                                                                                                            \
-        int r = isa_x_##family(c, i);                                                                                              \
-        if (r)                                                                                                                     \
-            ISA_ABORT(c, i, r);                                                                                                    \
-        ISA_NEXT(c, i);                                                                                                            \
-    }                                                                                                                              \
-    ISA_FAMILY1(family, h_##family)
-
-FPOP(fninit);
-FPOP(fnclex);
-FPOP(fnopx);
-FPOP(fnstcw);
-FPOP(fldcw);
-FPOP(fnstsw_m);
-FPOP(fnstsw_ax);
-FPOP(fnstenv);
-FPOP(fldenv);
-FPOP(fnsave);
-FPOP(frstor);
-FPOP(fxsave);
-FPOP(fxrstor);
-FPOP(ldmxcsr);
-FPOP(stmxcsr);
-FPOP(emms);
+ISA_THIN(fninit);
+ISA_THIN(fnclex);
+ISA_THIN(fnopx);
+ISA_THIN(fnstcw);
+ISA_THIN(fldcw);
+ISA_THIN(fnstsw_m);
+ISA_THIN(fnstsw_ax);
+ISA_THIN(fnstenv);
+ISA_THIN(fldenv);
+ISA_THIN(fnsave);
+ISA_THIN(frstor);
+ISA_THIN(fxsave);
+ISA_THIN(fxrstor);
+ISA_THIN(ldmxcsr);
+ISA_THIN(stmxcsr);
+ISA_THIN(emms);

@@ -2,25 +2,14 @@
 #include "isa/decode.h"
 #include "isa/mpx.h"
 
-#define MOP(family)                                                                                                                \
-    static int h_##family(struct isa_cpu *c, const struct isa_insn *i)                                                             \
-    {                                                                                                                              \
-        ISA_HERE(c, i);                                                                                                            \
-        int r = isa_x_##family(c, i);                                                                                              \
-        if (r)                                                                                                                     \
-            ISA_ABORT(c, i, r);                                                                                                    \
-        ISA_NEXT(c, i);                                                                                                            \
-    }                                                                                                                              \
-    ISA_FAMILY1(family, h_##family)
-
-MOP(bndmk);
-MOP(bndcl);
-MOP(bndcu);
-MOP(bndcn);
-MOP(bndmov_g_e);
-MOP(bndmov_e_g);
-MOP(bndldx);
-MOP(bndstx);
+ISA_THIN(bndmk);
+ISA_THIN(bndcl);
+ISA_THIN(bndcu);
+ISA_THIN(bndcn);
+ISA_THIN(bndmov_g_e);
+ISA_THIN(bndmov_e_g);
+ISA_THIN(bndldx);
+ISA_THIN(bndstx);
 
 // A near branch without BND while MPX is enabled: the branch as always, then the bounds. If the branch faults, they stay.
 int ISA_H(isa_h_unbound)(struct isa_cpu *c, const struct isa_insn *i)

@@ -2,14 +2,5 @@
 #include "isa/exec.h"
 #include "isa/x87.h"
 
-#define X(family)                                                                                                                  \
-    static int h_##family(struct isa_cpu *c, const struct isa_insn *i)                                                             \
-    {                                                                                                                              \
-        ISA_HERE(c, i);                                                                                                            \
-        int r = isa_x_##family(c, i);                                                                                              \
-        if (r)                                                                                                                     \
-            ISA_ABORT(c, i, r);                                                                                                    \
-        ISA_NEXT(c, i);                                                                                                            \
-    }                                                                                                                              \
-    ISA_FAMILY1(family, h_##family);
+#define X(family) ISA_THIN(family);
 #include "isa/x87.def"

@@ -2,32 +2,10 @@
 #include "isa/exec.h"
 #include "isa/fpu.h"
 
-#define XOP(family)                                                                                                                \
-    static int h_##family(struct isa_cpu *c, const struct isa_insn *i)                                                             \
-    {                                                                                                                              \
-        ISA_HERE(c, i);                                                                                                            \
-        int r = isa_x_##family(c, i);                                                                                              \
-        if (r)                                                                                                                     \
-            ISA_ABORT(c, i, r);                                                                                                    \
-        ISA_NEXT(c, i);                                                                                                            \
-    }                                                                                                                              \
-    ISA_FAMILY1(family, h_##family)
-// What is restored may enable MPX, and what follows decodes by that.
-#define XOP_END(family)                                                                                                            \
-    static int h_##family(struct isa_cpu *c, const struct isa_insn *i)                                                             \
-    {                                                                                                                              \
-        ISA_HERE(c, i);                                                                                                            \
-        int r = isa_x_##family(c, i);                                                                                              \
-        if (r)                                                                                                                     \
-            ISA_ABORT(c, i, r);                                                                                                    \
-        c->rip = isa_next_rip(c, i);                                                                                               \
-        ISA_END(c, i);                                                                                                             \
-    }                                                                                                                              \
-    ISA_FAMILY1(family, h_##family)
-
-XOP(xsave);
-XOP_END(xrstor);
-XOP(xsaveopt);
-XOP(xsavec);
-XOP(xsaves);
-XOP_END(xrstors);
+// XRSTOR and XRSTORS end a block: what they restore may enable MPX, and what follows decodes by that.
+ISA_THIN(xsave);
+ISA_THIN_END(xrstor);
+ISA_THIN(xsaveopt);
+ISA_THIN(xsavec);
+ISA_THIN(xsaves);
+ISA_THIN_END(xrstors);
