@@ -1,5 +1,5 @@
 // sim/mmu.h: the memory-management unit of one processor: cached configuration, contexts of the inline TLB, and the
-// functions that the files sim/mmu*.c, sim/tlb.c and sim/mirror.c share. Part of sim/internal.h.
+// functions that the files sim/mmu*.c, sim/tlb*.c, sim/psc.c and sim/mirror.c share. Part of sim/internal.h.
 //
 // INVARIANTS of the mirrors (isa_cpu.rd, isa_cpu.wr, mmu_state.fx, fx_old); mmu_mirror_check() asserts them:
 //   1. an entry mirrors a live L1 dTLB (fx, fx_old: iTLB) entry of its context, or the identity of the paging-off context;
