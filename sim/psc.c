@@ -46,7 +46,7 @@ void psc_fill(struct tlb *t, const struct psc_path *path, const struct psc_entry
 void psc_wait(struct tlb *t, const struct psc_path *path, const struct psc_entry *e, unsigned n)
 {
     struct psc_waiting *w = &t->waiting;
-    bool may = t->cpu && t->cpu->m->runs; // afterwards everybody looks
+    bool may = t->cpu->m->runs; // afterwards everybody looks
     w->path = *path;
     w->entry = e;
     w->clock = t->clock;
