@@ -38,9 +38,10 @@ local function ids(report)
 end
 
 ringside.title("VMLAUNCH says: error 7")
-say([[A VM entry checks the VMCS before it enters the guest: first the controls, then the host state, then the guest state. The first group that
-fails decides what software hears: VM-instruction error 7 for controls, 8 for host state; for guest state the entry fails later, with exit reason 33.
-No group says which field, and the groups behind the first are not looked at. Here, all of them are.]])
+say([[A VM entry checks the VMCS before it enters the guest: the controls and the host state, and if nothing is wrong with them, the guest state. The
+first check that fails decides what software hears: VM-instruction error 7 for a control, 8 for host state; for guest state the entry fails later, with
+exit reason 33. That does not say which field, nor what else is wrong. (A processor may check controls and host state in any order; this one begins
+with the controls.) Here, all checks are made.]])
 
 ringside.section("One mistake in each group")
 local planted = {
@@ -55,7 +56,7 @@ ringside.mark("refused", { machine = m, text = "VMLAUNCH has failed: three mista
 say("Hardware would say: %s %d, and nothing else. The report:", report.outcome == "fail-valid" and "VM-instruction error" or report.outcome, report.error)
 show(report)
 equal(ids(report), { "PIN_BASED_VM_EXEC_CONTROL", "HOST_TR_SELECTOR", "GUEST_ACTIVITY_STATE" }, "exactly the three planted mistakes are listed, in the order of the checks")
-equal(report.error, 7, "hardware reports the first group that fails: error 7, invalid control fields")
+equal(report.error, 7, "hardware reports the first check that fails: error 7, invalid control fields")
 check(report.checks > 50, "every check that applies was made: " .. report.checks)
 for _, f in ipairs(report) do
   check(f.rule ~= "" and f.title ~= "" and f.id ~= "" and f.fix, f.id .. " has a title, a rule and a value to try")
@@ -140,5 +141,6 @@ equal(good:stat("vmentries"), 1, "without mistakes the entry succeeds")
 equal(good.level, "non-root", "and the processor is in VMX non-root operation")
 
 ringside.section("To think about")
-say([[1. The manual allows a processor to make the checks of a group in any order. What does that mean for a program that reads the error number?]])
+say([[1. Another processor may look at the host state first. Which error does it report for the three mistakes above? What does that mean for a program that
+reads the error number?]])
 say([[2. Why is a bad host state refused before the entry, and not at the next VM exit, when it is needed?]])

@@ -130,6 +130,7 @@ ringside.say("The kernel touched guest-physical %s for the first time. The quali
 ringside.table({
   {0, "read", q & 1}, {1, "write", q >> 1 & 1}, {2, "instruction fetch", q >> 2 & 1}, {"5:3", "what the EPT allowed (rwx)", q >> 3 & 7},
   {7, "the linear address is valid", q >> 7 & 1}, {8, "for the data, not for a table of the guest", q >> 8 & 1},
+  {9, "the guest's tables make it a user page", q >> 9 & 1}, {10, "the guest's tables let it be written", q >> 10 & 1},
 }, {"bits", "meaning", "here"})
 ringside.expect_equal(q & 7, 2, "a write")
 ringside.expect_equal(q >> 3 & 7, 0, "to an address for which the EPT has no entry")

@@ -108,8 +108,8 @@ the protection system. All of them are in the table (the two lists name 18 mnemo
 too, though they show no difference here: no LDT was loaded, and the real IF happened to be what the kernel wanted.]])
 
 ringside.section("What traps")
-say([[These are the instructions that a monitor can emulate, because they raise #GP at ring 1. CLI, STI, IN and OUT do so because CPL is greater than
-IOPL; the others need CPL 0.]])
+say([[These are the instructions that a monitor can emulate, because they raise #GP at ring 1. CLI and STI do so because CPL is greater than
+IOPL; IN and OUT, too, as the monitor's TSS has no I/O permission bitmap that allows the port; the others need CPL 0.]])
 local trapping, quiet = {}, {}
 for _, name in ipairs(order) do
   if at1[name].trap then
@@ -163,5 +163,5 @@ say([[(At ring 0 the cycles include the sleep of one millisecond in HLT.)]])
 
 ringside.section("To think about")
 say([[1. Which of the instructions in the first table would have to trap for Popek and Goldberg's theorem to apply?]])
-say([[2. A monitor could set UMIP (CR4 bit 11) today. Which rows of the first table change, and for which ring? Why does that not help at ring 1?]])
+say([[2. A monitor could set UMIP (CR4 bit 11) today. Which rows of the first table trap then, and at which rings? Which holes are still open?]])
 say([[3. The kernel tests its IF by PUSHF before it sleeps. What does it see at ring 1 after CLI, which the monitor emulated on a virtual IF?]])

@@ -53,7 +53,7 @@ for _, way in ipairs { "plain", "lock", "tas", "ttas", "ticket" } do
     local m = finish(machine(cpus, way, 1000), way .. ", " .. cpus .. " processors")
     local count = m:u32(COUNTER, "host")
     if way == "plain" then
-      check(cpus == 1 and count == 1000 or count < 1000 * cpus, "plain, " .. cpus .. ": additions are lost as soon as there are two processors")
+      check(cpus == 1 and count == 1000 or cpus > 1 and count < 1000 * cpus, "plain, " .. cpus .. ": " .. (cpus == 1 and "alone, nothing is lost" or "additions are lost"))
     else
       equal(count, 1000 * cpus, way .. ", " .. cpus .. ": nothing is lost")
     end
@@ -63,8 +63,9 @@ for _, way in ipairs { "plain", "lock", "tas", "ttas", "ticket" } do
   end
   rows[#rows + 1] = row
 end
-ringside.table(rows, { "way", "1", "insns", "2", "insns", "4", "insns", "8", "insns" })
-say([[plain reads and writes without LOCK. tas takes a lock by XCHG, ttas looks before it tries, ticket serves in the order of arrival.]])
+ringside.table(rows, { "way", "1 CPU", "insns", "2 CPUs", "insns", "4 CPUs", "insns", "8 CPUs", "insns" })
+say([[What the counter says at the end, and how many instructions all processors took together. plain reads and writes without LOCK. tas takes a lock by
+XCHG, ttas looks before it tries, ticket serves in the order of arrival.]])
 
 section("Waking each other")
 say([[A processor that has nothing to do sleeps: in HLT, until an interrupt comes, or in MWAIT, until somebody stores to the line that it watches. Processor 0
