@@ -178,6 +178,17 @@ int cli_number(const struct cli *c, enum cli_opt o, uint64_t fallback, uint64_t 
     return 0;
 }
 
+int cli_count(const struct cli *c, enum cli_opt o, unsigned most, unsigned *out, struct sim_error *err)
+{
+    uint64_t n;
+    if (cli_number(c, o, 1, &n, err) < 0)
+        return -1;
+    if (n < 1 || n > most)
+        return sim_fail(err, SIM_USAGE, "--%s %s: give 1 to %u", opts[o].name, c->opt[o], most);
+    *out = (unsigned)n;
+    return 0;
+}
+
 // --- generated texts
 
 static void usage_of(char *buf, size_t n, const struct opt *o)

@@ -34,6 +34,8 @@ struct cli {
 int cli_parse(struct cli *c, int argc, char **argv, struct sim_error *err);
 // A number with 0x, and with K, M, G for sizes. -1 with a message naming the option.
 int cli_number(const struct cli *c, enum cli_opt o, uint64_t fallback, uint64_t *out, struct sim_error *err);
+// A number from 1 (which stands for a missing option, too) to most.
+int cli_count(const struct cli *c, enum cli_opt o, unsigned most, unsigned *out, struct sim_error *err);
 
 void cli_help(FILE *f);                       // all verbs
 void cli_help_verb(FILE *f, enum cli_verb v); // one verb with its options

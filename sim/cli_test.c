@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "sim/cli.h"
+#include "sim/info.h"
 
 static struct sim_error err;
 static int parse(struct cli *c, const char *line)
@@ -90,6 +91,51 @@ static void test_numbers(void **state)
     assert_int_equal(v, 7);
 }
 
+static void test_counts(void **state)
+{
+    struct cli c = {.opt = {[OPT_CPUS] = "99"}};
+    unsigned n = 0;
+    assert_int_equal(cli_count(&c, OPT_CPUS, 8, &n, &err), -1);
+    assert_string_equal(err.what, "--cpus 99: give 1 to 8");
+    c.opt[OPT_CPUS] = "0";
+    assert_int_equal(cli_count(&c, OPT_CPUS, 8, &n, &err), -1);
+    c.opt[OPT_CPUS] = "8";
+    assert_int_equal(cli_count(&c, OPT_CPUS, 8, &n, &err), 0);
+    assert_int_equal(n, 8);
+    c.opt[OPT_CPUS] = NULL;
+    assert_int_equal(cli_count(&c, OPT_CPUS, 8, &n, &err), 0);
+    assert_int_equal(n, 1);
+}
+
+// Names as people say them, in one word or in several.
+static void test_explain(void **state)
+{
+    static const struct {
+        const char *words[3];
+        const char *says; // NULL: nothing is called that
+    } rows[] = {
+        {{"EPT_VIOLATION"}, "exit reason 48"},
+        {{"ept", "violation"}, "exit reason 48"},
+        {{"HLT exiting"}, "bit 7 of the primary"},
+        {{"exit", "48"}, "EPT_VIOLATION"},
+        {{"#gp"}, "vector 13"},
+        {{"ept", "nonsense"}, NULL},
+    };
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char *text, *words[3] = {NULL};
+        size_t n;
+        int k = 0;
+        for (; k < 3 && rows[i].words[k]; k++)
+            words[k] = (char *)rows[i].words[k];
+        FILE *f = open_memstream(&text, &n);
+        assert_int_equal(info_explain(f, words, k, &err), rows[i].says ? 0 : -1);
+        fclose(f);
+        assert_true(!rows[i].says || strstr(text, rows[i].says));
+        free(text);
+    }
+    assert_non_null(strstr(err.what, "\"ept nonsense\""));
+}
+
 // Every option stands in the help of its verbs, in the man page, in the completion and in the docs.
 static void test_generated(void **state)
 {
@@ -138,8 +184,10 @@ static void test_generated(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_words),   cmocka_unit_test(test_scenario_arguments), cmocka_unit_test(test_mistakes),
-        cmocka_unit_test(test_numbers), cmocka_unit_test(test_generated),
+        cmocka_unit_test(test_words),     cmocka_unit_test(test_scenario_arguments),
+        cmocka_unit_test(test_mistakes),  cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_counts),    cmocka_unit_test(test_explain),
+        cmocka_unit_test(test_generated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

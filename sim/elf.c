@@ -91,6 +91,12 @@ int elf_parse(const char *name, const void *bytes, uint64_t n, struct elf_image 
     bool moved = false;
     for (unsigned i = 0; i < phnum; i++) {
         struct phdr h = phdr_at(b + phoff + (uint64_t)i * phentsize, out->is64);
+        if (h.type == PT_INTERP)
+            return sim_fail(
+                err, SIM_IMAGE,
+                "%s: this is a program for an operating system: it wants a dynamic linker and system calls, and the machine "
+                "has neither; link a guest with -static -nostdlib",
+                name);
         if (h.type != PT_LOAD || !h.memsz)
             continue;
         uint64_t entry = out->entry;

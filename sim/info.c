@@ -319,10 +319,17 @@ int info_explain(FILE *f, char **words, int n, struct sim_error *err)
                             exit ? "exit reason" : "VM-instruction error", words[1], exit ? "exits" : "errors");
         return say(f, exit ? vmx_explain_exit : vmx_explain_error, k), 0;
     }
-    if (explain_word(f, words[0]))
+    char said[128] = "", name[128]; // "EPT violation" is EPT_VIOLATION
+    for (int k = 0; k < n; k++)
+        snprintf(said + strlen(said), sizeof said - strlen(said), "%s%s", k ? " " : "", words[k]);
+    memcpy(name, said, sizeof name);
+    for (char *p = name; *p; p++)
+        if (*p == ' ')
+            *p = '_';
+    if (explain_word(f, name))
         return 0;
-    const char *near = vmcs_nearest_name(words[0]);
+    const char *near = vmcs_nearest_name(name);
     return sim_fail(err, SIM_USAGE,
                     "explain: nothing is called \"%s\"%s%s%s; try a VMCS field, exit N, error N, E-GS-001, #GP or a rule's id",
-                    words[0], near ? " (nearest VMCS field: " : "", near ? near : "", near ? ")" : "");
+                    said, near ? " (nearest VMCS field: " : "", near ? near : "", near ? ")" : "");
 }

@@ -115,9 +115,9 @@ static void test_bad_elf(void **state)
         unsigned what;
         const char *says;
     } rows[] = {
-        {0, "truncated"},       {1, "machine type"}, {2, "not an executable"}, {3, "program header table"},
-        {4, "truncated"},       {5, "inconsistent"}, {6, "MiB of RAM"},        {7, "class"},
-        {8, "nothing to load"},
+        {0, "truncated"},       {1, "machine type"},        {2, "not an executable"}, {3, "program header table"},
+        {4, "truncated"},       {5, "inconsistent"},        {6, "MiB of RAM"},        {7, "class"},
+        {8, "nothing to load"}, {9, "an operating system"},
     };
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct tiny64 t = tiny64();
@@ -132,6 +132,7 @@ static void test_bad_elf(void **state)
         case 6: t.p.p_memsz = 1ull << 40; break;
         case 7: t.e.e_ident[EI_DATA] = ELFDATA2MSB; break;
         case 8: t.p.p_type = PT_NOTE; break;
+        case 9: t.p.p_type = PT_INTERP; break;
         }
         memset(&err, 0, sizeof err);
         assert_int_equal(sim_load_bytes(m, "k.elf", &t, n, NULL, &out, &err), -1);

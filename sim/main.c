@@ -51,11 +51,9 @@ static struct sim_machine *machine_for_image(const struct cli *c, struct sim_err
     cfg.nset = c->nset;
     struct sim_load how = {
         .cmdline = c->opt[OPT_APPEND], .modules = {{.path = c->opt[OPT_MODULE]}}, .nmodules = c->opt[OPT_MODULE] ? 1 : 0};
-    uint64_t cpus;
-    if (cli_number(c, OPT_CPUS, 1, &cpus, e) < 0 || cli_number(c, OPT_RAM, 64u << 20, &cfg.ram_bytes, e) < 0 ||
+    if (cli_count(c, OPT_CPUS, SIM_MAX_CPUS, &cfg.cpus, e) < 0 || cli_number(c, OPT_RAM, 64u << 20, &cfg.ram_bytes, e) < 0 ||
         cli_number(c, OPT_ADDR, 0x7c00, &how.addr, e) < 0 || cli_number(c, OPT_ENTRY, 0, &how.entry, e) < 0)
         return NULL;
-    cfg.cpus = cpus > SIM_MAX_CPUS ? SIM_MAX_CPUS + 1 : (unsigned)cpus; // the machine refuses that, and says why
     if (c->opt[OPT_FIDELITY] && sim_fidelity_by_name(c->opt[OPT_FIDELITY], &cfg.fidelity, e) < 0)
         return NULL;
     for (unsigned s = 0; c->opt[OPT_START]; s++) {
@@ -127,10 +125,13 @@ static void gdb_end(struct session *g, unsigned status)
     gdb_net_close(g->net);
 }
 
-static int session_begin(const struct cli *c, struct session *g, struct sim_error *e)
+// stoppable: Ctrl-C ends the run as any stop does, with the place where the guest is.
+static int session_begin(const struct cli *c, bool stoppable, struct session *g, struct sim_error *e)
 {
-    const struct record_options o = {
-        .stats = c->opt[OPT_STATS], .perfetto = c->opt[OPT_TRACE_PERFETTO], .ledger = c->opt[OPT_LEDGER] ? stderr : NULL};
+    const struct record_options o = {.stats = c->opt[OPT_STATS],
+                                     .perfetto = c->opt[OPT_TRACE_PERFETTO],
+                                     .ledger = c->opt[OPT_LEDGER] ? stderr : NULL,
+                                     .stoppable = stoppable};
     *g = (struct session){0};
     g->record = record_begin(&o, e);
     if (e->status)
@@ -162,7 +163,7 @@ static enum sim_status run_image(const struct cli *c)
     struct sim_machine *m = NULL;
     if (cli_number(c, OPT_LIMIT, 100000000000ull, &until.max_cycles, &e) < 0 || !(m = machine_for_image(c, &e)))
         return complain(&e);
-    if (session_begin(c, &g, &e) < 0) {
+    if (session_begin(c, true, &g, &e) < 0) {
         sim_destroy(m);
         return complain(&e);
     }
@@ -213,7 +214,7 @@ static enum sim_status verb_run(const struct cli *c)
     o.stuck_exits = c->opt[OPT_STUCK] ? 0 : SIM_STUCK_EXITS;
     o.hash = c->opt[OPT_HASH];
     struct session g;
-    if (session_begin(c, &g, &e) < 0)
+    if (session_begin(c, false, &g, &e) < 0)
         return complain(&e);
     const struct lx_hooks hooks = {.ctx = &g, .drive = session_drive, .machine = session_machine};
     enum sim_status s = lx_run(&o, g.gdb || g.record ? &hooks : NULL, &e);
@@ -230,7 +231,6 @@ static enum sim_status verb_run(const struct cli *c)
 
 static int boot_options(const struct cli *c, struct boot_options *o, struct sim_error *e)
 {
-    uint64_t cpus;
     *o = (struct boot_options){.kernel = c->opt[OPT_KERNEL],
                                .initrd = c->opt[OPT_INITRD],
                                .append = c->opt[OPT_APPEND],
@@ -248,10 +248,9 @@ static int boot_options(const struct cli *c, struct boot_options *o, struct sim_
                                           .perfetto = c->opt[OPT_TRACE_PERFETTO],
                                           .ledger = c->opt[OPT_LEDGER] ? stderr : NULL}};
     o->system = c->args[0];
-    if (cli_number(c, OPT_CPUS, 1, &cpus, e) < 0 || cli_number(c, OPT_MEMORY, 0, &o->ram_bytes, e) < 0 ||
+    if (cli_count(c, OPT_CPUS, SIM_MAX_CPUS, &o->cpus, e) < 0 || cli_number(c, OPT_MEMORY, 0, &o->ram_bytes, e) < 0 ||
         cli_number(c, OPT_LIMIT, 0, &o->max_cycles, e) < 0)
         return -1;
-    o->cpus = cpus > SIM_MAX_CPUS ? SIM_MAX_CPUS + 1 : (unsigned)cpus; // the machine refuses that, and says why
     o->forward = c->opt[OPT_FORWARD];
     if (c->opt[OPT_FIDELITY] && sim_fidelity_by_name(c->opt[OPT_FIDELITY], &o->fidelity, e) < 0)
         return -1;

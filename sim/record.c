@@ -50,7 +50,7 @@ static bool ends_in(const char *s, const char *end)
 
 struct record *record_begin(const struct record_options *o, struct sim_error *err)
 {
-    if (!o->stats && !o->perfetto && !o->ledger)
+    if (!o->stats && !o->perfetto && !o->ledger && !o->stoppable)
         return NULL;
     struct record *r = calloc(1, sizeof *r);
     assert(r);
@@ -67,7 +67,7 @@ struct record *record_begin(const struct record_options *o, struct sim_error *er
         fputs("{\"schema\":\"ringside-stats\",\"version\":1,\"machines\":[", r->stats);
     if (r->trace)
         r->perfetto = perfetto_begin(r->trace);
-    const struct sigaction sa = {.sa_handler = on_signal};
+    const struct sigaction sa = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     sigaction(SIGINT, &sa, NULL);
     sigaction(SIGTERM, &sa, NULL);
     sigaction(SIGHUP, &sa, NULL);
@@ -172,7 +172,8 @@ struct sim_stop record_run(struct record *r, struct sim_machine *m, const struct
             return s;
         if (interrupted) {
             s.kind = SIM_STOP_REQUEST;
-            snprintf(s.text, sizeof s.text, "ended by a signal");
+            snprintf(s.text, sizeof s.text, "ended by a signal, at RIP 0x%llx, cycle %llu",
+                     (unsigned long long)sim_cpu(m, s.cpu)->rip, (unsigned long long)sim_now(m));
             *quit = true;
             return s;
         }

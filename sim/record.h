@@ -14,6 +14,7 @@ struct record_options {
     const char *stats;    // file, or NULL; an ending .json gives JSON
     const char *perfetto; // file, or NULL
     FILE *ledger;         // where the ledger of each machine goes, or NULL
+    bool stoppable;       // a signal to leave ends the run, and says where the guest was, though nothing is written
 };
 struct record;
 // NULL with an error, or, without one, if nothing is asked for; all functions take that NULL.
@@ -23,7 +24,7 @@ void record_close(struct record *r, struct sim_machine *m); // right before it g
 // Ends the files. -1 if one of them could not be written.
 int record_end(struct record *r, struct sim_error *err);
 
-// sim_run(), but a signal to leave ends it: with SIM_STOP_REQUEST, and *quit set. The state afterwards is that of sim_run().
+// sim_run(), but a signal to leave ends it: with SIM_STOP_REQUEST, and *quit set. A second one ends the process. The state afterwards is that of sim_run().
 struct sim_stop record_run(struct record *r, struct sim_machine *m, const struct sim_until *until, bool *quit);
 
 #endif

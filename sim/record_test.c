@@ -230,7 +230,7 @@ static void test_signal(void **state)
 {
     struct sim_error err = {0};
     struct sim_machine *m = sim_create(NULL, &err);
-    struct record *r = record_begin(&(struct record_options){.stats = in_dir("s.json")}, &err);
+    struct record *r = record_begin(&(struct record_options){.stats = in_dir("s.json"), .stoppable = true}, &err);
     static const uint8_t loop[] = {0xeb, 0xfe};
     sim_poke(m, 0, SIM_HOST_PHYSICAL, 0x7c00, loop, sizeof loop);
     const struct sim_load how = {.addr = 0x7c00};
@@ -241,7 +241,9 @@ static void test_signal(void **state)
     record_open(r, m);
     raise(SIGTERM);
     bool quit = false;
-    assert_int_equal(record_run(r, m, &(struct sim_until){0}, &quit).kind, SIM_STOP_REQUEST);
+    struct sim_stop s = record_run(r, m, &(struct sim_until){0}, &quit);
+    assert_int_equal(s.kind, SIM_STOP_REQUEST);
+    assert_non_null(strstr(s.text, "at RIP 0x7c00, cycle "));
     assert_true(quit);
     assert_int_equal(record_end(r, &err), 0);
     struct json_object *doc = json_object_from_file(in_dir("s.json"));
