@@ -112,7 +112,7 @@ int lx_s_help(lua_State *L)
         found = found || show;
     }
     if (found)
-        return 0;
+        return lx_told(L);
     unsigned best = 0, least = 64;
     for (unsigned n = 0; n < lx_nrows; n++) {
         unsigned d = lx_distance(want, row_name(name, n));

@@ -41,7 +41,7 @@ static int error_text(lua_State *L)
     luaL_Buffer b;
     luaL_buffinit(L, &b);
     for (size_t k = 0; k < n && k < 900; k++)
-        luaL_addchar(&b, s[k] == '\n' || s[k] == '\r' ? ' ' : s[k]);
+        luaL_addchar(&b, (unsigned char)s[k] < ' ' || s[k] == 0x7f ? ' ' : s[k]);
     luaL_pushresult(&b);
     return 1;
 }
@@ -67,7 +67,7 @@ static void add_place(struct lx *lx, struct sim_error *err)
     struct lx_machine *lm = lx->last ? lx->last : lx->machines;
     char name[80] = "";
     size_t n = strlen(err->what);
-    if (!lm || !lm->m)
+    if (!lm || !lm->m || err->status == SIM_IMAGE) // a file is at fault, not what ran
         return;
     sim_symbol(lm->m, lx_linear_rip(lm), name, sizeof name);
     snprintf(err->what + n, sizeof err->what - n, " (at guest cycle %" PRIu64 ", RIP 0x%" PRIx64 "%s%s)", lx_cpu(lm)->cycles,

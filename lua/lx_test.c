@@ -168,7 +168,7 @@ static void json_golden(void **state)
            "  name    n\\n  ----  ---\\n  a       1\\n  bcd   200\\n\"},{\"kind\":\"lines\",\"text\":\"x\\u0009nil\\u0009true\"}],"
            "\"checks\":[{\"ok\":true,\"message\":\"fine\"},{\"ok\":false,\"message\":\"not # fine\",\"at\":\"t.lua:7\",\"detail\":"
            "\"because\"},{\"ok\":false,\"message\":\"equal\",\"at\":\"t.lua:8\",\"got\":\"255 (0xff)\",\"want\":\"16 (0x10)\"}],"
-           "\"marks\":[],\"machines\":[]}\n");
+           "\"results\":[],\"marks\":[],\"machines\":[]}\n");
 }
 
 // A JSON reader that only says whether a document is well formed (RFC 8259).
@@ -250,6 +250,59 @@ static void json_is_valid_whatever_is_said(void **state)
     assert_non_null(strstr(r.out, "\"la\":\"0xffffffffffffffff\""));
     assert_non_null(strstr(r.out, "\"walk_refs\":0"));
     done(&r);
+}
+
+// Too much for one document: the script ends, and what was told before is whole; parts that each fit go out together.
+static void json_is_valid_however_long(void **state)
+{
+    static const struct {
+        const char *script;
+        enum sim_status status;
+        size_t least;
+    } t[] = {
+        {"ringside.check(true, 'kept') for _ = 1, 70 do ringside.say(('x'):rep(1 << 20)) end", SIM_LIMIT, 60u << 20},
+        {"ringside.check(true, 'kept') for _ = 1, 70 do print(('x'):rep(1 << 20)) end", SIM_LIMIT, 60u << 20},
+        {"ringside.check(true, 'kept') ringside.title(('\\1'):rep(20 << 20))", SIM_LIMIT, 100},
+        {"ringside.check(true, 'kept') local s = ('y'):rep(1 << 20) for _ = 1, 40 do ringside.say(s) ringside.check(true, s) end",
+         SIM_OK, 80u << 20},
+    };
+    for (size_t k = 0; k < sizeof t / sizeof *t; k++) {
+        struct result r = run(t[k].script, LX_JSON);
+        assert_int_equal(r.status, t[k].status);
+        const char *end = json_value(r.out, 0);
+        assert_non_null(end);
+        assert_string_equal(end, "\n");
+        assert_true((size_t)(end - r.out) > t[k].least);
+        assert_non_null(strstr(r.out, "\"message\":\"kept\""));
+        done(&r);
+    }
+}
+
+static void json_has_results(void **state)
+{
+    struct result r =
+        run("ringside.result('points', 5) ringside.result('half', 0.5) ringside.result('none', 0/0) ringside.result('who', "
+            "'\"x') ringside.result('fine', true)",
+            LX_JSON);
+    assert_non_null(strstr(r.out, "\"results\":[{\"name\":\"points\",\"value\":5},{\"name\":\"half\",\"value\":0.5},"
+                                  "{\"name\":\"none\",\"value\":\"nan\"},{\"name\":\"who\",\"value\":\"\\\"x\"},"
+                                  "{\"name\":\"fine\",\"value\":true}],"));
+    done(&r);
+}
+
+// What a guest has printed may be told: it neither reaches the terminal as commands nor a TAP reader as lines.
+static void bytes_become_text(void **state)
+{
+    static const char script[] = "ringside.say('') print('a\\r\\nok 1 - forged\\rx\\27[2J\\0\\127\\xff\\xc2\\x9b') "
+                                 "ringside.check(true, 'e\\27#\\nf')";
+    prints(
+        script, LX_TEXT,
+        "a\nok 1 - forged\xe2\x90\x8dx\xe2\x90\x9b[2J\xe2\x90\x80\xe2\x90\xa1\xef\xbf\xbd\xef\xbf\xbd\n  ok    e\xe2\x90\x9b# f\n"
+        "\n1 of 1 checks held.\n");
+    prints(script, LX_TAP,
+           "TAP version 13\n# a\n# ok 1 - forged\xe2\x90\x8dx\xe2\x90\x9b[2J\xe2\x90\x80\xe2\x90\xa1\xef\xbf\xbd\xef\xbf\xbd\n"
+           "ok 1 - e\xe2\x90\x9b\\# f\n1..1\n");
+    fails("error('a\\27[2Jb\\nc')", SIM_SCRIPT, "t.lua:1: a [2Jb c");
 }
 
 static void quiet_says_failures_only(void **state)
@@ -486,9 +539,12 @@ static void loads_guests(void **state)
     holds("local m = ringside.machine() local l = m:load('guest.bin')\n"
           "ringside.expect_equal({l.format, l.lo, l.hi, l.entry}, {'flat', 0x7c00, 0x7c05, 0x7c00}, 'loaded')\n"
           "local s = m:run() ringside.expect_equal({s.kind, s.code}, {'exit', 0x55}, 'exit')");
-    fails("ringside.machine():load('missing.bin')", SIM_IMAGE, "guest 'missing.bin': no file ");
+    fails("ringside.machine():load('missing.bin')", SIM_IMAGE, "guest 'missing.bin': missing.bin: No such file");
     fails("ringside.machine():load('guest.bin', {format = 'elf'})", SIM_IMAGE, "guest.bin");
-    fails("ringside.machine():load('guest.bin', {modules = {'missing.mod'}})", SIM_IMAGE, "guest 'missing.mod': no file ");
+    fails("ringside.machine():load('guest.bin', {modules = {'missing.mod'}})", SIM_IMAGE,
+          "guest 'missing.mod': missing.mod: No such file");
+    fails("ringside.machine():load('sub')", SIM_IMAGE, "guest 'sub': sub: is a folder");
+    fails("ringside.machine():load('..g')", SIM_IMAGE, "guest '..g': ..g: No such file"); // dots are no way out by themselves
     fails("ringside.machine():load('guest.bin', {modules = {'guest.bin', 7}})", SIM_SCRIPT, "load: module 2 is number, not a name");
     fails("ringside.machine():load('guest.bin', {modules = 'guest.bin'})", SIM_SCRIPT,
           "load: modules is string, not a list of names");
@@ -503,6 +559,21 @@ static void loads_guests(void **state)
     struct result r = run_with(text, strlen(text), (struct lx_options){.args = args}, NULL);
     assert_int_equal(r.status, SIM_OK); // the user named it
     done(&r);
+    char set[160];
+    snprintf(set, sizeof set, "answer=%s", path);
+    const char *sets[] = {set};
+    text = "ringside.machine():load(ringside.param('answer', 'x'))";
+    r = run_with(text, strlen(text), (struct lx_options){.set = sets, .nset = 1}, NULL);
+    assert_int_equal(r.status, SIM_OK); // the same
+    done(&r);
+    snprintf(path, sizeof path, "%s/pipe.bin", dir);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    fails("ringside.machine():load('pipe.bin')", SIM_IMAGE, "guest 'pipe.bin': pipe.bin: is no ordinary file");
+    unlink(path);
+    snprintf(path, sizeof path, "%s/guest.map", dir); // beside the guest, and nobody writes into it
+    assert_int_equal(mkfifo(path, 0600), 0);
+    holds("ringside.machine():load('guest.bin')");
+    unlink(path);
 }
 
 static void stops(void **state)
@@ -906,6 +977,55 @@ static void noise(void **state)
     printf("# %u random scripts\n", ran);
 }
 
+// Every function of the API with arguments that it does not expect: errors at most.
+static void functions_mind_their_arguments(void **state)
+{
+    static const char before[] =
+        "local function new() local m = ringside.machine{ram = '1M'} m:assemble('a: inc eax\\njmp a') return m end\n"
+        "local m, dead = new(), new()\n"
+        "local cpu, vmcs, on = dead.cpu, dead.vmcs, dead:on('vmexit', print) dead:close()\n"
+        "local lim = {max_cycles = 100, allow = {'limit', 'shutdown', 'unmodelled', 'reset'}}\n"
+        "local odd = {false, true, 0, -1, 1, 2, 0x8000, 2^53, math.mininteger, math.maxinteger, 0.5, 0/0, 1/0, '', 'a', '\\0', "
+        "'rax',\n"
+        "  'vmexit', 'linear', 'r', 'INVVPID 1 2', ('x'):rep(300), {}, {1}, {a = 1}, {{1}}, lim, {machine = m}, {machine = dead}, "
+        "print,\n"
+        "  function() m:run() end, function() m:close() end, function() coroutine.yield() end, coroutine.create(print), m, dead, "
+        "m.cpu,\n"
+        "  cpu, vmcs, on, ringside, setmetatable({}, {__index = error, __len = error, __eq = error, __tostring = error})}\n"
+        "local driven, dear = {run = 1, run_to = 2, run_to_cycle = 2, run_until_event = 3}, {assemble = true, boot = true}\n"
+        "local functions, methods = {}, {";
+    static const char after[] =
+        "}\nfor name in pairs(ringside) do functions[#functions + 1] = name end\n"
+        "local calls = 0\n"
+        "for n = 1, 6000 do\n"
+        "  local a, k, name, f, self = {}, math.random(0, 4), methods[math.random(#methods)], nil, nil\n"
+        "  for i = 1, 4 do a[i] = odd[math.random(#odd + 1)] end\n"
+        "  if n % 4 == 0 then name = functions[math.random(#functions)] f = ringside[name] else f = m[name] self = m end\n"
+        "  if driven[name] then a[driven[name]] = lim k = 4 end\n"
+        "  if name == 'step' then a[1] = 3 end\n"
+        "  if n % 16 == 1 then self = a[4] end\n"
+        "  if not dear[name] or n % 64 < 2 then calls = calls + 1\n"
+        "    if n % 4 == 0 then pcall(f, table.unpack(a, 1, k)) else pcall(f, self, table.unpack(a, 1, k)) end end\n"
+        "  if not pcall(m.hash, m) then m = new() end\n"
+        "  local p = ({m.cpu, cpu, m.vmcs, vmcs, on, m, dead})[n % 7 + 1]\n"
+        "  pcall(function() return p[a[1]] end) pcall(function() p[a[1]] = a[2] end)\n"
+        "end\n"
+        "ringside.result('calls', calls)";
+    struct lx_buf b = {0};
+    lx_buf_add(&b, before, sizeof before - 1);
+    for (unsigned k = 0; k < lx_nrows; k++)
+        if (lx_rows[k].fn && !strcmp(lx_rows[k].klass, "Machine"))
+            lx_buf_addf(&b, "'%s', ", lx_rows[k].name);
+    lx_buf_add(&b, after, sizeof after - 1);
+    struct result r = run_with(b.s, b.n, (struct lx_options){.max_steps = 100000000}, NULL);
+    const char *calls = strstr(r.out, "  calls = ");
+    if (r.status > SIM_CHECK_FAILED || !calls)
+        fail_msg("status %d: %s", r.status, r.err.what);
+    assert_in_range(atoi(calls + 10), 5000, 6000);
+    lx_buf_free(&b);
+    done(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -913,6 +1033,9 @@ int main(void)
         cmocka_unit_test(tap_golden),
         cmocka_unit_test(json_golden),
         cmocka_unit_test(json_is_valid_whatever_is_said),
+        cmocka_unit_test(json_is_valid_however_long),
+        cmocka_unit_test(json_has_results),
+        cmocka_unit_test(bytes_become_text),
         cmocka_unit_test(quiet_says_failures_only),
         cmocka_unit_test(wrapping),
         cmocka_unit_test(no_way_out),
@@ -939,6 +1062,7 @@ int main(void)
         cmocka_unit_test(ledger_accounts),
         cmocka_unit_test(machines_are_announced),
         cmocka_unit_test(help_prints),
+        cmocka_unit_test(functions_mind_their_arguments),
         cmocka_unit_test(noise),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);

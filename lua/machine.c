@@ -320,46 +320,74 @@ static void read_load(lua_State *L, int idx, struct sim_load *how)
     how->cmdline = lx_opt_string(L, idx, "cmdline");
 }
 
-static bool is_file(const char *path)
+// Why a guest cannot be loaded from there, or NULL.
+static const char *unfit(const char *path)
 {
     struct stat st;
-    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+    if (stat(path, &st) < 0)
+        return strerror(errno);
+    return S_ISDIR(st.st_mode) ? "is a folder" : S_ISREG(st.st_mode) ? NULL : "is no ordinary file";
 }
 
-// Scripts reach their own folders, and files that the user named on the command line.
+static bool leads_out(const char *name)
+{
+    bool up = false;
+    for (const char *p = name; *p && !up; p += strspn(p, "/")) {
+        size_t n = strcspn(p, "/");
+        up = n == 2 && !strncmp(p, "..", 2);
+        p += n;
+    }
+    return up || name[0] == '/' || !name[0];
+}
+
+// Scripts reach their own folders, and files that the user named on the command line: as arguments, or as values of parameters.
 static bool named_by_user(const struct lx *lx, const char *name)
 {
     for (const char *const *a = lx->opt->args; a && *a; a++)
         if (!strcmp(*a, name))
             return true;
+    for (unsigned k = 0; k < lx->nparam; k++)
+        if (!strcmp(strchr(lx->param[k], '=') + 1, name))
+            return true;
     return false;
+}
+
+static const char *in_folder(lua_State *L, const char *dir, const char *name)
+{
+    return !strcmp(dir, ".") ? lua_pushstring(L, name) : lua_pushfstring(L, "%s/%s", dir, name);
 }
 
 const char *lx_guest_path(lua_State *L, const char *name)
 {
-    struct lx *lx = lx_of(L);
-    if (named_by_user(lx, name))
-        return lua_pushstring(L, name);
-    if (name[0] == '/' || strstr(name, "..") || !name[0]) {
+    const struct lx *lx = lx_of(L);
+    const char *place[3];
+    const bool out = leads_out(name), named = name[0] && named_by_user(lx, name);
+    unsigned n = 0;
+    if (out && !named)
         lx_error(L, SIM_IMAGE,
                  "guest '%.200s': guests are named relative to the folder of built guests or to the script, without '..'", name);
-        return NULL;
+    if (!out) {
+        place[n++] = in_folder(L, lx->opt->guests ? lx->opt->guests : lua_pushfstring(L, "%s/../../build/guests", lx->dir), name);
+        place[n++] = in_folder(L, lx->dir, name);
     }
-    if (lx->opt->guests)
-        lua_pushfstring(L, "%s/%s", lx->opt->guests, name);
-    else
-        lua_pushfstring(L, "%s/../../build/guests/%s", lx->dir, name);
-    if (is_file(lua_tostring(L, -1)))
-        return lua_tostring(L, -1);
-    const char *built = lua_tostring(L, -1);
-    lua_pushfstring(L, "%s/%s", lx->dir, name);
-    if (is_file(lua_tostring(L, -1)))
-        return lua_tostring(L, -1);
-    lx_error(L, SIM_IMAGE,
-             "guest '%.100s': no file %.150s nor %.150s; --guests says where guests are, `make guests` builds those of the lessons",
-             name, built, lua_tostring(L, -1));
+    if (named)
+        place[n++] = lua_pushstring(L, name);
+    for (unsigned k = 0; k < n; k++)
+        if (!unfit(place[k]))
+            return lua_pushstring(L, place[k]);
+    lua_pushstring(L, "");
+    for (unsigned k = 0, j; k < n; k++) {
+        for (j = 0; strcmp(place[j], place[k]) != 0; j++)
+            continue;
+        if (j == k) // not tried before
+            lua_pushfstring(L, "%s%s%s: %s", lua_tostring(L, -1), k ? "; " : "", place[k], unfit(place[k]));
+    }
+    lx_error(L, SIM_IMAGE, "guest '%.200s': %.600s%s", name, lua_tostring(L, -1),
+             lx->opt->guests || named ? "" : "; --guests says where guests are, `make guests` builds those of the lessons");
     return NULL;
 }
+
+#define MAP_LINES 1000000u // what comes with an answer may be anything
 
 // Labels of a flat image: the map file that NASM left beside it ("Real Virtual Name" lines).
 static void load_map(struct sim_machine *m, const char *path)
@@ -369,11 +397,11 @@ static void load_map(struct sim_machine *m, const char *path)
     if (n < 4 || n >= sizeof map || strcmp(path + n - 4, ".bin") != 0)
         return;
     snprintf(map, sizeof map, "%.*s.map", (int)(n - 4), path);
-    FILE *f = fopen(map, "r");
+    FILE *f = unfit(map) ? NULL : fopen(map, "r");
     if (!f)
         return;
     uint64_t addr;
-    while (fgets(line, sizeof line, f))
+    for (unsigned k = 0; k < MAP_LINES && fgets(line, sizeof line, f); k++)
         if (lx_map_line(line, strlen(line), &addr, name))
             sim_symbol_add(m, name, addr);
     fclose(f);

@@ -135,8 +135,8 @@ int lx_s_result(lua_State *L)
         lx->hooks.result(lx->hooks.ctx, name, value);
         return 0;
     }
-    char line[300];
-    int k = snprintf(line, sizeof line, "  %s = %s", name, value);
-    rep_verbatim(&lx->rep, line, (size_t)k);
-    return 0;
+    const bool bare =
+        lua_isboolean(L, 2) || (lua_type(L, 2) == LUA_TNUMBER && value[n - 1] >= '0' && value[n - 1] <= '9'); // no inf, nan
+    rep_result(&lx->rep, name, value, bare);
+    return lx_told(L);
 }

@@ -5,6 +5,7 @@
 
 #include "lua/report.h"
 #include "sim/inspect.h"
+#include "sim/json.h"
 
 void rep_open(struct lx_report *r, const struct lx_options *opt, const struct lx_hooks *hooks)
 {
@@ -15,14 +16,15 @@ void rep_open(struct lx_report *r, const struct lx_options *opt, const struct lx
 
 void rep_free(struct lx_report *r)
 {
-    struct lx_buf *all[] = {&r->title, &r->narrative, &r->check_items, &r->mark_items, &r->machine_items};
+    struct lx_buf *all[] = {&r->title, &r->narrative, &r->check_items, &r->result_items, &r->mark_items, &r->machine_items};
     for (size_t k = 0; k < sizeof all / sizeof *all; k++)
         lx_buf_free(all[k]);
 }
 
 bool rep_full(const struct lx_report *r)
 {
-    return r->title.full || r->narrative.full || r->check_items.full || r->mark_items.full || r->machine_items.full;
+    return r->title.full || r->narrative.full || r->check_items.full || r->result_items.full || r->mark_items.full ||
+           r->machine_items.full;
 }
 
 // Lines as TAP comments: "# " before each, bare "#" for empty ones.
@@ -32,7 +34,7 @@ static void tap_comment(FILE *out, const char *s, size_t n)
         const char *nl = memchr(s + k, '\n', n - k);
         size_t end = nl ? (size_t)(nl - s) : n;
         fputs(end > k ? "# " : "#", out);
-        fwrite(s + k, 1, end - k, out);
+        lx_put_text(out, s + k, end - k);
         fputc('\n', out);
         k = end + 1;
     }
@@ -40,6 +42,7 @@ static void tap_comment(FILE *out, const char *s, size_t n)
 
 static void json_item(struct lx_buf *b, const char *kind, const char *text, size_t n)
 {
+    const size_t before = b->n;
     if (b->n)
         lx_buf_add(b, ",", 1);
     lx_buf_add(b, "{", 1);
@@ -48,6 +51,7 @@ static void json_item(struct lx_buf *b, const char *kind, const char *text, size
     lx_buf_key(b, "text");
     lx_buf_json(b, text, n);
     lx_buf_add(b, "}", 1);
+    lx_buf_whole(b, before);
 }
 
 // Text that is ready to print, to wherever narrative goes. `gap`: an empty line before it.
@@ -65,7 +69,7 @@ static void narrate(struct lx_report *r, const char *kind, const char *raw, size
     } else {
         if (gap && !r->fresh)
             fputc('\n', r->out);
-        fwrite(ready->s, 1, ready->n, r->out);
+        lx_put_text(r->out, ready->s, ready->n);
         r->fresh = false;
         r->tight = !gap;
     }
@@ -86,7 +90,10 @@ static void heading(struct lx_report *r, const char *kind, const char *text, siz
 void rep_title(struct lx_report *r, const char *text, size_t n)
 {
     r->title.n = 0;
-    lx_buf_add(&r->title, text, n);
+    if (r->format == LX_JSON) {
+        lx_buf_json(&r->title, text, n);
+        lx_buf_whole(&r->title, 0);
+    }
     heading(r, "title", text, n, '=');
 }
 
@@ -117,10 +124,13 @@ void rep_table(struct lx_report *r, const char *text, size_t n) { lines(r, "tabl
 // A test point's description: one line, with TAP's directive sign escaped.
 static void tap_line(FILE *out, const char *s)
 {
-    for (; *s; s++) {
-        if (*s == '#' || *s == '\\')
-            fputc('\\', out);
-        fputc(*s == '\n' || *s == '\r' ? ' ' : *s, out);
+    for (size_t n; *s; s += n) {
+        n = strcspn(s, "#\\\r\n");
+        lx_put_text(out, s, n);
+        if (!n) {
+            fputs(*s == '#' ? "\\#" : *s == '\\' ? "\\\\" : " ", out);
+            n = 1;
+        }
     }
 }
 
@@ -139,6 +149,7 @@ static void tap_yaml(FILE *out, const char *key, const char *value)
 static void check_json(struct lx_report *r, bool ok, const char *what, const char *const pairs[][2], size_t npairs)
 {
     struct lx_buf *b = &r->check_items;
+    const size_t before = b->n;
     if (b->n)
         lx_buf_add(b, ",", 1);
     lx_buf_add(b, "{", 1);
@@ -153,6 +164,7 @@ static void check_json(struct lx_report *r, bool ok, const char *what, const cha
         lx_buf_json(b, pairs[k][1], strlen(pairs[k][1]));
     }
     lx_buf_add(b, "}", 1);
+    lx_buf_whole(b, before);
 }
 
 static void check_text(struct lx_report *r, bool ok, const char *what, const char *const pairs[][2], size_t npairs)
@@ -173,8 +185,7 @@ static void check_text(struct lx_report *r, bool ok, const char *what, const cha
             }
     if (!r->tight && !r->fresh)
         fputc('\n', r->out);
-    if (b.n)
-        fwrite(b.s, 1, b.n, r->out);
+    lx_put_text(r->out, b.s, b.n);
     r->fresh = false;
     r->tight = true;
     lx_buf_free(&b);
@@ -224,6 +235,7 @@ void rep_mark(struct lx_report *r, const struct sim_mark *mark)
         return;
     }
     struct lx_buf *b = &r->mark_items;
+    const size_t before = b->n;
     if (b->n)
         lx_buf_add(b, ",", 1);
     lx_buf_add(b, "{", 1);
@@ -240,10 +252,36 @@ void rep_mark(struct lx_report *r, const struct sim_mark *mark)
         lx_buf_addf(b, "\"0x%" PRIx64 "\"", mark->la);
     }
     lx_buf_add(b, "}", 1);
+    lx_buf_whole(b, before);
+}
+
+void rep_result(struct lx_report *r, const char *name, const char *value, bool bare)
+{
+    if (r->format == LX_JSON) {
+        struct lx_buf *b = &r->result_items;
+        const size_t before = b->n;
+        if (b->n)
+            lx_buf_add(b, ",", 1);
+        lx_buf_add(b, "{", 1);
+        lx_buf_key(b, "name");
+        lx_buf_json(b, name, strlen(name));
+        lx_buf_key(b, "value");
+        if (bare)
+            lx_buf_add(b, value, strlen(value));
+        else
+            lx_buf_json(b, value, strlen(value));
+        lx_buf_add(b, "}", 1);
+        lx_buf_whole(b, before);
+        return;
+    }
+    char line[300];
+    int n = snprintf(line, sizeof line, "  %s = %s", name, value);
+    rep_verbatim(r, line, (size_t)n);
 }
 
 static void machine_json(struct lx_buf *b, struct sim_machine *m, unsigned n, bool hash)
 {
+    const size_t before = b->n;
     if (b->n)
         lx_buf_add(b, ",", 1);
     lx_buf_add(b, "{", 1);
@@ -272,6 +310,7 @@ static void machine_json(struct lx_buf *b, struct sim_machine *m, unsigned n, bo
         lx_buf_addf(b, "%" PRIu64, v);
     }
     lx_buf_add(b, "}}", 2);
+    lx_buf_whole(b, before);
 }
 
 void rep_machine(struct lx_report *r, struct sim_machine *m, unsigned n)
@@ -284,41 +323,30 @@ void rep_machine(struct lx_report *r, struct sim_machine *m, unsigned n)
                     r->format == LX_TAP ? "# " : "", n, sim_state_hash(m), sim_event_hash(m), sim_now(m), sim_insns(m));
 }
 
-static void array(struct lx_buf *b, const char *key, const struct lx_buf *items)
+// The document goes out piece by piece: together its parts may be longer than one buffer holds.
+static void put_items(FILE *out, const char *key, const struct lx_buf *items)
 {
-    lx_buf_key(b, key);
-    lx_buf_add(b, "[", 1);
-    lx_buf_add(b, items->s ? items->s : "", items->n);
-    lx_buf_add(b, "]", 1);
+    fprintf(out, ",\"%s\":[", key);
+    if (items->n)
+        fwrite(items->s, 1, items->n, out);
+    fputc(']', out);
 }
 
 static void close_json(struct lx_report *r, enum sim_status status, const char *error)
 {
-    struct lx_buf b = {0};
-    const char *file = r->opt->file;
-    lx_buf_add(&b, "{", 1);
-    lx_buf_key(&b, "schema");
-    lx_buf_add(&b, "\"ringside-run\"", 14);
-    lx_buf_key(&b, "version");
-    lx_buf_add(&b, "1", 1);
-    lx_buf_key(&b, "file");
-    lx_buf_json(&b, file, strlen(file));
-    lx_buf_key(&b, "title");
-    lx_buf_json(&b, r->title.s ? r->title.s : "", r->title.n);
-    lx_buf_key(&b, "status");
-    lx_buf_addf(&b, "%u", (unsigned)status);
+    fputs("{\"schema\":\"ringside-run\",\"version\":1,\"file\":", r->out);
+    json_string(r->out, r->opt->file);
+    fprintf(r->out, ",\"title\":%s,\"status\":%u", r->title.n ? r->title.s : "\"\"", (unsigned)status);
     if (error) {
-        lx_buf_key(&b, "error");
-        lx_buf_json(&b, error, strlen(error));
+        fputs(",\"error\":", r->out);
+        json_string(r->out, error);
     }
-    array(&b, "narrative", &r->narrative);
-    array(&b, "checks", &r->check_items);
-    array(&b, "marks", &r->mark_items);
-    array(&b, "machines", &r->machine_items);
-    lx_buf_add(&b, "}\n", 2);
-    if (b.s)
-        fwrite(b.s, 1, b.n, r->out);
-    lx_buf_free(&b);
+    put_items(r->out, "narrative", &r->narrative);
+    put_items(r->out, "checks", &r->check_items);
+    put_items(r->out, "results", &r->result_items);
+    put_items(r->out, "marks", &r->mark_items);
+    put_items(r->out, "machines", &r->machine_items);
+    fputs("}\n", r->out);
 }
 
 static void close_tap(struct lx_report *r, const char *error)

@@ -3,6 +3,8 @@
 // TEXT       paragraphs wrapped at 80 columns; a line per check; a closing verdict.
 // TAP        narrative as comments, one test point per check, details as YAML; the plan comes last.
 // JSON       collected and written at the end: {"schema":"ringside-run","version":1,...}. Addresses are strings "0x...", counts numbers.
+// BYTES      what a guest has written may be told, so text and TAP show control characters as the pictures of U+2400 and on, and bytes that
+//            are not UTF-8 as U+FFFD: nothing reaches the terminal but text.
 // HOOKS      narrative and checks go to the caller's functions instead where it gave some (text format only).
 #ifndef LX_REPORT_H
 #define LX_REPORT_H
@@ -26,10 +28,15 @@ struct lx_buf {
 void lx_buf_add(struct lx_buf *b, const char *s, size_t n);
 void lx_buf_addf(struct lx_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void lx_buf_free(struct lx_buf *b);
+// The end of an item that began at b->n == before: if it did not fit, nothing of it stays.
+void lx_buf_whole(struct lx_buf *b, size_t before);
 // Append s as a JSON string with its quotes. Bytes that are not UTF-8 become U+FFFD.
 void lx_buf_json(struct lx_buf *b, const char *s, size_t n);
 // Append a key and the opening of its value: ,"key": (without the comma after an opening bracket).
 void lx_buf_key(struct lx_buf *b, const char *key);
+
+// Print text: newlines and tabs as they are, carriage returns at the end of a line not at all.
+void lx_put_text(FILE *f, const char *s, size_t n);
 
 // Columns that UTF-8 text takes (one per code point).
 size_t lx_width(const char *s, size_t n);
@@ -44,8 +51,8 @@ struct lx_report {
     FILE *out;
     enum lx_format format;
     unsigned checks, failed, marks;
-    struct lx_buf title, narrative, check_items, mark_items, machine_items; // JSON; title as text
-    bool fresh;                                                             // nothing printed yet
+    struct lx_buf title, narrative, check_items, result_items, mark_items, machine_items; // JSON
+    bool fresh;                                                                           // nothing printed yet
     bool tight; // the last thing printed was a line that checks and marks may follow without a gap
 };
 
@@ -58,6 +65,7 @@ void rep_table(struct lx_report *r, const char *text, size_t n);    // the same,
 // where: "file:line"; got and want may be NULL.
 void rep_check(struct lx_report *r, bool ok, const char *what, const char *detail, const char *where, const char *got,
                const char *want);
+void rep_result(struct lx_report *r, const char *name, const char *value, bool bare); // bare: JSON needs no quotes
 void rep_mark(struct lx_report *r, const struct sim_mark *mark);
 void rep_machine(struct lx_report *r, struct sim_machine *m, unsigned n); // counters and, if asked, hashes
 bool rep_full(const struct lx_report *r);

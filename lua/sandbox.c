@@ -190,7 +190,7 @@ static int base_print(lua_State *L)
     size_t len;
     const char *s = lua_tolstring(L, -1, &len);
     rep_verbatim(&lx_of(L)->rep, s, len);
-    return 0;
+    return lx_told(L);
 }
 
 // math.randomseed(n): a seed must be given, since without one it would come from the host.

@@ -20,7 +20,7 @@ static const char *text_arg(lua_State *L, size_t *len)
 }
 
 // A JSON report is held in memory until the end; a script that tells too much is stopped.
-static int told(lua_State *L)
+int lx_told(lua_State *L)
 {
     if (rep_full(&lx_of(L)->rep))
         return lx_fatal(L, SIM_LIMIT, "the scenario tells more than 64 MiB");
@@ -32,7 +32,7 @@ int lx_s_title(lua_State *L)
     size_t n;
     const char *s = text_arg(L, &n);
     rep_title(&lx_of(L)->rep, s, n);
-    return told(L);
+    return lx_told(L);
 }
 
 int lx_s_section(lua_State *L)
@@ -40,7 +40,7 @@ int lx_s_section(lua_State *L)
     size_t n;
     const char *s = text_arg(L, &n);
     rep_section(&lx_of(L)->rep, s, n);
-    return told(L);
+    return lx_told(L);
 }
 
 int lx_s_say(lua_State *L)
@@ -48,7 +48,7 @@ int lx_s_say(lua_State *L)
     size_t n;
     const char *s = text_arg(L, &n);
     rep_say(&lx_of(L)->rep, s, n);
-    return told(L);
+    return lx_told(L);
 }
 
 // --- tables
@@ -168,7 +168,7 @@ int lx_s_table(lua_State *L)
     }
     const char *s = lua_tolstring(L, 3, &len);
     rep_table(&lx_of(L)->rep, s, len);
-    return told(L);
+    return lx_told(L);
 }
 
 // --- checks
@@ -190,7 +190,7 @@ int lx_s_check(lua_State *L)
     lx_check_alive(L);
     rep_check(&lx_of(L)->rep, ok, what, detail, where(L), NULL, NULL);
     lua_pushboolean(L, ok);
-    told(L);
+    lx_told(L);
     return 1;
 }
 
@@ -261,7 +261,7 @@ int lx_s_expect_equal(lua_State *L)
     at = where(L);
     rep_check(&lx_of(L)->rep, ok, what, NULL, at, lua_tostring(L, 4), lua_tostring(L, 5));
     lua_pushboolean(L, ok);
-    told(L);
+    lx_told(L);
     return 1;
 }
 
@@ -294,7 +294,7 @@ int lx_s_mark(lua_State *L)
     lx_emit_mark(L, lm, mark.name);
     if (lx->hooks.mark && lx->hooks.mark(lx->hooks.ctx, &mark))
         return lx_fatal(L, SIM_OK, "the caller has what it wanted");
-    return told(L);
+    return lx_told(L);
 }
 
 int lx_s_hex(lua_State *L)

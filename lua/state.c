@@ -215,5 +215,7 @@ const char *lx_tostring(lua_State *L, int idx, size_t *len)
     }
     if (opaque)
         return lua_pushstring(L, lua_typename(L, type)), lua_tolstring(L, -1, len);
+    if (type == LUA_TNUMBER && !lua_rawequal(L, idx, idx))
+        return lua_pushstring(L, "nan"), lua_tolstring(L, -1, len); // whose sign depends on the host
     return luaL_tolstring(L, idx, len);
 }

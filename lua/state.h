@@ -134,6 +134,9 @@ int lx_vmcs_index(lua_State *L);
 int lx_vmcs_newindex(lua_State *L);
 void lx_push_entry_report(lua_State *L, const struct vmx_entry_report *r);
 
+// --- scenario.c
+int lx_told(lua_State *L); // to be called after the report has grown; ends a script that tells too much
+
 // --- asm.c
 struct lx_code {
     uint8_t *bytes; // malloc'd

@@ -54,6 +54,12 @@ void lx_buf_free(struct lx_buf *b)
     *b = (struct lx_buf){0};
 }
 
+void lx_buf_whole(struct lx_buf *b, size_t before)
+{
+    if (b->full && b->s)
+        b->s[b->n = before] = 0;
+}
+
 // Length of the well-formed UTF-8 sequence at s (Unicode standard, table 3-7), or 0.
 static size_t utf8_len(const unsigned char *s, size_t n)
 {
@@ -107,6 +113,24 @@ void lx_buf_json(struct lx_buf *b, const char *text, size_t n)
         k += len;
     }
     lx_buf_add(b, "\"", 1);
+}
+
+void lx_put_text(FILE *f, const char *text, size_t n)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    for (size_t k = 0, len; k < n; k += len) {
+        len = utf8_len(s + k, n - k);
+        const bool control = (len == 1 && (s[k] < 0x20 || s[k] == 0x7f) && s[k] != '\n' && s[k] != '\t');
+        if (control && s[k] == '\r' && (k + 1 == n || s[k + 1] == '\n'))
+            continue;
+        if (control)
+            fprintf(f, "\xe2\x90%c", s[k] == 0x7f ? 0xa1 : 0x80 + s[k]); // U+2400 and on: pictures of control characters
+        else if (!len || (s[k] == 0xc2 && s[k + 1] < 0xa0))
+            fputs("\xef\xbf\xbd", f);
+        else
+            fwrite(s + k, 1, len, f);
+        len = len ? len : 1;
+    }
 }
 
 void lx_buf_key(struct lx_buf *b, const char *key)

@@ -1,7 +1,10 @@
 // sim/cli.c: see sim/cli.h. Parsing itself is getopt_long's.
 #include "sim/cli.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <getopt.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,6 +108,7 @@ static int parse_options(struct cli *c, int argc, char **argv, struct sim_error 
     optind = 1;
     int kept = 1;
     for (int stop = c->verb == CLI_RUN || c->verb == CLI_DEBUG ? 1 : 1000; optind < argc;) {
+        const char *word = argv[optind];
         int k = getopt_long(argc, argv, shorts, longs, NULL);
         if (k == -1) {
             if (optind >= argc || kept > stop)
@@ -113,9 +117,9 @@ static int parse_options(struct cli *c, int argc, char **argv, struct sim_error 
             continue;
         }
         if (k == ':')
-            return sim_fail(err, SIM_USAGE, "ringside %s: %s needs an argument", verbs[c->verb].name, argv[optind - 1]);
+            return sim_fail(err, SIM_USAGE, "ringside %s: %s needs an argument", verbs[c->verb].name, word);
         if (k == '?')
-            return unknown_option(c, argv[optind - 1], err);
+            return unknown_option(c, word, err);
         for (unsigned o = 0; k < 256 && o < CLI_NOPT; o++)
             if (opts[o].letter == k)
                 k = (int)o + 256;
@@ -162,18 +166,24 @@ int cli_number(const struct cli *c, enum cli_opt o, uint64_t fallback, uint64_t 
     if (!s)
         return 0;
     char *end;
+    errno = 0;
     uint64_t v = strtoull(s, &end, 0), unit = 1;
-    if (end != s && *end)
+    bool bad = !isdigit((unsigned char)*s) || errno;
+    if (!bad && *end == 'e') { // 1e9
+        const double d = strtod(s, &end);
+        bad = !(d < 18e18);
+        v = bad ? 0 : (uint64_t)d;
+    } else if (!bad && *end) {
         for (const char *u = "KMG", *p = u; *p; p++)
             if (*end == *p || *end == *p + 32) {
                 unit = 1ull << 10 * (p - u + 1);
                 end++;
                 break;
             }
-    if (end == s || *s == '-' || *end == 'e')
-        v = (uint64_t)strtod(s, &end); // 1e9
-    if (end == s || *end || *s == '-' || v > UINT64_MAX / unit)
-        return sim_fail(err, SIM_USAGE, "--%s %s: not a number (decimal, 0x..., with K, M or G)", opts[o].name, s);
+    }
+    if (bad || *end || v > UINT64_MAX / unit)
+        return sim_fail(err, SIM_USAGE, "--%s %s: not a whole number below 2^64 (decimal, 0x..., 1e9, or with K, M or G)",
+                        opts[o].name, s);
     *out = v * unit;
     return 0;
 }

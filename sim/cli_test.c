@@ -63,6 +63,8 @@ static void test_mistakes(void **state)
     assert_string_equal(err.what, "ringside run: no option --tpa (did you mean --tap?); ringside help run lists them");
     assert_int_equal(parse(&c, "ringside draw walk lab.lua --at"), -1);
     assert_string_equal(err.what, "ringside draw: --at needs an argument");
+    assert_int_equal(parse(&c, "ringside run -dash.bin"), -1); // several letters in one word
+    assert_string_equal(err.what, "ringside run: no option -dash.bin; ringside help run lists them");
     assert_int_equal(parse(&c, "ringside run --theme light x"), -1); // an option of another verb
     assert_int_equal(err.status, SIM_USAGE);
 }
@@ -74,9 +76,22 @@ static void test_numbers(void **state)
         uint64_t want;
         int r;
     } rows[] = {
-        {"64M", 64u << 20, 0},   {"0x10", 16, 0}, {"2G", 2ull << 30, 0}, {"1e9", 1000000000, 0}, {"12", 12, 0},
-        {"4k", 4096, 0},         {"", 0, -1},     {"x", 0, -1},          {"-1", 0, -1},          {"1X", 0, -1},
+        {"64M", 64u << 20, 0},
+        {"0x10", 16, 0},
+        {"2G", 2ull << 30, 0},
+        {"1e9", 1000000000, 0},
+        {"12", 12, 0},
+        {"4k", 4096, 0},
+        {"", 0, -1},
+        {"x", 0, -1},
+        {"-1", 0, -1},
+        {"1X", 0, -1},
         {"99999999999G", 0, -1},
+        {"99999999999999999999", 0, -1},
+        {"1e30", 0, -1},
+        {"nan", 0, -1},
+        {" -1", 0, -1},
+        {"1e", 0, -1},
     };
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct cli c = {.opt = {[OPT_RAM] = rows[i].text}};

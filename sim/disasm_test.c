@@ -66,6 +66,28 @@ static void symbols(void **state)
     check(f, ISA_REAL, 0x10, false, "\xeb\x00", 2, 2, "jmp 0x12");
 }
 
+// The definition that counts does not depend on what was looked up before, and what is no text is no name.
+static void names_twice(void **state)
+{
+    struct fix *f = *state;
+    char text[32];
+    uint64_t addr = 0;
+    sim_symbol_add(f->m, "start", 0x9000);
+    sim_symbol_add(f->m, "twice", 0x9100);
+    sim_symbol_add(f->m, "twice", 0x7d00);
+    sim_symbol_add(f->m, "a\x1b[2J\nb", 0x5000);
+    for (unsigned n = 0; n < 2; n++) {
+        assert_true(sim_symbol_addr(f->m, "start", &addr));
+        assert_int_equal(addr, 0x9000);
+        assert_true(sim_symbol_addr(f->m, "twice", &addr));
+        assert_int_equal(addr, 0x7d00);
+        sim_symbol(f->m, 0x7c00, text, sizeof text); // sorts
+        assert_string_equal(text, "start");
+    }
+    sim_symbol(f->m, 0x5000, text, sizeof text);
+    assert_string_equal(text, "");
+}
+
 static void not_an_instruction(void **state)
 {
     struct fix *f = *state;
@@ -99,6 +121,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(modes_and_syntaxes, setup, teardown),
         cmocka_unit_test_setup_teardown(symbols, setup, teardown),
+        cmocka_unit_test_setup_teardown(names_twice, setup, teardown),
         cmocka_unit_test_setup_teardown(not_an_instruction, setup, teardown),
         cmocka_unit_test_setup_teardown(reads_memory, setup, teardown),
     };

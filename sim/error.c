@@ -13,7 +13,7 @@ int sim_fail(struct sim_error *e, enum sim_status status, const char *fmt, ...)
         vsnprintf(e->what, sizeof e->what, fmt, ap);
         va_end(ap);
         for (char *p = e->what; *p; p++)
-            if (*p == '\n')
+            if ((unsigned char)*p < ' ' || *p == 0x7f) // names of files and symbols may hold anything
                 *p = ' ';
     }
     return -1;

@@ -71,7 +71,8 @@ const struct caches *sim_caches(const struct sim_machine *m);
 // --- disassembly of one instruction at a linear address, Intel syntax (or AT&T). Returns its length, 0 if unreadable.
 unsigned sim_disasm(struct sim_machine *m, unsigned cpu, uint64_t la, bool att, char *text, unsigned size, uint8_t bytes[16]);
 
-// --- symbols, from the images loaded or added by hand. sim_symbol gives "name+0x12" or "" in buf.
+// --- symbols, from the images loaded or added by hand. sim_symbol gives "name+0x12" or "" in buf. Of several addresses of a name the last
+// added counts, of several names of an address the first.
 bool sim_symbol_addr(struct sim_machine *m, const char *name, uint64_t *addr);
 void sim_symbol(struct sim_machine *m, uint64_t addr, char *buf, unsigned size);
 void sim_symbol_add(struct sim_machine *m, const char *name, uint64_t addr);

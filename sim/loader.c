@@ -2,6 +2,7 @@
 #include "sim/loader.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,8 @@
 int loader_read_file(const char *path, void **bytes, uint64_t *n, struct sim_error *err)
 {
     struct stat st;
-    FILE *f = fopen(path, "rb");
+    const int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); // a FIFO is refused, not waited for
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "rb");
     if (!f)
         return sim_fail(err, SIM_IMAGE, "%s: cannot open the image: %s", path, strerror(errno));
     if (fstat(fileno(f), &st) < 0 || !S_ISREG(st.st_mode)) {
@@ -30,6 +32,7 @@ int loader_read_file(const char *path, void **bytes, uint64_t *n, struct sim_err
     }
     *n = (uint64_t)st.st_size;
     *bytes = malloc(*n + 1);
+    errno = 0;
     if (!*bytes || fread(*bytes, 1, *n, f) != *n) {
         free(*bytes);
         fclose(f);

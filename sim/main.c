@@ -1,5 +1,4 @@
 // sim/main.c: the composition root: the one file that knows the simulator, Lua and the visualizer at once. Verbs are rows of sim/options.def.
-#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -564,7 +563,6 @@ int main(int argc, char **argv)
         [CLI_VALIDATE] = verb_validate, [CLI_SWEEP] = verb_sweep};
     struct sim_error e = {0};
     struct cli c;
-    setlocale(LC_CTYPE, ""); // for the terminal's character set only: numbers and texts stay in the C locale
     if (cli_parse(&c, argc, argv, &e) < 0)
         return complain(&e);
     if (c.opt[OPT_HELP])

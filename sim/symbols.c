@@ -19,12 +19,21 @@ struct sim_symbols {
 
 #define SYMBOLS_MAX 1000000u
 
+// Names are printed, so there are none with control characters.
+static bool printable(const char *name)
+{
+    for (; *name; name++)
+        if ((unsigned char)*name < ' ' || *name == 0x7f)
+            return false;
+    return true;
+}
+
 void sim_symbol_add(struct sim_machine *m, const char *name, uint64_t addr)
 {
     struct sim_symbols *t = m->symbols;
     if (!t && !(t = m->symbols = calloc(1, sizeof *t)))
         return;
-    if (t->n >= SYMBOLS_MAX || strlen(name) > 255)
+    if (t->n >= SYMBOLS_MAX || strlen(name) > 255 || !printable(name))
         return;
     if (t->n == t->cap) {
         unsigned cap = t->cap ? t->cap * 2 : 64;
@@ -52,12 +61,15 @@ static int by_addr(const void *a, const void *b)
 
 bool sim_symbol_addr(struct sim_machine *m, const char *name, uint64_t *addr)
 {
-    for (unsigned i = 0; m->symbols && i < m->symbols->n; i++)
-        if (!strcmp(m->symbols->s[i].name, name)) {
-            *addr = m->symbols->s[i].addr;
-            return true;
-        }
-    return false;
+    const struct symbol *last = NULL; // of several with that name the one that was defined last
+    for (unsigned i = 0; m->symbols && i < m->symbols->n; i++) {
+        const struct symbol *s = &m->symbols->s[i];
+        if (!strcmp(s->name, name) && (!last || s->order > last->order))
+            last = s;
+    }
+    if (last)
+        *addr = last->addr;
+    return last != NULL;
 }
 
 void sim_symbol(struct sim_machine *m, uint64_t addr, char *buf, unsigned size)
