@@ -196,7 +196,7 @@ static void cmd_reg(struct vz *v, char *arg)
         wrong(v, "%s cannot be written", arg);
         return;
     }
-    v->edited = true;
+    v->edited = v->poked = true;
     sim_reg_get(v->m, v->cpu, arg, &val);
     SAY("%s = 0x%llx, was 0x%llx", arg, (ull)val, (ull)old);
 }
@@ -225,6 +225,7 @@ static void write_bytes(struct vz *v, char *list)
     else
         SAY("%u byte%s written at %llx", n, n == 1 ? "" : "s", (ull)v->mem_addr);
     v->edited |= done > 0;
+    v->poked |= done > 0;
 }
 
 static void cmd_mem(struct vz *v, char *arg)
@@ -297,7 +298,7 @@ static void cmd_vmcs(struct vz *v, char *arg)
               vmcs_field_info[f].name);
         return;
     }
-    v->edited = true;
+    v->edited = v->poked = true;
     SAY("%s = 0x%llx", vmcs_field_info[f].name, (ull)sim_vmcs(v->m, v->cpu)->f[f]);
 }
 
@@ -397,7 +398,7 @@ static void cmd_go_to(struct vz *v, char *arg)
                 t[o++] = *p;
         t[o] = 0;
         if (!parse_value(t, &n) || n <= sim_now(v->m)) {
-            wrong(v, "goto cycle needs a cycle later than now");
+            wrong(v, "goto cycle needs a cycle later than now; S, X and U go back");
             return;
         }
         vz_set_goal(v, VZ_GOAL_CYCLE, n);

@@ -9,6 +9,7 @@
 static bool when_always(struct vz *v) { return true; }
 static bool when_overlay(struct vz *v) { return !vz_views[v->view].tabbed; }
 static bool when_drive(struct vz *v) { return v->m && !v->finished && !v->play.on && !when_overlay(v); }
+static bool when_past(struct vz *v) { return v->past && (v->m || v->finished) && !when_overlay(v); }
 static bool when_play(struct vz *v) { return v->play.on && !when_overlay(v); }
 static bool when_code(struct vz *v) { return v->m && !v->finished && v->view == VZ_V_code; }
 static bool when_has_last(struct vz *v) { return v->has_last; }
@@ -22,6 +23,24 @@ static void key_exit(struct vz *v) { vz_set_goal(v, VZ_GOAL_EXIT, 0); }
 static void key_event(struct vz *v) { vz_set_goal(v, VZ_GOAL_EVENT, 0); }
 static void key_cont(struct vz *v) { vz_set_goal(v, VZ_GOAL_CONTINUE, 0); }
 static void key_finish(struct vz *v) { vz_set_goal(v, VZ_GOAL_FINISH, 0); }
+static void key_step_back(struct vz *v)
+{
+    struct vz_when w = vz_now(v);
+    bool stop = w.done && !v->finished; // the last step may have raised no event: see vz_past_arrived()
+    if (v->m && !w.time && (v->finished || !stop) && w.drive > 1)
+        w = v->ended;
+    w.time -= !stop && w.time;
+    w.done = false;
+    vz_past_go(v, w);
+}
+static void key_exit_back(struct vz *v)
+{
+    for (unsigned i = vz_log_count(&v->exits); i-- > 0;)
+        if (vz_when_before(vz_log_at(&v->exits, i)->when, vz_now(v)))
+            vz_past_go(v, vz_log_at(&v->exits, i)->when);
+    vz_message(v, VZ_A_WARN, "There was no VM exit and no VM entry before.");
+}
+static void key_undo(struct vz *v) { vz_past_go(v, v->came_from); }
 static void key_play_end(struct vz *v) { vz_play_end(v); }
 static void key_ref(struct vz *v)
 {

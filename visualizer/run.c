@@ -55,7 +55,13 @@ void vz_log_text(struct vz *v, const struct vz_logent *l, char *buf, size_t n)
     vz_event_text(buf, n, v->m, &e);
 }
 
-static void append(struct vz_log *log, const struct ev *e) { keep(&log->ent[log->n++ % VZ_LOG_SIZE], e); }
+static void append(struct vz *v, struct vz_log *log, const struct ev *e)
+{
+    struct vz_logent *l = &log->ent[log->n++ % VZ_LOG_SIZE];
+    keep(l, e);
+    bool enters = e->kind == EV_VMENTRY || e->kind == EV_VMENTRY_FAIL; // the instruction has not been counted yet
+    l->when = (struct vz_when){v->drive, false, sim_insns(v->m) - v->start_insn + v->bumps + enters};
+}
 
 // The same fault or exit at the same place, over and over, with nothing else in between that changes: say so instead of hanging.
 static void watch_progress(struct vz *v, struct sim_machine *m, const struct ev *e)
@@ -103,13 +109,14 @@ static void on_event(void *ctx, struct sim_machine *m, const struct ev *e)
     v->seen |= EV_BIT(e->kind);
     if (e->cpu == v->cpu)
         v->seen_here |= EV_BIT(e->kind);
-    append(EV_BIT(e->kind) & MASK_PAGING ? &v->paging : &v->log, e);
+    v->bumps += (EV_BIT(e->kind) & MASK_STEP) != 0;
+    append(v, EV_BIT(e->kind) & MASK_PAGING ? &v->paging : &v->log, e);
     if (rank(e->kind) && rank(e->kind) >= v->best_rank) {
         v->best_rank = rank(e->kind);
         keep(&v->best, e);
     }
     if (EV_BIT(e->kind) & MASK_EXITS) {
-        append(&v->exits, e);
+        append(v, &v->exits, e);
         if (e->kind == EV_VMEXIT)
             v->exit_count[e->u.vmexit.reason & 127]++;
     }
@@ -149,9 +156,12 @@ void vz_run_begin(struct vz *v, struct sim_machine *m, const struct sim_until *u
     if (v->last_m != m) { // another machine: nothing of the last one is comparable
         v->has_before = false;
         v->mem_old_n = 0;
-        if (v->goal != VZ_GOAL_FINISH && v->goal != VZ_GOAL_CONTINUE)
+        if (v->goal != VZ_GOAL_FINISH && v->goal != VZ_GOAL_CONTINUE && v->goal != VZ_GOAL_WHEN)
             v->goal = VZ_GOAL_NONE;
     }
+    v->ended = vz_now(v);
+    v->drive++;
+    v->bumps = 0;
     v->m = m;
     v->last_m = m;
     v->cpu = sim_running(m);
@@ -180,6 +190,7 @@ void vz_set_goal(struct vz *v, enum vz_goal g, uint64_t n)
         v->has_before = true;
         vz_mem_keep(v);
     }
+    v->came_from = vz_now(v);
     v->goal = g;
     v->goal_n = n;
     v->best_rank = 0;
@@ -278,6 +289,8 @@ static bool run_some(struct vz *v, uint64_t insns, uint64_t events, bool has_rip
 static const char *goal_reached(struct vz *v)
 {
     uint64_t la = vz_rip_la(v);
+    if (v->goal == VZ_GOAL_WHEN)
+        return v->done || vz_when_before(vz_now(v), v->goal_when) ? NULL : "";
     if (v->no_progress)
         return "No progress: the same fault or VM exit recurs at the same place. w: why";
     if (vz_at_break(v, la) && v->goal != VZ_GOAL_STEP)
@@ -326,10 +339,10 @@ static void run_to_goal(struct vz *v)
 {
     uint64_t events = v->goal == VZ_GOAL_EXIT ? MASK_EXITS : v->goal == VZ_GOAL_EVENT ? MASK_NOTABLE : 0;
     bool one = v->goal == VZ_GOAL_STEP && v->goal_n == 1;
-    if (one)
+    if (one || (v->goal == VZ_GOAL_WHEN && v->drive == v->goal_when.drive))
         events = MASK_STEP;
     bool own = v->goal == VZ_GOAL_RIP;
-    unsigned addresses = v->nbrk + own;
+    unsigned addresses = v->goal == VZ_GOAL_WHEN ? 0 : v->nbrk + own;
     bool single = addresses > 1 || (addresses == 1 && v->until.has_rip);
     uint64_t target = own ? v->goal_rip : v->nbrk ? v->brk[0] : 0;
     bool first = true;
@@ -338,6 +351,8 @@ static void run_to_goal(struct vz *v)
         bool here = addresses && (vz_at_break(v, la) || (own && la == v->goal_rip)); // leave the place before looking out for it
         if (v->goal == VZ_GOAL_STEP)
             n = v->goal_n < SLICE ? v->goal_n : SLICE;
+        if (v->goal == VZ_GOAL_WHEN && v->drive == v->goal_when.drive && v->goal_when.time - vz_now(v).time < n)
+            n = v->goal_when.time - vz_now(v).time;
         if (single || (here && first))
             n = 1;
         uint64_t ran = sim_cpu(v->m, v->cpu)->insns;
@@ -349,10 +364,10 @@ static void run_to_goal(struct vz *v)
         first = false;
         const char *why = goal_reached(v);
         if (why || !more) {
-            bool on =
-                !why && (v->goal == VZ_GOAL_CONTINUE || v->goal == VZ_GOAL_FINISH || v->goal == VZ_GOAL_EXIT ||
-                         v->goal == VZ_GOAL_EVENT || v->goal == VZ_GOAL_CYCLE || v->goal == VZ_GOAL_STEP || v->goal == VZ_GOAL_RIP);
-            if (why && *why)
+            bool on = !why && v->goal != VZ_GOAL_NONE && v->goal != VZ_GOAL_REF;
+            if (why && v->goal == VZ_GOAL_WHEN)
+                vz_past_arrived(v);
+            else if (why && *why)
                 vz_message(v, v->no_progress ? VZ_A_BAD : VZ_A_HINT, "%s", why);
             else if (v->goal == VZ_GOAL_STEP || v->goal == VZ_GOAL_EXIT || v->goal == VZ_GOAL_EVENT)
                 say_event(v);
@@ -362,6 +377,10 @@ static void run_to_goal(struct vz *v)
         }
         if ((!single || slices % STEPS == STEPS - 1) && interrupted(v)) {
             v->goal = VZ_GOAL_NONE;
+            return;
+        }
+        if (vz_past_keep(v)) {
+            v->again = true;
             return;
         }
     }
@@ -444,10 +463,17 @@ void vz_step_over(struct vz *v)
 
 void vz_advance(struct vz *v)
 {
-    if (v->goal == VZ_GOAL_REF)
-        record(v);
-    else
-        run_to_goal(v);
+    vz_past_keep(v);
+    do {
+        v->again = false;
+        if (v->goal == VZ_GOAL_REF)
+            record(v);
+        else if (v->goal == VZ_GOAL_WHEN && goal_reached(v)) {
+            vz_past_arrived(v);
+            v->goal = VZ_GOAL_NONE;
+        } else
+            run_to_goal(v);
+    } while (v->again);
     if (!v->done && v->goal != VZ_GOAL_NONE)
         v->goal = VZ_GOAL_NONE;
 }

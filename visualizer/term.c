@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <term.h>
 #include <termios.h>
 #include <time.h>
@@ -251,6 +252,15 @@ static void mouse(void *ctx, int *row, int *col)
     *col = t->mouse_col;
 }
 
+static void again(void *ctx, unsigned n)
+{
+    struct winsize s;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &s) == 0 && s.ws_row && s.ws_col && (s.ws_row != LINES || s.ws_col != COLS))
+        resizeterm(s.ws_row, s.ws_col);
+    theme(ctx, n);
+    clearok(curscr, TRUE);
+}
+
 // --- taking and giving back
 
 static void close_term(void *ctx)
@@ -342,6 +352,7 @@ bool vz_term_open(struct vz_io *io, const struct vz_options *opt, unsigned theme
                          .tick = tick,
                          .theme = theme,
                          .mouse = mouse,
+                         .again = again,
                          .close = close_term};
     return true;
 }

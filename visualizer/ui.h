@@ -4,6 +4,7 @@
 //         frame.c   status line, tabs, panes, footer                     view_*.c one view each, drawing into a window
 //         keys.c    what keys do (keys.def)                              cmd.c    the command line (commands.def), edit.c its editor
 //         why.c     explanations          help.c  help                   term.c   the only file that knows ncurses
+//         past.c    going back
 // STATE   all of it in struct vz. Views read machines through sim/inspect.h and keep nothing but their cursor.
 #ifndef VZ_UI_H
 #define VZ_UI_H
@@ -43,6 +44,7 @@ struct vz_io {
     bool (*tick)(void *ctx); // true about ten times a second: time to show progress
     void (*theme)(void *ctx, unsigned n);
     void (*mouse)(void *ctx, int *row, int *col);
+    void (*again)(void *ctx, unsigned theme); // another process had the screen meanwhile; NULL: nothing to do
     void (*close)(void *ctx);
 };
 bool vz_term_open(struct vz_io *io, const struct vz_options *opt, unsigned theme, struct sim_error *err); // term.c
@@ -88,9 +90,21 @@ extern const struct vz_view vz_views[VZ_NVIEW];
 // Tell the pane how many rows there are; clamps cursor and top. Returns the first visible row.
 int vz_rows(struct vz_pane *p, const struct vz_win *w, int nrows);
 
+// --- when: a place in what happens, between two steps
+struct vz_when {
+    unsigned drive; // from 1
+    bool done;      // behind its last step, at a stop that the user sees before the scenario does
+    uint64_t time;  // steps of the drive: instructions, and exceptions and VM exits, which are steps of their own
+};
+static inline bool vz_when_before(struct vz_when a, struct vz_when b)
+{
+    return a.drive != b.drive ? a.drive < b.drive : a.time != b.time ? a.time < b.time : a.done < b.done;
+}
+
 // --- logs
 struct vz_logent {
     struct ev e;
+    struct vz_when when;  // behind the step of the event
     struct tlb_entry tlb; // what e pointed to
     char name[24];
 };
@@ -126,6 +140,7 @@ enum vz_goal {
     VZ_GOAL_EVENT,    // next notable event
     VZ_GOAL_CONTINUE, // to a breakpoint, or to what the script says next
     VZ_GOAL_FINISH,   // to a breakpoint or the end of the script
+    VZ_GOAL_WHEN,     // to goal_when, past everything: the way back
 };
 
 // References of one instruction, played one at a time while the registers show what was before it.
@@ -172,8 +187,17 @@ struct vz {
     bool done, quit, finished;
     struct sim_stop stop;
     enum vz_goal goal;
-    uint64_t goal_n, goal_rip, goal_events;
-    unsigned story_seen; // lines when the user last had control
+    uint64_t goal_n, goal_rip;
+    struct vz_when goal_when, came_from; // where the last command began
+    // going back (past.c)
+    struct vz_past *past; // NULL: no way back
+    unsigned drive;       // number of this drive, or of the last one
+    uint64_t bumps;       // exceptions and VM exits of the drive
+    struct vz_when ended; // the end of the drive before
+    bool again;           // back from a future: the goal is another one
+    bool kept, poked;     // there is a past; the user has changed the machine since
+    double worked;        // seconds of processor time up to the latest past
+    unsigned story_seen;  // lines when the user last had control
     bool no_progress;
     uint64_t repeat;
     struct ev repeat_ev;
@@ -219,6 +243,7 @@ struct vz {
 
 // --- pieces
 static inline const struct isa_cpu *vz_cpu(struct vz *v) { return v->play.on ? &v->play.cpu : sim_cpu(v->m, v->cpu); }
+static inline struct vz_when vz_now(const struct vz *v) { return (struct vz_when){v->drive, v->done, v->ran + v->bumps}; }
 static inline uint64_t vz_rip_la(struct vz *v) { return vz_code_la(vz_cpu(v), vz_cpu(v)->rip); }
 struct vz *vz_new(const struct vz_options *opt, unsigned theme); // without a terminal; the caller fills v->io
 void vz_message(struct vz *v, enum vz_attr a, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
@@ -235,6 +260,13 @@ void vz_step_over(struct vz *v);
 void vz_play_next(struct vz *v);
 void vz_play_end(struct vz *v);
 bool vz_at_break(const struct vz *v, uint64_t la);
+// past.c: all do nothing but say so where v->past is NULL
+void vz_past_open(struct vz *v, double apart); // seconds of work between two pasts, at least
+void vz_past_close(struct vz *v);
+// Call before running on: makes the present a past if one is due, and goes on in a child. True: back from a future, with another goal.
+bool vz_past_keep(struct vz *v);
+void vz_past_go(struct vz *v, struct vz_when want); // returns if nothing lies behind, and says so
+void vz_past_arrived(struct vz *v);                 // VZ_GOAL_WHEN is reached; may go again
 // keys.c
 void vz_key(struct vz *v, int key);
 struct vz_keyrow {

@@ -41,6 +41,7 @@ struct vz *vz_open(const struct vz_options *opt, struct sim_error *err)
         return NULL;
     }
     v->grid.ascii = v->io.ascii;
+    vz_past_open(v, 0.3);
     vz_message(v, VZ_A_HINT, "Welcome. s steps, c runs, 1-9 change the view, ? lists all keys, q leaves.");
     return v;
 }
@@ -52,6 +53,7 @@ void vz_close(struct vz *v)
     if (v->io.close)
         v->io.close(v->io.ctx);
     vz_grid_free(&v->grid);
+    vz_past_close(v);
     for (unsigned i = 0; i < v->story.n; i++)
         free(v->story.line[i].text);
     free(v->story.line);
@@ -117,7 +119,7 @@ static bool goes_on(const struct vz *v)
 {
     if (v->goal == VZ_GOAL_NONE || v->goal == VZ_GOAL_REF)
         return false;
-    return v->goal == VZ_GOAL_FINISH || v->story.n == v->story_seen;
+    return v->goal == VZ_GOAL_FINISH || v->goal == VZ_GOAL_WHEN || v->story.n == v->story_seen;
 }
 
 static void stop_message(struct vz *v)
@@ -131,7 +133,7 @@ static void stop_message(struct vz *v)
 // A stop that nobody asked for is shown before the scenario gets it.
 static bool worth_showing(const struct vz *v)
 {
-    return v->goal != VZ_GOAL_FINISH &&
+    return v->goal != VZ_GOAL_FINISH && v->goal != VZ_GOAL_WHEN &&
            (v->stop.kind == SIM_STOP_SHUTDOWN || v->stop.kind == SIM_STOP_LIMIT || v->stop.kind == SIM_STOP_UNMODELLED);
 }
 
@@ -182,10 +184,12 @@ void vz_finish(struct vz *v, struct sim_machine *m, const char *verdict)
     vz_say(v, VZ_SAY_VERDICT, "%s", verdict && *verdict ? verdict : "The scenario has ended.");
     vz_message(v, VZ_A_HINT, "%.200s  (q leaves)", v->story.line ? v->story.line[v->story.n - 1].text : "");
     v->finished = true;
-    v->goal = VZ_GOAL_NONE;
     if (m)
         vz_run_begin(v, m, &none);
     v->done = true;
+    if (v->goal == VZ_GOAL_WHEN)
+        vz_past_arrived(v);
+    v->goal = VZ_GOAL_NONE;
     if (v->story.n > 1)
         vz_show(v, VZ_V_story);
     while (!v->quit)
