@@ -103,6 +103,14 @@ static void vmx_text(char *buf, size_t n, const struct ev *e)
         snprintf(buf + o, n - (size_t)o, ", error %u %s", e->u.vmx.error, err ? err : "");
 }
 
+void vz_refused_text(char *buf, size_t n, const struct vmx_entry_report *r)
+{
+    char more[24] = "";
+    if (r->n > 1)
+        snprintf(more, sizeof more, " and %u more", r->n - 1);
+    snprintf(buf, n, "entry refused: %s%s", r->n ? r->failure[0].id : "-", more);
+}
+
 void vz_event_text(char *buf, size_t n, struct sim_machine *m, const struct ev *e)
 {
     if (n == 0)
@@ -148,8 +156,7 @@ void vz_event_text(char *buf, size_t n, struct sim_machine *m, const struct ev *
         break;
     case EV_VMENTRY_FAIL:
         if (e->u.entry_fail.report)
-            snprintf(buf, n, "entry refused: %u checks failed, first %s", e->u.entry_fail.report->n,
-                     e->u.entry_fail.report->n ? e->u.entry_fail.report->failure[0].id : "-");
+            vz_refused_text(buf, n, e->u.entry_fail.report);
         break;
     case EV_VMEXIT: exit_text(buf, n, e); break;
     case EV_VMX: vmx_text(buf, n, e); break;

@@ -59,6 +59,8 @@ const char *vz_vmx_mode_name(const struct isa_cpu *c); // "L0 root", "L1 non-roo
 void vz_commas(char *buf, size_t n, uint64_t v);       // 48,112
 // One line about an event, without cycle; the machine is asked for symbols, unless NULL.
 void vz_event_text(char *buf, size_t n, struct sim_machine *m, const struct ev *e);
+// "entry refused: E-CT-001 and 2 more"
+void vz_refused_text(char *buf, size_t n, const struct vmx_entry_report *r);
 const char *vz_acc_name(unsigned acc); // "read", "write", "fetch"
 
 #endif

@@ -6,7 +6,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "sim/internal.h"
 #include "visualizer/testkit.h"
 
 struct place {
@@ -45,7 +44,8 @@ static void look(struct vz *v, struct sim_machine *m)
 static void drive_all(struct vz *v, struct sim_machine *m)
 {
     static const struct sim_until until[] = {
-        {.insns = 5}, {.insns = 1}, {.has_rip = true, .rip = KIT_LOOP}, {.insns = 60}, {.events = EV_BIT(EV_VMENTRY_FAIL)}, {.insns = 0}};
+        {.insns = 5}, {.insns = 1}, {.has_rip = true, .rip = KIT_LOOP}, {.insns = 60}, {.events = EV_BIT(EV_VMENTRY_FAIL)},
+        {.insns = 0}};
     bool quit = false;
     for (unsigned i = 0; i < sizeof until / sizeof *until && !quit; i++) {
         uint64_t n = i;
@@ -104,8 +104,8 @@ static uint64_t rnd(uint64_t *s)
 
 static bool same(const struct place *a, const struct place *b)
 {
-    return !vz_when_before(a->when, b->when) && !vz_when_before(b->when, a->when) && a->state == b->state && a->cycles == b->cycles &&
-           a->insns == b->insns && a->rip == b->rip && a->rbx == b->rbx;
+    return !vz_when_before(a->when, b->when) && !vz_when_before(b->when, a->when) && a->state == b->state &&
+           a->cycles == b->cycles && a->insns == b->insns && a->rip == b->rip && a->rbx == b->rbx;
 }
 
 // Wherever somebody comes to by going to and fro, all is as if he had come there step by step.
@@ -132,9 +132,9 @@ static void there_and_back_is_there(void **state)
             while (b < step + nplaces - 1 && vz_when_before(b->when, a->when))
                 b++;
             if (!same(a, b))
-                fail_msg("keys %.*s: drive %u step %llu rip %llx cycle %llu, not drive %u step %llu rip %llx cycle %llu", (int)k, keys,
-                         a->when.drive, (unsigned long long)a->when.time, (unsigned long long)a->rip, (unsigned long long)a->cycles,
-                         b->when.drive, (unsigned long long)b->when.time, (unsigned long long)b->rip,
+                fail_msg("keys %.*s: drive %u step %llu rip %llx cycle %llu, not drive %u step %llu rip %llx cycle %llu", (int)k,
+                         keys, a->when.drive, (unsigned long long)a->when.time, (unsigned long long)a->rip,
+                         (unsigned long long)a->cycles, b->when.drive, (unsigned long long)b->when.time, (unsigned long long)b->rip,
                          (unsigned long long)b->cycles);
             compared++;
             behind += k && vz_when_before(a->when, found->before[k - 1].when);
@@ -152,7 +152,7 @@ static void one_step_back(void **state)
     } rows[] = {
         {"sS", KIT_START, "Back at"},
         {"ssS", KIT_START + 5, "Back at"},
-        {"sssssssS", 0, "Back at"},       // over the end of a drive
+        {"sssssssS", 0, "Back at"},              // over the end of a drive
         {":goto 100033\rsS", KIT_UD, "Back at"}, // before the #UD, which is no instruction executed
         {"S", KIT_START, "Nothing has been executed"},
         {"X", KIT_START, "no VM exit"},

@@ -35,6 +35,10 @@ static void keep(struct vz_logent *l, const struct ev *e)
         if (e->u.stale.e)
             l->tlb = *e->u.stale.e;
         l->e.u.stale.e = NULL;
+    } else if (e->kind == EV_VMENTRY_FAIL) { // the processor's report is that of its latest entry
+        if (e->u.entry_fail.report)
+            vz_refused_text(l->name, sizeof l->name, e->u.entry_fail.report);
+        l->e.u.entry_fail.report = NULL;
     } else if (e->kind == EV_MARK) {
         snprintf(l->name, sizeof l->name, "%s", e->u.mark.name ? e->u.mark.name : "");
         l->e.u.mark.name = NULL;
@@ -48,11 +52,12 @@ void vz_log_text(struct vz *v, const struct vz_logent *l, char *buf, size_t n)
         e.u.stale.e = &l->tlb;
     else if (e.kind == EV_TLB_FILL || e.kind == EV_TLB_EVICT)
         e.u.tlb.e = &l->tlb;
-    else if (e.kind == EV_VMENTRY_FAIL)
-        e.u.entry_fail.report = v->has_report ? &v->report : NULL;
     else if (e.kind == EV_MARK)
         e.u.mark.name = l->name;
-    vz_event_text(buf, n, v->m, &e);
+    if (e.kind == EV_VMENTRY_FAIL)
+        snprintf(buf, n, "%s", l->name);
+    else
+        vz_event_text(buf, n, v->m, &e);
 }
 
 static void append(struct vz *v, struct vz_log *log, const struct ev *e)

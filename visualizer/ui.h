@@ -106,7 +106,7 @@ struct vz_logent {
     struct ev e;
     struct vz_when when;  // behind the step of the event
     struct tlb_entry tlb; // what e pointed to
-    char name[24];
+    char name[40];        // a mark's; of a refused entry, which checks
 };
 #define VZ_LOG_SIZE 512
 struct vz_log {

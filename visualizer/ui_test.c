@@ -334,6 +334,37 @@ static void a_key_interrupts_a_run(void **state)
     sim_destroy(m);
 }
 
+// The log says of each refused entry what was wrong with that one; a field that no instruction wrote has no instruction to blame.
+static void each_refused_entry_is_told_apart(void **state)
+{
+    struct kit k;
+    bool quit;
+    const struct sim_until launch = {.has_rip = true, .rip = KIT_LAUNCH}, entry = {.events = EV_BIT(EV_VMENTRY_FAIL)};
+    char first[100], then[100];
+    struct sim_machine *m = kit_machine();
+    struct vz *v = kit_open(&k, 80, 24, false);
+    sim_cpu(m, 0)->idtr = (struct isa_dtr){KIT_IDT, 0xff};
+    sim_run(m, &launch);
+    kit_drive(v, m, &entry, "c", &quit);
+    vz_log_text(v, vz_log_at(&v->exits, 0), first, sizeof first);
+    assert_non_null(strstr(first, "entry refused: E-CT-001 and "));
+    uint64_t pin = 0;
+    sim_reg_get(m, 0, "msr.IA32_VMX_PINBASED_CTLS", &pin);
+    sim_vmcs_write(m, 0, vmcs_field_info[VF_PIN_BASED_VM_EXEC_CONTROL].encoding, pin & 0xffffffff);
+    sim_vmcs_write(m, 0, vmcs_field_info[VF_CR3_TARGET_COUNT].encoding, 5);
+    sim_reg_set(m, 0, "rip", KIT_LAUNCH);
+    kit_drive(v, m, &entry, "c", &quit);
+    vz_log_text(v, vz_log_at(&v->exits, 1), then, sizeof then);
+    assert_null(strstr(then, "E-CT-001"));
+    vz_log_text(v, vz_log_at(&v->exits, 0), then, sizeof then);
+    assert_string_equal(first, then);
+    char *why = vz_why_text(v);
+    assert_non_null(strstr(why, "set by   the scenario"));
+    free(why);
+    vz_close(v);
+    sim_destroy(m);
+}
+
 // The same fault again and again is noticed; a plain run would go on for ever.
 static void no_progress_is_told(void **state)
 {
@@ -496,6 +527,7 @@ int main(void)
         cmocka_unit_test(steps_stop_where_they_should),
         cmocka_unit_test(quitting_asks_only_if_something_would_be_lost),
         cmocka_unit_test(a_key_interrupts_a_run),
+        cmocka_unit_test(each_refused_entry_is_told_apart),
         cmocka_unit_test(no_progress_is_told),
         cmocka_unit_test(shutdown_is_shown_before_the_scenario_gets_it),
         cmocka_unit_test(units_of_the_tlb_can_be_told_apart),

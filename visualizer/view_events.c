@@ -21,8 +21,8 @@ void vz_view_events(struct vz *v, const struct vz_win *w, struct vz_pane *p)
                 ? VZ_A_WARN
                 : VZ_A_NORMAL;
         vz_at(w, r, 1, VZ_A_DIM, "%11s L%u", cyc, l->e.level);
-        vz_at(w, r, 16, VZ_A_TITLE, "%-10.10s", ev_info[l->e.kind].name);
-        vz_text(w, r, 27, a, text);
+        vz_at(w, r, 16, VZ_A_TITLE, "%-12.12s", ev_info[l->e.kind].name);
+        vz_text(w, r, 29, a, text);
     }
     if (n)
         vz_select(w, p->cursor - top, 1, 11);

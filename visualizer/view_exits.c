@@ -28,9 +28,10 @@ void vz_view_exits(struct vz *v, const struct vz_win *w, struct vz_pane *p)
         char text[220], cyc[32], gap[32] = "";
         vz_log_text(v, l, text, sizeof text);
         vz_commas(cyc, sizeof cyc, l->e.cycle);
-        if (top + r > 0) {
+        uint64_t last = top + r > 0 ? vz_log_at(&v->exits, (unsigned)(top + r - 1))->e.cycle : UINT64_MAX;
+        if (last <= l->e.cycle) { // else another machine begins
             char t[24];
-            vz_commas(t, sizeof t, l->e.cycle - vz_log_at(&v->exits, (unsigned)(top + r - 1))->e.cycle);
+            vz_commas(t, sizeof t, l->e.cycle - last);
             snprintf(gap, sizeof gap, "+%s", t);
         }
         bool in = l->e.kind == EV_VMENTRY;

@@ -130,10 +130,12 @@ static void why_failure(FILE *f, struct vz *v, const struct vmx_failure *x)
     if (t[0])
         fprintf(f, "\n           %s", t);
     fprintf(f, "\n  rule     %s\n  manual   \"%s\"\n", x->rule ? x->rule : "", vz_sdm_title(x->sdm));
-    if (x->writer_cycle) {
+    vz_commas(n, sizeof n, x->writer_cycle);
+    if (x->writer_cycle && !x->writer_rip)
+        fprintf(f, "  set by   the scenario, or :vmcs, at cycle %s\n", n);
+    else if (x->writer_cycle) {
         if (v->m)
             sim_symbol(v->m, x->writer_rip, sym, sizeof sym);
-        vz_commas(n, sizeof n, x->writer_cycle);
         fprintf(f, "  set by   VMWRITE at %llx %s, cycle %s\n", (ull)x->writer_rip, sym, n);
     } else
         fputs("  set by   nobody: the field was never written\n", f);
