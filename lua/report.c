@@ -226,6 +226,8 @@ void rep_check(struct lx_report *r, bool ok, const char *what, const char *detai
 void rep_mark(struct lx_report *r, const struct sim_mark *mark)
 {
     r->marks++;
+    if (r->hooks->mark && r->format != LX_JSON)
+        return; // who takes marks shows them
     if (r->format != LX_JSON) {
         struct lx_buf b = {0};
         lx_buf_addf(&b, "  mark  %s%s%s\n", mark->name, mark->text ? ": " : "", mark->text ? mark->text : "");

@@ -21,7 +21,6 @@ static double radius(unsigned ring) { return R0 + ring * (double)STEP; }
 static void rings(struct dot *d, struct panel *p)
 {
     static const char *const fill[] = {"#b9c7da", "#d3dcE9", "#e6ecf4", "#f6f8fb"};
-    static const char *const use[] = {"kernel", "", "", "applications"};
     double big = radius(3);
     dot_line(d, p->cx - big - 30, p->cy - big - 54, 2 * big + 60, 20, "CENTER", true, NULL, p->title);
     dot_line(d, p->cx - big - 30, p->cy - big - 27, 2 * big + 60, 13, "CENTER", false, DOT_GREY, p->sub);
@@ -41,8 +40,8 @@ static void rings(struct dot *d, struct panel *p)
                                                             : 1});
     }
     for (unsigned r = 0; r < 4; r++) {
-        char t[48];
-        snprintf(t, sizeof t, r == 0 || r == 3 ? "ring %u: %s" : "ring %u", r, use[r]);
+        char t[16];
+        snprintf(t, sizeof t, "ring %u", r); // who runs there differs: a kernel may be at ring 1 or 3
         dot_line(d, p->cx - big, r ? p->cy - radius(r) + STEP / 2.0 - 10 : p->cy - 34, 2 * big, 14, "CENTER", (int)r == p->cpl,
                  NULL, t);
     }
@@ -79,7 +78,7 @@ void draw_rings(FILE *f, const struct vz_fig *fig)
     bool two = c->vmx != ISA_VMX_OFF, in_guest = c->vmx == ISA_VMX_NONROOT;
     double big = radius(3), cy = TOP + 62 + big, between = 150;
     struct panel root = {.title = two ? "VMX root operation" : "no VMX operation",
-                         .sub = two ? "L0: the hypervisor" : "the operating system",
+                         .sub = two ? "L0: the hypervisor" : "",
                          .cx = big + 30,
                          .cy = cy,
                          .cpl = in_guest ? 0 : c->cpl,

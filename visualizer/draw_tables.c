@@ -236,20 +236,39 @@ void draw_tss(FILE *f, const struct vz_fig *fig)
     dot_end_table(f);
 }
 
-// --- VMCS: the six groups side by side in one node. Fields that are 0 are counted, not listed.
+// --- VMCS: the six groups side by side in one node. Fields that are 0 are counted, not listed, unless a VM entry would fail for them.
 
-static unsigned count(const struct vmcs *v, unsigned group, bool zero)
+struct vmcs_fig {
+    const struct vmcs *v;
+    struct vmx_entry_report fails;
+};
+
+static bool listed(const struct vmcs_fig *g, unsigned field) { return g->v->f[field] || vz_failing(&g->fails, field); }
+
+static unsigned count(const struct vmcs_fig *g, unsigned group, bool in_list)
 {
     unsigned n = 0;
     for (unsigned i = 0; i < VMCS_NFIELD; i++)
-        n += vmcs_field_info[i].group == group && !v->f[i] == zero;
+        n += vmcs_field_info[i].group == group && listed(g, i) == in_list;
     return n;
 }
 
-// The fields from..to-1 (counting those that are not 0) of a group.
-static void vmcs_group(FILE *f, const struct vmcs *v, unsigned group, unsigned from, unsigned to, const char *more)
+static void vmcs_row(FILE *f, const struct vmcs_fig *g, unsigned field, const char *fill)
 {
-    unsigned zero = count(v, group, true), all = count(v, group, false), n = 0;
+    const uint64_t x = g->v->f[field];
+    const char *id = vz_failing(&g->fails, field);
+    char val[64];
+    if (field == VF_VM_EXIT_REASON && vmx_exit_name((uint32_t)x & 0xffff))
+        snprintf(val, sizeof val, "%llx %s", (ull)x, vmx_exit_name((uint32_t)x & 0xffff));
+    else
+        snprintf(val, sizeof val, id ? "%llx ! %s" : "%llx", (ull)x, id);
+    ROW(f, fill, false, id ? "bM" : "tm", vmcs_field_info[field].name, val);
+}
+
+// The fields from..to-1 (of those that are listed) of a group.
+static void vmcs_group(FILE *f, const struct vmcs_fig *g, unsigned group, unsigned from, unsigned to, const char *more)
+{
+    unsigned zero = count(g, group, false), all = count(g, group, true), n = 0;
     const char *fill = group == VMCS_G_GUEST ? DOT_GUEST_FILL : group == VMCS_G_HOST ? DOT_EPT_FILL : DOT_HEAD_FILL;
     fprintf(f,
             "    <TABLE BORDER=\"1\" COLOR=\"" DOT_GREY "\" CELLBORDER=\"0\" CELLSPACING=\"0\" CELLPADDING=\"4\">\n"
@@ -258,13 +277,9 @@ static void vmcs_group(FILE *f, const struct vmcs *v, unsigned group, unsigned f
     dot_f(f, "%s%s", vmcs_group_name[group], more);
     fputs("</B></FONT></TD></TR>\n", f);
     for (unsigned i = 0; i < VMCS_NFIELD; i++) {
-        if (vmcs_field_info[i].group != group || !v->f[i] || n++ < from || n > to)
+        if (vmcs_field_info[i].group != group || !listed(g, i) || n++ < from || n > to)
             continue;
-        char val[64];
-        snprintf(val, sizeof val, "%llx", (ull)v->f[i]);
-        if (i == VF_VM_EXIT_REASON && vmx_exit_name((uint32_t)v->f[i] & 0xffff))
-            snprintf(val, sizeof val, "%llx %s", (ull)v->f[i], vmx_exit_name((uint32_t)v->f[i] & 0xffff));
-        ROW(f, n % 2 ? NULL : DOT_ROW_FILL, false, "tm", vmcs_field_info[i].name, val);
+        vmcs_row(f, g, i, n % 2 ? NULL : DOT_ROW_FILL);
     }
     if (to >= all && zero) {
         char t[64];
@@ -274,34 +289,47 @@ static void vmcs_group(FILE *f, const struct vmcs *v, unsigned group, unsigned f
     fputs("    </TABLE>\n", f);
 }
 
-static void vmcs_columns(FILE *f, const struct vmcs *v)
+// A column of groups, from the top.
+static void vmcs_open(FILE *f)
+{
+    fputs("  <TD VALIGN=\"TOP\"><TABLE BORDER=\"0\" CELLBORDER=\"0\" CELLSPACING=\"4\" CELLPADDING=\"0\">\n", f);
+}
+static void vmcs_cell(FILE *f, const struct vmcs_fig *g, unsigned group, unsigned from, unsigned to, const char *more)
+{
+    fputs("  <TR><TD VALIGN=\"TOP\" ALIGN=\"LEFT\">\n", f);
+    vmcs_group(f, g, group, from, to, more);
+    fputs("  </TD></TR>\n", f);
+}
+static void vmcs_close(FILE *f) { fputs("  </TABLE></TD>\n", f); }
+
+static void vmcs_columns(FILE *f, const struct vmcs_fig *g)
 {
     static const uint8_t rest[2][3] = {{VMCS_G_HOST, VMCS_G_INFO, VMCS_NGROUP}, {VMCS_G_EXEC, VMCS_G_EXIT, VMCS_G_ENTRY}};
-    unsigned guest = count(v, VMCS_G_GUEST, false), half = (guest + 2) / 2;
-    fputs("  <TABLE BORDER=\"0\" CELLBORDER=\"0\" CELLSPACING=\"8\" CELLPADDING=\"0\"><TR>\n  <TD VALIGN=\"TOP\">\n", f);
-    vmcs_group(f, v, VMCS_G_GUEST, 0, half, "");
+    unsigned guest = count(g, VMCS_G_GUEST, true), half = (guest + 2) / 2;
+    fputs("  <TABLE BORDER=\"0\" CELLBORDER=\"0\" CELLSPACING=\"0\" CELLPADDING=\"0\"><TR>\n", f);
+    vmcs_open(f);
+    vmcs_cell(f, g, VMCS_G_GUEST, 0, half, "");
+    vmcs_close(f);
     if (guest > half) {
-        fputs("  </TD><TD VALIGN=\"TOP\">\n", f);
-        vmcs_group(f, v, VMCS_G_GUEST, half, UINT32_MAX, ", continued");
+        vmcs_open(f);
+        vmcs_cell(f, g, VMCS_G_GUEST, half, UINT32_MAX, ", continued");
+        vmcs_close(f);
     }
     for (unsigned c = 0; c < 2; c++) {
-        fputs("  </TD><TD VALIGN=\"TOP\"><TABLE BORDER=\"0\" CELLBORDER=\"0\" CELLSPACING=\"6\" CELLPADDING=\"0\">\n", f);
-        for (unsigned i = 0; i < 3 && rest[c][i] < VMCS_NGROUP; i++) {
-            fputs("  <TR><TD VALIGN=\"TOP\" ALIGN=\"LEFT\">\n", f);
-            vmcs_group(f, v, rest[c][i], 0, UINT32_MAX, "");
-            fputs("  </TD></TR>\n", f);
-        }
-        fputs("  </TABLE>\n", f);
+        vmcs_open(f);
+        for (unsigned i = 0; i < 3 && rest[c][i] < VMCS_NGROUP; i++)
+            vmcs_cell(f, g, rest[c][i], 0, UINT32_MAX, "");
+        vmcs_close(f);
     }
-    fputs("  </TD></TR></TABLE>\n", f);
+    fputs("  </TR></TABLE>\n", f);
 }
 
 void draw_vmcs(FILE *f, const struct vz_fig *fig)
 {
-    const struct vmcs *v = sim_vmcs(fig->m, fig->cpu);
+    struct vmcs_fig g = {.v = sim_vmcs(fig->m, fig->cpu)};
     const char *name = fig->mark->name ? fig->mark->name : "vmcs";
     char cap[300];
-    if (!v) {
+    if (!g.v) {
         dot_begin_table(f, name, "No current VMCS", mark_text(fig), "");
         table_open(f);
         wide_row(f, 1, "VMPTRLD makes a VMCS current; there is none here.");
@@ -309,9 +337,12 @@ void draw_vmcs(FILE *f, const struct vz_fig *fig)
         dot_end_table(f);
         return;
     }
-    snprintf(cap, sizeof cap, "current VMCS at 0x%llx, %s. %s", (ull)sim_vmcs_ptr(fig->m, fig->cpu),
-             v->launched ? "launched" : "clear", mark_text(fig));
+    vz_check_entry(fig->m, fig->cpu, &g.fails);
+    int n = snprintf(cap, sizeof cap, "current VMCS at 0x%llx, %s", (ull)sim_vmcs_ptr(fig->m, fig->cpu),
+                     g.v->launched ? "launched" : "clear");
+    if (g.fails.n)
+        snprintf(cap + n, sizeof cap - (size_t)n, "; ! VM entry fails: %u check%s", g.fails.n, g.fails.n == 1 ? "" : "s");
     dot_begin_table(f, name, "Virtual-machine control structure", mark_text(fig), cap);
-    vmcs_columns(f, v);
+    vmcs_columns(f, &g);
     dot_end_table(f);
 }

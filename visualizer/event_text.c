@@ -4,6 +4,8 @@
 
 #include "isa/decode.h"
 #include "isa/env.h"
+#include "isa/msr.h"
+#include "vmx-model/caps.h"
 #include "vmx-model/explain.h"
 #include "visualizer/model.h"
 
@@ -103,6 +105,14 @@ static void vmx_text(char *buf, size_t n, const struct ev *e)
         snprintf(buf + o, n - (size_t)o, ", error %u %s", e->u.vmx.error, err ? err : "");
 }
 
+static void msr_text(char *buf, size_t n, const struct ev *e)
+{
+    const struct isa_msr_info *i = isa_msr_find(e->u.msr.n);
+    const char *name = i ? i->name : vmx_caps_msr_name(e->u.msr.n);
+    snprintf(buf, n, "MSR %x%s%s %s %llx", e->u.msr.n, name ? " " : "", name ? name : "", e->u.msr.write ? "<-" : "is",
+             (ull)e->u.msr.val);
+}
+
 void vz_refused_text(char *buf, size_t n, const struct vmx_entry_report *r)
 {
     char more[24] = "";
@@ -143,7 +153,7 @@ void vz_event_text(char *buf, size_t n, struct sim_machine *m, const struct ev *
     case EV_EXCEPTION: exception_text(buf, n, m, e); break;
     case EV_RING: snprintf(buf, n, "ring %u -> ring %u", e->u.ring.from, e->u.ring.to); break;
     case EV_CR: snprintf(buf, n, "CR%u %llx -> %llx", e->u.cr.n, (ull)e->u.cr.old, (ull)e->u.cr.now); break;
-    case EV_MSR: snprintf(buf, n, "MSR %x %s %llx", e->u.msr.n, e->u.msr.write ? "<-" : "is", (ull)e->u.msr.val); break;
+    case EV_MSR: msr_text(buf, n, e); break;
     case EV_SEG: snprintf(buf, n, "%s loaded with selector %04x", vz_sreg_name(e->u.seg.sreg), e->u.seg.sel); break;
     case EV_IO:
         snprintf(buf, n, "%s port %x, %u byte%s: %x", e->u.io.in ? "IN from" : "OUT to", e->u.io.port, e->u.io.size,

@@ -47,7 +47,7 @@ static void idt_lines(struct vz_lines *l, struct sim_machine *m, unsigned cpu)
         if (!d.valid || !d.present || !d.gate || d.dpl != 3 || ++user > 4)
             continue;
         sim_symbol(m, d.gate_off, sym, sizeof sym);
-        say(l, "INT %u, ring 3 \u2192 ring %u %s", v, target_ring(m, cpu, &d), sym);
+        say(l, "INT %XH, ring 3 \u2192 ring %u %s", v, target_ring(m, cpu, &d), sym);
     }
     if (user > 4)
         say(l, "and %u more gates with DPL 3", user - 4);
@@ -86,7 +86,7 @@ void vz_inward(struct vz_lines *l, struct sim_machine *m, unsigned cpu)
         sim_symbol(m, c->lstar, sym, sizeof sym);
         say(l, "SYSCALL, ring 3 \u2192 ring 0 at %llx %s", (ull)c->lstar, sym);
     } else
-        say(l, "SYSCALL is off (EFER.SCE = 0)");
+        say(l, c->efer & ISA_EFER_SCE ? "SYSCALL: not outside IA-32e mode" : "SYSCALL is off (EFER.SCE = 0)");
     if (c->sysenter_cs & ~3ull) {
         sim_symbol(m, c->sysenter_eip, sym, sizeof sym);
         say(l, "SYSENTER, ring 3 \u2192 ring 0 at %llx %s", (ull)c->sysenter_eip, sym);

@@ -330,3 +330,20 @@ const char *vz_vmx_mode_name(const struct isa_cpu *c)
 {
     return c->vmx == ISA_VMX_NONROOT ? "L1 non-root" : c->vmx == ISA_VMX_ROOT ? "L0 root" : "L0 no VMX";
 }
+
+// --- VM entry
+
+void vz_check_entry(struct sim_machine *m, unsigned cpu, struct vmx_entry_report *rep)
+{
+    rep->n = 0;
+    if (sim_cpu(m, cpu)->vmx == ISA_VMX_ROOT && sim_vmcs(m, cpu))
+        sim_check_entry(m, cpu, rep);
+}
+
+const char *vz_failing(const struct vmx_entry_report *rep, unsigned field)
+{
+    for (unsigned i = 0; i < rep->n && i < VMX_MAX_FAILURES; i++)
+        if (rep->failure[i].field == field)
+            return rep->failure[i].id;
+    return NULL;
+}

@@ -52,6 +52,10 @@ struct vz_lines {
 };
 void vz_inward(struct vz_lines *l, struct sim_machine *m, unsigned cpu);
 
+// --- VM entry: what the checks say now; nothing outside VMX root operation
+void vz_check_entry(struct sim_machine *m, unsigned cpu, struct vmx_entry_report *rep);
+const char *vz_failing(const struct vmx_entry_report *rep, unsigned field); // id of the first check that fails for it, or NULL
+
 // --- names
 const char *vz_vector_name(unsigned vector);           // "#PF", "NMI", "" for 32 and above
 const char *vz_sdm_title(const char *key);             // title of a manual section by key, or the key

@@ -6,18 +6,10 @@
 
 typedef unsigned long long ull;
 
-static const char *failing(const struct vmx_entry_report *rep, unsigned f)
-{
-    for (unsigned i = 0; i < rep->n && i < VMX_MAX_FAILURES; i++)
-        if (rep->failure[i].field == f)
-            return rep->failure[i].id;
-    return NULL;
-}
-
 static void row(const struct vz_win *w, int r, const struct vmcs *x, const struct vmx_entry_report *rep, unsigned f)
 {
     char text[200];
-    const char *bad = failing(rep, f);
+    const char *bad = vz_failing(rep, f);
     bool changed = vmcs_changed(x, (enum vmcs_field)f);
     enum vz_attr a = bad ? VZ_A_BAD : changed ? VZ_A_CHANGED : x->f[f] ? VZ_A_NORMAL : VZ_A_DIM;
     int digits = (int)vmcs_bits((enum vmcs_field)f) / 4;
@@ -42,15 +34,14 @@ static void row(const struct vz_win *w, int r, const struct vmcs *x, const struc
 void vz_view_vmcs(struct vz *v, const struct vz_win *w, struct vz_pane *p)
 {
     const struct vmcs *x = sim_vmcs(v->m, v->cpu);
-    struct vmx_entry_report rep = {.n = 0};
+    struct vmx_entry_report rep;
     p->nsel = VMCS_NGROUP;
     if (!x) {
         vz_rows(p, w, 1);
         vz_text(w, 0, 1, VZ_A_DIM, "There is no current VMCS: VMPTRLD makes one current.");
         return;
     }
-    if (sim_cpu(v->m, v->cpu)->vmx == ISA_VMX_ROOT)
-        sim_check_entry(v->m, v->cpu, &rep);
+    vz_check_entry(v->m, v->cpu, &rep);
     unsigned f[VMCS_NFIELD], n = 0;
     for (unsigned i = 0; i < VMCS_NFIELD; i++)
         if (vmcs_field_info[i].group == p->sel)
