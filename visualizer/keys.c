@@ -26,10 +26,10 @@ static void key_finish(struct vz *v) { vz_set_goal(v, VZ_GOAL_FINISH, 0); }
 static void key_step_back(struct vz *v)
 {
     struct vz_when w = vz_now(v);
-    bool stop = w.done && !v->finished; // the last step may have raised no event: see vz_past_arrived()
-    if (v->m && !w.time && (v->finished || !stop) && w.drive > 1)
+    if (v->m && !w.time && w.drive > 1 && (v->finished || !w.done))
         w = v->ended;
-    w.time -= !stop && w.time;
+    if (!w.done) // else the last step may not have counted: see vz_past_arrived()
+        w.time -= w.time > 0;
     w.done = false;
     vz_past_go(v, w);
 }
@@ -295,7 +295,7 @@ void vz_key(struct vz *v, int key)
         return;
     if (key == VZ_KEY_CTRL_C)
         vz_message(v, VZ_A_HINT, "q leaves.");
-    else if (strchr("sncxerf", key < 128 ? key : 0) && key)
+    else if (strchr("sncxerfSXU", key < 128 ? key : 0) && key)
         vz_message(v, VZ_A_WARN,
                    v->finished ? "The scenario has ended: nothing left to run. q leaves."
 

@@ -50,7 +50,8 @@ static void drive_all(struct vz *v, struct sim_machine *m)
     for (unsigned i = 0; i < sizeof until / sizeof *until && !quit; i++) {
         uint64_t n = i;
         sim_reg_set(m, 0, "r15", n);
-        vz_drive(v, m, &until[i], &quit);
+        if (vz_drive(v, m, &until[i], &quit).kind == SIM_STOP_SHUTDOWN)
+            break;
     }
     if (!quit)
         vz_finish(v, m, "end");
@@ -152,8 +153,10 @@ static void one_step_back(void **state)
     } rows[] = {
         {"sS", KIT_START, "Back at"},
         {"ssS", KIT_START + 5, "Back at"},
-        {"sssssssS", 0, "Back at"},              // over the end of a drive
-        {":goto 100033\rsS", KIT_UD, "Back at"}, // before the #UD, which is no instruction executed
+        {"sssssssS", 0, "Back at"},                                 // over the end of a drive
+        {":goto 100033\rsS", KIT_UD, "Back at"},                    // before the #UD, which is no instruction executed
+        {":goto 100033\r:r idtr.limit=0\rsS", KIT_UD, "Back at"},   // before a step that shut the processor down
+        {":goto 100033\r:r idtr.limit=0\rsccS", KIT_UD, "Back at"}, // and so from the end of the scenario
         {"S", KIT_START, "Nothing has been executed"},
         {"X", KIT_START, "no VM exit"},
         {"cU", KIT_START, "Back at"},

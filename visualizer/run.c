@@ -131,6 +131,8 @@ static void on_event(void *ctx, struct sim_machine *m, const struct ev *e)
         v->report = *e->u.entry_fail.report;
         v->has_report = true;
     }
+    if (e->kind == EV_SHUTDOWN)
+        v->shut = *sim_cpu(m, e->cpu);
     bool refused = v->has_last && v->last.e.kind == EV_VMENTRY_FAIL && v->last.e.insn == e->insn; // that says it better
     bool fault = e->kind == EV_EXCEPTION && e->u.exc.e.type != ISA_EV_EXTINT;
     if (fault || e->kind == EV_VMEXIT || e->kind == EV_VMENTRY_FAIL || e->kind == EV_SHUTDOWN ||
@@ -160,11 +162,12 @@ void vz_run_begin(struct vz *v, struct sim_machine *m, const struct sim_until *u
 {
     if (v->last_m != m) { // another machine: nothing of the last one is comparable
         v->has_before = false;
-        v->mem_old_n = 0;
+        v->mem_old_n = v->nstopped = 0;
         if (v->goal != VZ_GOAL_FINISH && v->goal != VZ_GOAL_CONTINUE && v->goal != VZ_GOAL_WHEN)
             v->goal = VZ_GOAL_NONE;
     }
     v->ended = vz_now(v);
+    v->ended.done = v->stop.kind == SIM_STOP_SHUTDOWN || v->stop.kind == SIM_STOP_UNMODELLED; // their last step does not count
     v->drive++;
     v->bumps = 0;
     v->m = m;

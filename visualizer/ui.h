@@ -209,6 +209,7 @@ struct vz {
     // the last fault, exit and entry failure, for "why"
     struct vz_logent last;
     bool has_last;
+    struct isa_cpu shut;   // the processor that shut down last, with the chain of its faults
     struct vz_logent best; // of the events since the last command, the one that says most
     unsigned best_rank;
     struct vmx_entry_report report;
@@ -227,6 +228,8 @@ struct vz {
     uint64_t code_top; // linear address of the first line of code
     bool code_free;    // the user moved it: do not follow RIP until the next stop
     uint64_t code_line[64];
+    uint64_t stopped_at[64]; // where instructions are known to begin; the oldest are forgotten
+    unsigned nstopped;
     unsigned ncode;
     uint64_t mem_addr;
     uint8_t mem_old[1024]; // bytes shown at the last stop, to mark what changed
@@ -296,6 +299,7 @@ bool vz_play_walk(struct vz *v, struct sim_walk *w, unsigned *reached);
 // view_code.c
 void vz_code_strip(struct vz *v, const struct vz_win *w);
 bool vz_code_key(struct vz *v, int key);
+void vz_code_stopped(struct vz *v); // the processor stands at the start of an instruction
 // view_mem.c: keep the bytes now shown, to mark what will have changed
 void vz_mem_keep(struct vz *v);
 // view_regs.c

@@ -383,6 +383,27 @@ static void no_progress_is_told(void **state)
     sim_destroy(m);
 }
 
+// What stands before an instruction is decoded so that places where the processor has stopped begin instructions, too.
+static void code_begins_where_it_was_seen_to_begin(void **state)
+{
+    static const uint8_t mov[] = {0xb8, 0x34, 0x12, 0x00, 0x00, 0x90, 0x90}; // behind 00: also add [rax+1234], bh
+    struct kit k;
+    bool quit, there = false;
+    const struct sim_until none = {0};
+    struct sim_machine *m = kit_machine();
+    struct vz *v = kit_open(&k, 80, 24, false);
+    kit_poke(m, 0x150000, mov, sizeof mov);
+    sim_reg_set(m, 0, "rip", 0x150000);
+    kit_drive(v, m, &none, "2s1", &quit);
+    for (unsigned i = 0; i < v->ncode; i++) {
+        assert_int_not_equal(v->code_line[i], 0x14ffff);
+        there |= v->code_line[i] == 0x150000;
+    }
+    assert_true(there);
+    vz_close(v);
+    sim_destroy(m);
+}
+
 static void shutdown_is_shown_before_the_scenario_gets_it(void **state)
 {
     struct kit k;
@@ -396,6 +417,9 @@ static void shutdown_is_shown_before_the_scenario_gets_it(void **state)
     assert_int_equal(s.kind, SIM_STOP_SHUTDOWN);
     char *t = vz_why_text(v);
     assert_non_null(strstr(t, "TRIPLE FAULT"));
+    assert_non_null(strstr(t, "first    #UD"));
+    assert_non_null(strstr(t, "then     the delivery read IDT entry 6 at"));
+    assert_non_null(strstr(t, "together #DF"));
     free(t);
     vz_close(v);
     sim_destroy(m);
@@ -529,6 +553,7 @@ int main(void)
         cmocka_unit_test(a_key_interrupts_a_run),
         cmocka_unit_test(each_refused_entry_is_told_apart),
         cmocka_unit_test(no_progress_is_told),
+        cmocka_unit_test(code_begins_where_it_was_seen_to_begin),
         cmocka_unit_test(shutdown_is_shown_before_the_scenario_gets_it),
         cmocka_unit_test(units_of_the_tlb_can_be_told_apart),
         cmocka_unit_test(anyone_may_press_anything),

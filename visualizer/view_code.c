@@ -13,17 +13,35 @@ static unsigned length_at(struct vz *v, uint64_t la)
     return n ? n : 1;
 }
 
+// The processor has stopped in the midst of these bytes: they are no instruction.
+static bool straddles(const struct vz *v, uint64_t la, unsigned len)
+{
+    for (unsigned i = 0; i < v->nstopped && i < sizeof v->stopped_at / sizeof *v->stopped_at; i++)
+        if (v->stopped_at[i] - la - 1 < len - 1)
+            return true;
+    return false;
+}
+
+void vz_code_stopped(struct vz *v)
+{
+    const unsigned most = sizeof v->stopped_at / sizeof *v->stopped_at;
+    const uint64_t la = vz_rip_la(v);
+    if (!v->nstopped || v->stopped_at[(v->nstopped - 1) % most] != la)
+        v->stopped_at[v->nstopped++ % most] = la;
+}
+
 // Code cannot be decoded backwards. Decode forwards from a symbol or from somewhat earlier, and keep the first start whose
 // instructions meet la; *last is the one just before it.
 static bool meets(struct vz *v, uint64_t from, uint64_t la, unsigned back, uint64_t *start)
 {
     uint64_t ring[16];
-    unsigned n = 0;
-    for (uint64_t a = from; a < la; a += length_at(v, a)) {
+    unsigned n = 0, len;
+    for (uint64_t a = from; a < la; a += len) {
+        len = length_at(v, a);
         ring[n++ % 16] = a;
-        if (n > 400)
+        if (n > 400 || straddles(v, a, len))
             return false;
-        if (a + length_at(v, a) == la) {
+        if (a + len == la) {
             *start = ring[(n > back ? n - back : 0) % 16];
             return true;
         }

@@ -140,6 +140,8 @@ static bool worth_showing(const struct vz *v)
 static void ask(struct vz *v)
 {
     v->story_seen = v->story.n;
+    if (v->m)
+        vz_code_stopped(v);
     vz_paint(v);
     vz_key(v, v->io.key(v->io.ctx, true));
 }

@@ -40,11 +40,22 @@ static void pf_error(FILE *f, uint32_t e)
 
 static void selector_error(FILE *f, uint32_t e)
 {
-    fprintf(f, "  error    %x: %s %x%s\n", e,
-            e & ISA_ERR_IDT ? "IDT vector"
-            : e & 4         ? "LDT selector"
-                            : "GDT selector",
-            e & ISA_ERR_IDT ? e >> 3 : e & 0xfffc, e & ISA_ERR_EXT ? ", while delivering another event" : "");
+    const char *while_what = e & ISA_ERR_EXT ? ", while delivering another event" : "";
+    if (e & ISA_ERR_IDT)
+        fprintf(f, "  error    %x: IDT entry %u%s\n", e, e >> 3, while_what);
+    else
+        fprintf(f, "  error    %x: %s selector %x%s\n", e, e & 4 ? "LDT" : "GDT", e & 0xfffc, while_what);
+}
+
+// The address of a page fault or the place that an error code names; the rule.
+static void event_details(FILE *f, const struct isa_event *x)
+{
+    if (x->vector == ISA_X_PF && x->type != ISA_EV_SWINT) {
+        fprintf(f, "  address  %llx (CR2)\n", (ull)x->addr);
+        pf_error(f, x->error);
+    } else if (x->has_error)
+        selector_error(f, x->error);
+    rule(f, x->rule);
 }
 
 static void why_exception(FILE *f, struct vz *v, const struct ev *e)
@@ -55,21 +66,46 @@ static void why_exception(FILE *f, struct vz *v, const struct ev *e)
             soft ? "" : isa_vector_info(x->vector & 31)->text);
     place(f, v, e->rip, e->cycle);
     fprintf(f, "  vector   %u, to the handler at %04x:%llx\n", x->vector, e->u.exc.cs, (ull)e->u.exc.handler);
-    if (x->vector == ISA_X_PF && !soft) {
-        fprintf(f, "  address  %llx (CR2)\n", (ull)x->addr);
-        pf_error(f, x->error);
-    } else if (x->has_error)
-        selector_error(f, x->error);
-    rule(f, x->rule);
+    event_details(f, x);
     if (x->vector == ISA_X_PF && !soft)
         fprintf(f, "\n  next     :walk %llx shows the entries of this translation\n", (ull)x->addr);
+}
+
+static void event_name(FILE *f, const struct isa_event *x)
+{
+    if (x->type == ISA_EV_SWINT || x->type == ISA_EV_EXTINT)
+        fprintf(f, "%s %x\n", x->type == ISA_EV_SWINT ? "INT" : "interrupt", x->vector);
+    else
+        fprintf(f, "%s %s\n", vz_vector_name(x->vector), isa_vector_info(x->vector & 31)->text);
+}
+
+// Each event, what its delivery read, and why that failed.
+static void why_chain(FILE *f, const struct isa_cpu *c)
+{
+    const unsigned gate = c->mode == ISA_REAL ? 4 : isa_long(c) ? 16 : 8; // bytes of an IDT entry
+    for (unsigned k = 0; k < c->chain_n; k++) {
+        const struct isa_event *x = &c->chain[k], *last = k ? x - 1 : NULL;
+        bool df = last && x->vector == ISA_X_DF && x->type == ISA_EV_HWEXC;
+        if (df)
+            fputs("\n  together ", f);
+        else if (last)
+            fprintf(f, "\n  then     the delivery read IDT entry %u at %llx, and failed with ", last->vector,
+                    (ull)(c->idtr.base + (uint64_t)gate * last->vector));
+        else
+            fputs("\n  first    ", f);
+        event_name(f, x);
+        if (!df)
+            event_details(f, x);
+    }
 }
 
 static void why_shutdown(FILE *f, struct vz *v, const struct ev *e)
 {
     fprintf(f, "TRIPLE FAULT: the processor shut down  ");
     place(f, v, e->rip, e->cycle);
-    fprintf(f, "  A fault could not be delivered, and neither could the double fault that followed.\n\n  The faults before it:\n");
+    fprintf(f, "  A fault could not be delivered, and neither could the double fault that followed.\n");
+    why_chain(f, &v->shut);
+    fprintf(f, "\n  IDTR     base %llx, limit %x; 5 shows the IDT, 6 the TSS\n", (ull)v->shut.idtr.base, v->shut.idtr.limit);
     unsigned n = vz_log_count(&v->log), shown = 0;
     for (unsigned i = n; i-- > 0 && shown < 4;) {
         const struct vz_logent *l = vz_log_at(&v->log, i);
@@ -77,21 +113,8 @@ static void why_shutdown(FILE *f, struct vz *v, const struct ev *e)
         if (l->e.kind != EV_EXCEPTION)
             continue;
         vz_log_text(v, l, t, sizeof t);
-        fprintf(f, "    %s\n", t);
+        fprintf(f, "%s    %s\n", shown ? "" : "\n  Delivered before, the last one first:\n", t);
         shown++;
-    }
-    if (!shown)
-        fputs("    none was delivered: the first fault already found no usable handler\n", f);
-    if (v->stop.kind == SIM_STOP_SHUTDOWN)
-        fprintf(f, "\n  machine  %s\n", v->stop.text);
-    if (v->m) {
-        const struct isa_cpu *c = sim_cpu(v->m, v->cpu);
-        fprintf(f, "\n  last     %s", c->fault.vector < 32 ? vz_vector_name(c->fault.vector) : "vector");
-        if (c->fault.has_error)
-            fprintf(f, " error %x", c->fault.error);
-        fputc('\n', f);
-        rule(f, c->fault.rule);
-        fprintf(f, "  IDTR     base %llx, limit %x; 5 shows the IDT, 6 the TSS\n", (ull)c->idtr.base, c->idtr.limit);
     }
 }
 
