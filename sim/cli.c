@@ -230,16 +230,21 @@ static void wrapped(FILE *f, const char *text, unsigned margin, unsigned column)
     fputc('\n', f);
 }
 
+void cli_item(FILE *f, const char *name, unsigned width, const char *text)
+{
+    fprintf(f, "  %-*s ", (int)width, name);
+    wrapped(f, text, width + 3, width + 3);
+}
+
 void cli_help(FILE *f)
 {
     fprintf(f, "Ringside: a VT-x machine that you can see inside.\n\nusage: ringside VERB [OPTION...] ARGUMENT...\n\n");
-    for (unsigned v = 0; v < CLI_NVERB; v++) {
-        fprintf(f, "  %-9s ", verbs[v].name);
-        wrapped(f, verbs[v].text, 12, 12);
-    }
+    for (unsigned v = 0; v < CLI_NVERB; v++)
+        cli_item(f, verbs[v].name, 9, verbs[v].text);
     fprintf(f, "\n`ringside help VERB` lists a verb's options. Start here:\n"
-               "  ringside run scenarios/page-walk/lab.lua       why a nested walk reads 24 entries\n"
-               "  ringside debug scenarios/page-walk/lab.lua     the same, step by step on the screen\n"
+               "  ringside lessons               what there is to learn\n"
+               "  ringside run page-walk         why a nested walk reads 24 entries\n"
+               "  ringside debug page-walk       the same, step by step on the screen\n"
                "\nExit status: 0 ok, 1 a check failed, 2 usage, 3 script error, 4 image error,\n5 limit reached, 6 guest "
                "unrecoverable, 7 internal error.\n");
 }
@@ -274,6 +279,9 @@ void cli_man(FILE *f)
                 fprintf(f, ".TP\n.B \\-\\-%s%s%s\n%s\n", opts[o].name, opts[o].arg ? " " : "", opts[o].arg ? opts[o].arg : "",
                         opts[o].text);
     }
+    fprintf(f,
+            ".SH ENVIRONMENT\n.TP\n.B RINGSIDE_THEME\ncolours of the visualizer, as \\-\\-theme\n.TP\n.B NO_COLOR\nif not empty: "
+            "no colours\n");
     fprintf(f, ".SH EXIT STATUS\n0 ok, 1 a check failed, 2 usage, 3 script error, 4 image error, 5 limit reached, 6 guest "
                "unrecoverable, 7 internal error.\n");
 }

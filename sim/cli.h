@@ -37,7 +37,9 @@ int cli_number(const struct cli *c, enum cli_opt o, uint64_t fallback, uint64_t 
 // A number from 1 (which stands for a missing option, too) to most.
 int cli_count(const struct cli *c, enum cli_opt o, unsigned most, unsigned *out, struct sim_error *err);
 
-void cli_help(FILE *f);                       // all verbs
+void cli_help(FILE *f); // all verbs
+// "  name text", the text wrapped at 80 columns behind a name of so many.
+void cli_item(FILE *f, const char *name, unsigned width, const char *text);
 void cli_help_verb(FILE *f, enum cli_verb v); // one verb with its options
 void cli_man(FILE *f);                        // roff
 void cli_completion_bash(FILE *f);

@@ -13,6 +13,7 @@
 #include "sim/gdb.h"
 #include "sim/info.h"
 #include "sim/inspect.h"
+#include "sim/lessons.h"
 #include "sim/loader.h"
 #include "sim/profile.h"
 #include "sim/record.h"
@@ -28,6 +29,22 @@ static bool is_scenario(const char *path)
 {
     size_t n = strlen(path);
     return n > 4 && !strcmp(path + n - 4, ".lua");
+}
+
+static bool is_system(const char *name)
+{
+    for (const char *const *s = sim_boot_systems(); *s; s++)
+        if (!strcmp(*s, name))
+            return access(name, F_OK) != 0; // a file of that name is an image
+    return false;
+}
+
+// A lesson may go by its name, unless a file is called that.
+static void find_lesson(const struct cli *c, int n)
+{
+    static char path[2048];
+    if (n < c->nargs && access(c->args[n], F_OK) != 0 && lessons_path(path, sizeof path, c->args[n]))
+        c->args[n] = path;
 }
 
 static int one_argument(const struct cli *c, const char *what, struct sim_error *e)
@@ -200,8 +217,13 @@ static enum sim_status verb_run(const struct cli *c)
 {
     struct sim_error e = {0};
     struct lx_options o;
+    find_lesson(c, 0);
     if (one_argument(c, "scenario or image", &e) < 0)
         return complain(&e);
+    if (is_system(c->args[0])) {
+        sim_fail(&e, SIM_USAGE, "%s is a system, not a file: ringside boot %s", c->args[0], c->args[0]);
+        return complain(&e);
+    }
     if (!is_scenario(c->args[0]))
         return run_image(c);
     if (scenario_options(c, &o, &e) < 0)
@@ -274,14 +296,6 @@ static void debug_finish(void *ctx, struct sim_machine *m, enum sim_status statu
     vz_finish(ctx, m, verdict);
 }
 
-static bool is_system(const char *name)
-{
-    for (const char *const *s = sim_boot_systems(); *s; s++)
-        if (!strcmp(*s, name))
-            return access(name, F_OK) != 0; // a file of that name is an image
-    return false;
-}
-
 static struct sim_machine *machine_for_debug(const struct cli *c, struct sim_error *e)
 {
     struct boot_options o;
@@ -313,6 +327,8 @@ static enum sim_status verb_debug(const struct cli *c)
 {
     struct sim_error e = {0};
     struct lx_options o;
+    if (c->nargs && !is_system(c->args[0]))
+        find_lesson(c, 0);
     if (one_argument(c, "scenario or image", &e) < 0 || scenario_options(c, &o, &e) < 0)
         return complain(&e);
     if (access(c->args[0], R_OK) != 0 && !is_system(c->args[0])) {
@@ -392,8 +408,7 @@ static int draw_arguments(const struct cli *c, struct draw *d, struct lx_options
         return 0;
     }
     if (c->nargs < 2)
-        return sim_fail(e, SIM_USAGE,
-                        "draw needs a kind and a scenario: ringside draw walk scenarios/page-walk/lab.lua --at nested -o walk.svg");
+        return sim_fail(e, SIM_USAGE, "draw needs a kind and a scenario: ringside draw walk page-walk --at nested -o walk.svg");
     for (unsigned k = 0; kinds[k]; k++)
         if (!strcmp(kinds[k], c->args[0]))
             d->kind = kinds[k];
@@ -412,6 +427,7 @@ static enum sim_status verb_draw(const struct cli *c)
     struct sim_error e = {0};
     struct lx_options o;
     struct draw d;
+    find_lesson(c, c->nargs > 1);
     if (draw_arguments(c, &d, &o, &e) < 0)
         return complain(&e);
     const struct lx_hooks hooks = {.ctx = &d, .narrate = draw_narrate, .check = draw_check, .mark = draw_mark};
@@ -468,34 +484,17 @@ static enum sim_status verb_bench(const struct cli *c)
     return sim_bench(stdout, c->opt[OPT_JSON] != NULL, c->set, c->nset, &e) < 0 ? complain(&e) : SIM_OK;
 }
 
-// A folder of the current tree, of the one that this program was built in (ROOT/build/MODE/ringside), or of where it was installed
-// (PREFIX/bin/ringside).
-static void tree_path(char *out, size_t size, const char *name)
+static enum sim_status verb_lessons(const struct cli *c)
 {
-    static const struct {
-        unsigned up;
-        const char *below;
-    } place[] = {{3, ""}, {2, "share/ringside/"}};
-    char exe[1024];
-    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-    snprintf(out, size, "%s", name);
-    for (unsigned p = 0; p < sizeof place / sizeof *place && n > 0 && access(out, R_OK) != 0; p++) {
-        exe[n] = 0;
-        for (unsigned k = 0; k < place[p].up; k++) {
-            char *slash = strrchr(exe, '/');
-            if (slash)
-                *slash = 0;
-        }
-        snprintf(out, size, "%s/%s%s", exe, place[p].below, name);
-        n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-    }
+    struct sim_error e = {0};
+    return lessons_list(stdout, &e) < 0 ? complain(&e) : SIM_OK;
 }
 
 static enum sim_status verb_validate(const struct cli *c)
 {
     struct sim_error e = {0};
     char dir[2048];
-    tree_path(dir, sizeof dir, "scenarios/validate");
+    lessons_tree_path(dir, sizeof dir, "scenarios/validate");
     const struct lx_validate_options o = {.dir = dir,
                                           .guests = c->opt[OPT_GUESTS],
                                           .ids = (const char *const *)c->args,
@@ -509,6 +508,7 @@ static enum sim_status verb_validate(const struct cli *c)
 static enum sim_status verb_sweep(const struct cli *c)
 {
     struct sim_error e = {0};
+    find_lesson(c, 0);
     struct lx_sweep_options o = {.file = c->args[0],
                                  .guests = c->opt[OPT_GUESTS],
                                  .args = (const char *const *)c->args + 1,
@@ -558,9 +558,9 @@ static enum sim_status verb_help(const struct cli *c)
 int main(int argc, char **argv)
 {
     static enum sim_status (*const verb[CLI_NVERB])(const struct cli *) = {
-        [CLI_RUN] = verb_run,           [CLI_DEBUG] = verb_debug, [CLI_DRAW] = verb_draw,   [CLI_EXPLAIN] = verb_explain,
-        [CLI_INFO] = verb_info,         [CLI_BOOT] = verb_boot,   [CLI_BENCH] = verb_bench, [CLI_HELP] = verb_help,
-        [CLI_VALIDATE] = verb_validate, [CLI_SWEEP] = verb_sweep};
+        [CLI_RUN] = verb_run,           [CLI_DEBUG] = verb_debug, [CLI_DRAW] = verb_draw,      [CLI_EXPLAIN] = verb_explain,
+        [CLI_INFO] = verb_info,         [CLI_BOOT] = verb_boot,   [CLI_BENCH] = verb_bench,    [CLI_HELP] = verb_help,
+        [CLI_VALIDATE] = verb_validate, [CLI_SWEEP] = verb_sweep, [CLI_LESSONS] = verb_lessons};
     struct sim_error e = {0};
     struct cli c;
     if (cli_parse(&c, argc, argv, &e) < 0)

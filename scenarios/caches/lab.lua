@@ -1,5 +1,5 @@
--- Caches: the latency staircase, page walks through the caches, a flushed line, and lines that move between processors. All in detailed
--- fidelity, and all times are what the guest itself reads by RDTSC.
+-- Caches: the latency staircase, page walks through the caches, a flushed line, and lines that move between processors.
+-- All in detailed fidelity; all times are what the guest itself reads by RDTSC.
 
 local CHAIN <const>, PARAMS <const> = 0x1000000, 0x7000
 local say, check, equal, section = ringside.say, ringside.check, ringside.expect_equal, ringside.section

@@ -1,4 +1,5 @@
--- Locks and messages: what lines of memory cost that processors fight for. All times are what the guest, locks.asm, takes with RDTSC.
+-- Locks and messages: what lines of memory cost that processors fight for.
+-- All times are what the guest, locks.asm, takes with RDTSC.
 -- quantum = 1: the processors share one time to the cycle.
 
 local locks = require("locks")

@@ -1,4 +1,5 @@
--- Several processors: how they start, what LOCK is for, how they wake each other. Everything is counted from one guest, smp.asm.
+-- Several processors: how they start, what LOCK is for, how they wake each other.
+-- Everything is counted from one guest, smp.asm.
 
 local PARAMS <const>, COUNTER <const>, WARPS <const>, PINGS <const> = 0x7000, 0x7100, 0x7110, 0x7400 -- smp.asm
 local WAYS <const> = { plain = 0, lock = 1, tas = 2, ttas = 3, ticket = 4, ipi = 5, mwait = 6, warp = 7 }
