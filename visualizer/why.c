@@ -132,7 +132,9 @@ static void why_exit(FILE *f, struct vz *v, const struct ev *e)
         vmx_intr_info_text(e->u.vmexit.intr_info, i, sizeof i);
         fprintf(f, "  event    %s\n", i);
     }
-    fprintf(f, "  length   %u byte%s of instruction\n\n", e->u.vmexit.len, e->u.vmexit.len == 1 ? "" : "s");
+    if (e->u.vmexit.len) // 0: the exit has no instruction, or none whose length the processor tells
+        fprintf(f, "  length   %u byte%s of instruction\n", e->u.vmexit.len, e->u.vmexit.len == 1 ? "" : "s");
+    fputc('\n', f);
     char more[1500];
     vmx_explain_exit(e->u.vmexit.reason, more, sizeof more);
     fprintf(f, "%s\n", more);
