@@ -66,6 +66,13 @@ void lx_open_api(lua_State *L)
     set_functions(L, "ringside");
     lx_set_str(L, "version", "1");
     lua_setglobal(L, "ringside");
+    // Where Lua looks up the names of functions for its messages.
+    lua_newtable(L);
+    lua_getglobal(L, "ringside");
+    lua_setfield(L, -2, "ringside");
+    lua_getfield(L, LUA_REGISTRYINDEX, "ringside.methods");
+    lua_setfield(L, -2, "Machine");
+    lua_setfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
     lua_settop(L, 0);
 }
 

@@ -37,8 +37,13 @@ static int keep_machines(lua_State *L)
 static int error_text(lua_State *L)
 {
     size_t n;
+    const bool text = lua_type(L, 1) == LUA_TSTRING || luaL_getmetafield(L, 1, "__tostring") != LUA_TNIL;
     const char *s = lx_tostring(L, 1, &n);
     luaL_Buffer b;
+    if (!text) {
+        lua_pushfstring(L, "%s: the script raised an error without a text: %s", lx_of(L)->opt->file, s);
+        s = lua_tolstring(L, -1, &n);
+    }
     luaL_buffinit(L, &b);
     for (size_t k = 0; k < n && k < 900; k++)
         luaL_addchar(&b, (unsigned char)s[k] < ' ' || s[k] == 0x7f ? ' ' : s[k]);
@@ -46,17 +51,19 @@ static int error_text(lua_State *L)
     return 1;
 }
 
-// The exit status that an error value carries: ours say so, Lua's own are script errors.
+// The exit status that an error value carries: ours say so, Lua's own and the script's are script errors.
 static enum sim_status error_status(lua_State *L, int code)
 {
     enum sim_status status = code == LUA_ERRMEM ? SIM_LIMIT : SIM_SCRIPT;
-    if (lua_istable(L, -1)) {
-        lua_pushstring(L, "status");
-        lua_rawget(L, -2);
-        lua_Integer n = lua_tointeger(L, -1);
-        if (n >= SIM_CHECK_FAILED && n <= SIM_INTERNAL)
-            status = (enum sim_status)n;
-        lua_pop(L, 1);
+    if (lua_istable(L, -1) && lua_getmetatable(L, -1)) {
+        if (luaL_getmetatable(L, "ringside.Error") == LUA_TTABLE && lua_rawequal(L, -1, -2)) {
+            lua_getfield(L, -3, "status");
+            lua_Integer n = lua_tointeger(L, -1);
+            if (n >= SIM_CHECK_FAILED && n <= SIM_INTERNAL)
+                status = (enum sim_status)n;
+            lua_pop(L, 1);
+        }
+        lua_pop(L, 2);
     }
     return status;
 }

@@ -444,14 +444,23 @@ static void bad_scripts_do_not_crash(void **state)
 {
     fails("local function f() return f() + 1 end f()", SIM_SCRIPT, "stack overflow");
     fails("local t = setmetatable({}, {}) getmetatable(t).__index = t return t.x", SIM_SCRIPT, "");
-    fails("error()", SIM_SCRIPT, "nil");
+    fails("error()", SIM_SCRIPT, "t.lua: the script raised an error without a text: nil");
+    fails("error{status = 5, message = 'not ours'}", SIM_SCRIPT, "without a text: table");
     fails("error({})", SIM_SCRIPT, "table");
     fails("error(setmetatable({}, {__tostring = function() error('no') end}))", SIM_SCRIPT, "cannot be printed");
     fails("error(setmetatable({}, {__tostring = function() return {} end}))", SIM_SCRIPT, "cannot be printed");
     fails("this is no Lua", SIM_SCRIPT, "t.lua:1: syntax error");
     fails("string.rep()", SIM_SCRIPT, "t.lua:1: bad argument #1 to 'rep'");
     fails("ringside.machine(1)", SIM_SCRIPT, "bad argument #1");
-    fails("ringside.say(nil)", SIM_SCRIPT, "bad argument #1");
+    fails("ringside.say(nil)", SIM_SCRIPT, "bad argument #1 to 'say'");
+    fails("local ok, e = pcall(ringside.say) error(e)", SIM_SCRIPT, "bad argument #1 to 'ringside.say'");
+    fails("local m = ringside.machine() local ok, e = pcall(m.u8, m, {}) error(e)", SIM_SCRIPT, "bad argument #2 to 'Machine.u8'");
+    fails("ringside.machine{cpus = 0}", SIM_SCRIPT, "option 'cpus' must be 1 or more, not 0");
+    fails("ringside.machine{cpus = 1 << 40}", SIM_SCRIPT, "4294967295 processors: give 1 to 8");
+    fails("ringside.machine{seed = 1.5}", SIM_SCRIPT, "option 'seed' must be a whole number, not 1.5");
+    fails("ringside.machine():run{max_insns = 0}", SIM_SCRIPT,
+          "option 'max_insns' must be 1 or more, not 0"); // no limit is no number
+    fails("ringside.machine():run{max_cycles = -1}", SIM_SCRIPT, "option 'max_cycles' must be 1 or more, not -1");
     fails("ringside.table{1}", SIM_SCRIPT, "table: a row is a list of cells, not number");
     fails("ringside.machine().cpu.rax.x = 1", SIM_SCRIPT, "attempt to index a number");
     fails("getmetatable('').__index = nil; ('x'):rep(1)", SIM_SCRIPT, "");

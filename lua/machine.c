@@ -1,6 +1,7 @@
 // lua/machine.c: machines as Lua sees them: build, load, start, close, and their properties.
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -123,9 +124,9 @@ int lx_s_machine(lua_State *L)
         return lx_error(L, SIM_SCRIPT, "%s", err.what);
     lx_opt_u64(L, 1, "seed", &cfg.seed);
     uint64_t cpus = 1;
-    lx_opt_u64(L, 1, "cpus", &cpus);
-    cfg.cpus = cpus > SIM_MAX_CPUS ? SIM_MAX_CPUS + 1 : (unsigned)cpus; // the machine refuses that, and says why
-    lx_opt_u64(L, 1, "quantum", &cfg.quantum);
+    lx_opt_count(L, 1, "cpus", &cpus);
+    cfg.cpus = cpus > UINT_MAX ? UINT_MAX : (unsigned)cpus; // the machine refuses too many, and says why
+    lx_opt_count(L, 1, "quantum", &cfg.quantum);
     const char *fidelity = lx_opt_string(L, 1, "fidelity");
     if (fidelity)
         cfg.fidelity = (enum sim_fidelity)lx_word(L, "fidelity", fidelity, sim_fidelity_names());

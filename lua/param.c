@@ -131,6 +131,8 @@ int lx_s_result(lua_State *L)
     const char *value = lx_tostring(L, 2, &n);
     if (n > 200 || strlen(value) != n || strpbrk(value, "\t\n\r"))
         return lx_error(L, SIM_SCRIPT, "result %s: a value is one line of at most 200 bytes", name);
+    if (lx->nresults++ == LX_MAX_RESULTS)
+        return lx_fatal(L, SIM_LIMIT, "the scenario reports more than 4096 results");
     if (lx->hooks.result) {
         lx->hooks.result(lx->hooks.ctx, name, value);
         return 0;

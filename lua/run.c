@@ -148,10 +148,10 @@ static void read_until(lua_State *L, struct lx_machine *lm, int idx, struct sim_
     }
     if (lua_getfield(L, idx, "event") != LUA_TNIL)
         u->events = lx_event_mask(L, lua_gettop(L));
-    lx_opt_u64(L, idx, "cycle", &u->cycles);
-    lx_opt_u64(L, idx, "insns", &u->insns);
-    lx_opt_u64(L, idx, "max_cycles", &u->max_cycles);
-    lx_opt_u64(L, idx, "max_insns", &u->max_insns);
+    lx_opt_count(L, idx, "cycle", &u->cycles);
+    lx_opt_count(L, idx, "insns", &u->insns);
+    lx_opt_count(L, idx, "max_cycles", &u->max_cycles);
+    lx_opt_count(L, idx, "max_insns", &u->max_insns);
     lua_settop(L, idx);
 }
 

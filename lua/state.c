@@ -115,9 +115,17 @@ bool lx_opt_u64(lua_State *L, int idx, const char *key, uint64_t *val)
         int ok;
         *val = (uint64_t)lua_tointegerx(L, -1, &ok);
         if (!ok)
-            lx_error(L, SIM_SCRIPT, "option '%s' must be a whole number, not %s", key, luaL_typename(L, -1));
+            lx_error(L, SIM_SCRIPT, "option '%s' must be a whole number, not %.60s", key, lx_tostring(L, -1, NULL));
     }
     lua_pop(L, 1);
+    return given;
+}
+
+bool lx_opt_count(lua_State *L, int idx, const char *key, uint64_t *val)
+{
+    bool given = lx_opt_u64(L, idx, key, val);
+    if (given && (int64_t)*val < 1)
+        lx_error(L, SIM_SCRIPT, "option '%s' must be 1 or more, not %lld", key, (long long)*val);
     return given;
 }
 

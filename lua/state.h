@@ -18,6 +18,7 @@
 #define LX_MAX_CYCLES   100000000000ull // guest cycles of all machines together
 #define LX_MAX_MACHINES 64              // alive at a time
 #define LX_MAX_SET      64              // assignments on the command line
+#define LX_MAX_RESULTS  4096
 #define LX_HOOK_PERIOD  1000
 
 struct lx_machine;
@@ -38,7 +39,7 @@ struct lx {
     unsigned nmachines, nalive;
     // What the command line sets: values of profiles, the profile, and the scenario's own parameters (param.c).
     const char *set[LX_MAX_SET], *profile, *param[LX_MAX_SET];
-    unsigned nset, nparam, nread;
+    unsigned nset, nparam, nread, nresults;
     uint64_t param_read;       // bit k: the scenario has read param[k]
     char read[LX_MAX_SET][40]; // names of the parameters that it read
     lua_State *running;        // the thread whose call drives a machine, for event handlers
@@ -77,8 +78,9 @@ const char *lx_nearest(const char *s, lx_names_fn *names, const void *ctx);
 const char *lx_list_name(const void *list, unsigned n); // lx_names_fn over a NULL-terminated array
 // Options: a table at idx (or none). Unknown keys raise an error that names the nearest.
 void lx_opt_keys(lua_State *L, int idx, const char *what, const char *const *keys);
-bool lx_opt_u64(lua_State *L, int idx, const char *key, uint64_t *val); // false if absent
-const char *lx_opt_string(lua_State *L, int idx, const char *key);      // NULL if absent; stays on the stack's table
+bool lx_opt_u64(lua_State *L, int idx, const char *key, uint64_t *val);   // false if absent
+bool lx_opt_count(lua_State *L, int idx, const char *key, uint64_t *val); // the same, 1 or more
+const char *lx_opt_string(lua_State *L, int idx, const char *key);        // NULL if absent; stays on the stack's table
 bool lx_opt_bool(lua_State *L, int idx, const char *key, bool dflt);
 // One of a NULL-terminated list of words, as its index; raises an error that names the nearest.
 unsigned lx_word(lua_State *L, const char *what, const char *word, const char *const *list);

@@ -2,16 +2,19 @@
 #include "lua/sweep.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "lua/lx.h"
 #include "sim/inspect.h"
 
-#define MOST_SET   64
+#define MOST_SET   65 // one more than a run takes: it refuses that
 #define MOST_STATS 64
 
 struct task {
@@ -19,6 +22,7 @@ struct task {
     FILE *result; // where the process that runs it writes lines "name<TAB>value"
     char *out;    // these lines, when it has ended
     pid_t pid;    // 0: not running
+    bool done;    // it has ended by itself
 };
 struct sweep {
     const struct lx_sweep_options *o;
@@ -26,6 +30,16 @@ struct sweep {
     unsigned n, cap;
     unsigned begun, oldest; // tasks that were started; the first of them that may still run
 };
+
+static volatile sig_atomic_t interrupted; // by a signal to leave: the tasks that have ended make the table
+static void on_signal(int n) { interrupted = n; }
+static void catch_signals(void (*handler)(int))
+{
+    const struct sigaction sa = {.sa_handler = handler}; // waitpid() returns
+    sigaction(SIGINT, &sa, NULL);
+    sigaction(SIGTERM, &sa, NULL);
+    sigaction(SIGHUP, &sa, NULL);
+}
 
 // --- tasks
 
@@ -103,6 +117,8 @@ static int read_tasks(struct sweep *s, struct sim_error *err)
             r = add_task(s, line + skip, (size_t)n - skip, err);
     }
     free(line);
+    if (!r && ferror(f))
+        r = sim_fail(err, SIM_USAGE, "sweep: %s: %s", s->o->from, strerror(errno));
     if (!in)
         fclose(f);
     return r;
@@ -138,6 +154,14 @@ static unsigned split(char *line, const char *set[MOST_SET])
     for (char *p = strtok(line, " \t"); p && n < MOST_SET; p = strtok(NULL, " \t"))
         set[n++] = p;
     return n;
+}
+
+// In the child: the other tasks' files are not ours.
+static void close_others(const struct sweep *s, const struct task *t)
+{
+    for (const struct task *k = s->task + s->oldest; k < t; k++)
+        if (k->result)
+            close(fileno(k->result));
 }
 
 static void run_task(const struct sweep *s, const struct task *t)
@@ -179,8 +203,12 @@ static int start(struct sweep *s, struct task *t, struct sim_error *err)
         fclose(t->result);
         return sim_fail(err, SIM_INTERNAL, "sweep: cannot start a process: %s", strerror(errno));
     }
-    if (t->pid == 0)
+    if (t->pid == 0) {
+        catch_signals(SIG_DFL);
+        prctl(PR_SET_PDEATHSIG, SIGKILL); // nobody would read what it finds
+        close_others(s, t);
         run_task(s, t);
+    }
     return 0;
 }
 
@@ -189,6 +217,7 @@ static void collect(struct task *t, int status)
 {
     size_t n = 0;
     t->pid = 0;
+    t->done = !interrupted;
     FILE *out = open_memstream(&t->out, &n);
     int c;
     rewind(t->result);
@@ -196,11 +225,21 @@ static void collect(struct task *t, int status)
         fputc(c, out);
     fclose(t->result);
     t->result = NULL;
-    if (out && (!WIFEXITED(status) || WEXITSTATUS(status)))
+    if (out && WIFSIGNALED(status))
         fprintf(out, "\tstatus\t%u\n\terror\tthe process of the task ended by signal %d\n", (unsigned)SIM_INTERNAL,
-                WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+                WTERMSIG(status));
+    else if (out && WEXITSTATUS(status))
+        fprintf(out, "\tstatus\t%u\n\terror\tthis computer had no memory, file or disk space for the task\n",
+                (unsigned)SIM_INTERNAL);
     if (out)
         fclose(out);
+}
+
+static void end_all(const struct sweep *s)
+{
+    for (unsigned k = s->oldest; k < s->begun; k++)
+        if (s->task[k].pid)
+            kill(s->task[k].pid, SIGKILL);
 }
 
 // Wait for one of our processes; how many are left.
@@ -209,7 +248,8 @@ static unsigned reap(struct sweep *s, unsigned running)
     int status;
     pid_t pid;
     while ((pid = waitpid(-1, &status, 0)) < 0 && errno == EINTR)
-        continue;
+        if (interrupted)
+            end_all(s);
     for (unsigned k = s->oldest; pid > 0 && k < s->begun; k++)
         if (s->task[k].pid == pid) {
             collect(&s->task[k], status);
@@ -224,15 +264,25 @@ static int run_all(struct sweep *s, struct sim_error *err)
 {
     unsigned running = 0, jobs = s->o->jobs ? s->o->jobs : 1;
     int r = 0;
-    for (unsigned k = 0; k < s->n && !r; k++) {
+    interrupted = 0;
+    catch_signals(on_signal);
+    for (unsigned k = 0; k < s->n && !r && !interrupted; k++) {
         while (running >= jobs)
             running = reap(s, running);
-        r = start(s, &s->task[k], err);
-        running += !r;
+        while (!interrupted && (r = start(s, &s->task[k], err)) < 0 && running) {
+            running = reap(s, running); // there is room for fewer at a time
+            *err = (struct sim_error){0};
+        }
+        if (interrupted || r < 0)
+            break;
+        running++;
         s->begun = k + 1;
     }
+    if (interrupted)
+        end_all(s);
     while (running)
         running = reap(s, running);
+    catch_signals(SIG_DFL);
     return r;
 }
 
@@ -324,12 +374,39 @@ static void columns(const struct sweep *s, struct names *set, struct names *res)
             add_name(set, p, strcspn(p, "= \t"));
             p += strcspn(p, " \t");
         }
-        for (const char *p = s->task[k].out ? s->task[k].out : ""; *p; p += *p == '\n') {
+        for (const char *p = s->task[k].done ? s->task[k].out : ""; *p; p += *p == '\n') {
             if (*p != '\t')
                 add_name(res, p, strcspn(p, "\t"));
             p += strcspn(p, "\n");
         }
     }
+}
+
+static bool has_name(const struct names *c, const char *name)
+{
+    for (unsigned k = 0; k < c->n; k++)
+        if (!strcmp(c->name[k], name))
+            return true;
+    return false;
+}
+
+static void header(const struct names *set, const struct names *res, FILE *f)
+{
+    const char *name;
+    for (unsigned k = 0; k < set->n; k++)
+        csv_field(f, set->name[k], strlen(set->name[k]), k == 0);
+    csv_field(f, "status", 6, set->n == 0);
+    for (unsigned k = 0; (name = sim_stat_name(k)); k++)
+        csv_field(f, name, strlen(name), false);
+    for (unsigned k = 0; k < res->n; k++) {
+        char own[80]; // apart from a counter or a parameter of that name
+        bool taken = has_name(set, res->name[k]) || !strcmp(res->name[k], "status");
+        for (unsigned c = 0; !taken && (name = sim_stat_name(c)); c++)
+            taken = !strcmp(name, res->name[k]);
+        snprintf(own, sizeof own, "%s%s", taken ? "result." : "", res->name[k]);
+        csv_field(f, own, strlen(own), false);
+    }
+    fputc('\n', f);
 }
 
 // Returns how many tasks failed.
@@ -340,19 +417,13 @@ static unsigned write_csv(const struct sweep *s, FILE *f)
     const char *name, *v;
     unsigned failed = 0;
     columns(s, &set, &res);
-    for (unsigned k = 0; k < set.n && !s->o->no_header; k++)
-        csv_field(f, set.name[k], strlen(set.name[k]), k == 0);
-    if (!s->o->no_header) {
-        csv_field(f, "status", 6, set.n == 0);
-        for (unsigned k = 0; (name = sim_stat_name(k)); k++)
-            csv_field(f, name, strlen(name), false);
-        for (unsigned k = 0; k < res.n; k++)
-            csv_field(f, res.name[k], strlen(res.name[k]), false);
-        fputc('\n', f);
-    }
+    if (!s->o->no_header)
+        header(&set, &res, f);
     for (unsigned t = 0; t < s->n; t++) {
         const struct task *task = &s->task[t];
         size_t n = 0;
+        if (!task->done)
+            continue;
         for (unsigned k = 0; k < set.n; k++) {
             v = setting(task->line, set.name[k], &n);
             csv_field(f, v ? v : "", v ? n : 0, k == 0);
@@ -376,13 +447,32 @@ static unsigned write_csv(const struct sweep *s, FILE *f)
 
 static void run_and_write(struct sweep *s, FILE *f, struct sim_error *err)
 {
+    unsigned done = 0;
     if (run_all(s, err) < 0)
         return;
+    if (s->o->csv && ftruncate(fileno(f), 0) < 0 && errno != EINVAL) { // no ordinary file: nothing to cut
+        sim_fail(err, SIM_USAGE, "sweep: --csv %s: cannot be written: %s", s->o->csv, strerror(errno));
+        return;
+    }
     unsigned failed = write_csv(s, f);
+    for (unsigned k = 0; k < s->n; k++)
+        done += s->task[k].done;
     if (fflush(f) != 0 || ferror(f))
         sim_fail(err, SIM_USAGE, "sweep: %s could not be written whole: %s", s->o->csv ? s->o->csv : "the table", strerror(errno));
+    else if (done < s->n)
+        sim_fail(err, SIM_CHECK_FAILED, "sweep: ended by a signal: the table has %u of %u tasks", done, s->n);
     else if (failed)
         sim_fail(err, SIM_CHECK_FAILED, "sweep: %u of %u tasks failed", failed, s->n);
+}
+
+// The table's file. What is in it stays until there is something better.
+static FILE *open_table(const char *path, struct sim_error *err)
+{
+    const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+    if (!f)
+        sim_fail(err, SIM_USAGE, "sweep: --csv %s: cannot be written: %s", path, strerror(errno));
+    return f;
 }
 
 enum sim_status lx_sweep(const struct lx_sweep_options *o, struct sim_error *err)
@@ -391,13 +481,13 @@ enum sim_status lx_sweep(const struct lx_sweep_options *o, struct sim_error *err
     FILE *f = o->out;
     if (o->from && o->nset)
         sim_fail(err, SIM_USAGE, "sweep: give --set or --from, not both");
+    else if (access(o->file, R_OK) != 0)
+        sim_fail(err, SIM_SCRIPT, "sweep: %s: %s", o->file, strerror(errno));
     else if ((o->from ? read_tasks(&s, err) : product(&s, err)) == 0) {
         if (o->tasks) {
             for (unsigned k = 0; k < s.n; k++)
                 fprintf(o->out, "%s\n", s.task[k].line);
-        } else if (o->csv && !(f = fopen(o->csv, "w"))) {
-            sim_fail(err, SIM_USAGE, "sweep: --csv %s: cannot be written: %s", o->csv, strerror(errno));
-        } else {
+        } else if (!o->csv || (f = open_table(o->csv, err)) != NULL) {
             run_and_write(&s, f, err);
             if (o->csv && fclose(f) != 0 && !err->status)
                 sim_fail(err, SIM_USAGE, "sweep: --csv %s: could not be written whole: %s", o->csv, strerror(errno));

@@ -3,7 +3,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -44,7 +46,7 @@ static int make_dir(void **state)
 }
 static int remove_dir(void **state)
 {
-    static const char *const files[] = {"s.lua", "tasks", "one"};
+    static const char *const files[] = {"s.lua", "tasks", "one", "table"};
     for (unsigned k = 0; k < sizeof files / sizeof *files; k++)
         unlink(in_dir(files[k]));
     return rmdir(dir);
@@ -129,6 +131,58 @@ static void test_failures(void **state)
     free(sweep((struct lx_sweep_options){.set = bad, .nset = 1, .csv = "/nonexistent/x.csv"}, SIM_USAGE, &err));
     assert_non_null(strstr(err.what, "/nonexistent/x.csv"));
     free(sweep((struct lx_sweep_options){.from = "/nonexistent/tasks"}, SIM_USAGE, &err));
+    free(sweep((struct lx_sweep_options){.from = dir}, SIM_USAGE, &err)); // a folder has no lines
+    assert_non_null(strstr(err.what, "Is a directory"));
+    char many[512] = "";
+    for (unsigned k = 0; k < 65; k++)
+        snprintf(many + strlen(many), sizeof many - strlen(many), "n=%u ", k);
+    put("tasks", many);
+    free(sweep((struct lx_sweep_options){.from = in_dir("tasks")}, SIM_CHECK_FAILED, &err)); // not some of it
+}
+
+// A result may have the name of a counter or of a parameter: its column does not.
+static void test_column_names(void **state)
+{
+    static const char *const set[] = {"n=1"};
+    struct sim_error err;
+    put("s.lua", "for _, name in ipairs{'walks', 'n', 'status', 'own'} do ringside.result(name, ringside.param('n', 0)) end");
+    char *t = sweep((struct lx_sweep_options){.set = set, .nset = 1}, SIM_OK, &err);
+    assert_non_null(strstr(t, ",result.walks,result.n,result.status,own\n1,0,"));
+    assert_non_null(strstr(t, ",1,1,1,1\n"));
+    free(t);
+}
+
+static void file_is(const char *name, const char *want)
+{
+    char text[64] = "";
+    FILE *f = fopen(in_dir(name), "r");
+    assert_non_null(f);
+    size_t n = fread(text, 1, sizeof text - 1, f);
+    text[n] = 0;
+    fclose(f);
+    assert_memory_equal(text, want, strlen(want));
+}
+
+// A file's old table stays until the tasks have ended; a signal to leave ends them, and what was found is there.
+static void test_interrupted(void **state)
+{
+    static const char *const set[] = {"n=1,2,0,3"};
+    int status;
+    put("table", "old");
+    put("s.lua", "local m = ringside.machine{ram = '1M'} m:assemble('a: jmp a') if ringside.param('n', 1) == 0 then m:run() end");
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct sim_error err = {0};
+        const struct lx_sweep_options o = {.file = in_dir("s.lua"), .set = set, .nset = 1, .jobs = 1, .csv = in_dir("table")};
+        _exit(lx_sweep(&o, &err) == SIM_CHECK_FAILED && strstr(err.what, "ended by a signal: the table has ") ? 0 : 1);
+    }
+    usleep(500000); // it is at n=0, which does not end
+    file_is("table", "old");
+    kill(pid, SIGINT);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    file_is("table", "n,status,");
 }
 
 // What a run says of a parameter that nobody reads, and of one that is read.
@@ -156,7 +210,8 @@ static void test_parameters(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tasks), cmocka_unit_test(test_same_bytes),
-                                       cmocka_unit_test(test_failures), cmocka_unit_test(test_parameters)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tasks),        cmocka_unit_test(test_same_bytes),
+                                       cmocka_unit_test(test_failures),     cmocka_unit_test(test_parameters),
+                                       cmocka_unit_test(test_column_names), cmocka_unit_test(test_interrupted)};
     return cmocka_run_group_tests_name("sweep", tests, make_dir, remove_dir);
 }

@@ -163,7 +163,8 @@ void ev_emit_at(struct sim_cpu *c, struct ev *e, uint64_t rip)
     if (m->hash_events && !(EV_BIT(e->kind) & EV_UNHASHED))
         m->ev_hash = hash_event(m->ev_hash, e);
     m->delivering++;
-    for (unsigned k = 0; k < m->nsubs; k++) // subscribers that come during delivery are called too; those that left are skipped
+    for (unsigned k = 0, n = m->nsubs; k < n;
+         k++) // subscribers that come during delivery wait for the next; those that left are skipped
         if ((m->subs[k].mask >> e->kind & 1) && m->subs[k].fn)
             m->subs[k].fn(m->subs[k].ctx, m, e);
     if (--m->delivering == 0 && m->subs_dead)

@@ -162,7 +162,7 @@ struct ev {
 
 typedef void ev_fn(void *ctx, struct sim_machine *m, const struct ev *e);
 
-// Subscribe fn to the kinds in mask. Returns a handle > 0. Unsubscribing inside a callback is allowed.
+// Subscribe fn to the kinds in mask. Returns a handle > 0. Both are allowed inside a callback; a new subscriber hears of the next event first.
 int ev_subscribe(struct sim_machine *m, uint64_t mask, ev_fn *fn, void *ctx);
 void ev_unsubscribe(struct sim_machine *m, int handle);
 // The scenario declares a mark here. The name need not outlive the call.

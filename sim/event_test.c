@@ -99,6 +99,23 @@ static void test_unsubscribe_inside(void **state)
     sim_destroy(m);
 }
 
+static void subscribe_more(void *ctx, struct sim_machine *m, const struct ev *e)
+{
+    strcat(((struct log *)ctx)->text, "m");
+    ev_subscribe(m, EV_BIT(EV_OUTPUT), subscribe_more, ctx);
+}
+
+// Who comes while an event is delivered hears of the next one: a handler that subscribes itself does not go on for ever.
+static void test_subscribe_inside(void **state)
+{
+    struct sim_machine *m = boot();
+    struct log log = {0};
+    ev_subscribe(m, EV_BIT(EV_OUTPUT), subscribe_more, &log);
+    sim_run(m, NULL);
+    assert_string_equal(log.text, "mmm"); // one at 'A', two at 'B'
+    sim_destroy(m);
+}
+
 // Events carry the exact clock and place of the instruction that caused them, in the middle of a block too.
 static void test_clock(void **state)
 {
@@ -182,8 +199,13 @@ static void test_hash(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names), cmocka_unit_test(test_order_and_masks), cmocka_unit_test(test_unsubscribe_inside),
-        cmocka_unit_test(test_clock), cmocka_unit_test(test_observed),        cmocka_unit_test(test_hash),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_order_and_masks),
+        cmocka_unit_test(test_unsubscribe_inside),
+        cmocka_unit_test(test_subscribe_inside),
+        cmocka_unit_test(test_clock),
+        cmocka_unit_test(test_observed),
+        cmocka_unit_test(test_hash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
