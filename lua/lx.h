@@ -23,7 +23,7 @@ struct lx_hooks {
     int (*mark)(void *ctx, const struct sim_mark *mark);                     // nonzero: stop the script here, status 0
     // The script has ended (or failed); its machines still stand. m is the machine used last, or NULL; verdict is one line.
     void (*finish)(void *ctx, struct sim_machine *m, enum sim_status status, const char *verdict);
-    // The script has made a machine (made), or it is about to go.
+    // The script has made a machine (made), or it is about to go. A machine that ran and is loaded, started or reset again goes and is made.
     void (*machine)(void *ctx, struct sim_machine *m, bool made);
     // The script measured a target, or has a chart for the report (lua/target.h).
     void (*measured)(void *ctx, const struct lx_measured *m);

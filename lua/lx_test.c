@@ -947,6 +947,16 @@ static void machines_are_announced(void **state)
     assert_int_equal(r.status, SIM_SCRIPT);
     assert_int_equal(seen, 22);
     done(&r);
+    // What ran, and is reset by whatever means, is another machine for those who count; what is only put into memory is not.
+    static const char again[] =
+        "local m = ringside.machine{} local function load(how) m:assemble('hlt', how) end\n"
+        "load() load() m:run() load{start = 'keep'} load() m:run() m:start(0x8000, 'long64') m:run() m:reset() m:reset()\n"
+        "m:assemble('hlt') m:run() pcall(m.load, m, 'guest.bin', {at = -1})";
+    seen = 0;
+    r = run_with(again, strlen(again), (struct lx_options){0}, &hooks);
+    assert_int_equal(r.status, SIM_OK);
+    assert_int_equal(seen, 55);
+    done(&r);
 }
 
 static void help_prints(void **state)

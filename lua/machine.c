@@ -234,11 +234,29 @@ int lx_m_set_fidelity(lua_State *L)
     return 0;
 }
 
+// Loading and starting a program resets the machine: clocks and counters begin anew. For those who count, what ran before is a machine
+// of its own.
+static bool before_reset(const struct lx_machine *lm)
+{
+    const struct lx_hooks *h = &lm->lx->hooks;
+    const bool ran = h->machine && sim_insns(lm->m);
+    if (ran)
+        h->machine(h->ctx, lm->m, false);
+    return ran;
+}
+static void after_reset(const struct lx_machine *lm, bool ran)
+{
+    if (ran)
+        lm->lx->hooks.machine(lm->lx->hooks.ctx, lm->m, true);
+}
+
 int lx_m_reset(lua_State *L)
 {
     struct lx_machine *lm = lx_check_stopped(L, 1);
+    const bool ran = before_reset(lm);
     lm->nqueue = lm->qpos = 0;
     sim_reset(lm->m);
+    after_reset(lm, ran);
     return 0;
 }
 
@@ -451,7 +469,10 @@ int lx_m_load(lua_State *L)
     read_load(L, 3, &how);
     read_modules(L, 3, &how);
     const char *path = lx_guest_path(L, name);
-    if (sim_load_file(lm->m, path, &how, &got, &err) < 0)
+    const bool ran = how.start != SIM_START_KEEP && before_reset(lm);
+    const int r = sim_load_file(lm->m, path, &how, &got, &err);
+    after_reset(lm, ran);
+    if (r < 0)
         return lx_error_from(L, &err);
     if (got.image == SIM_IMAGE_FLAT) {
         check_room(L, how.start, got.lo, got.hi);
@@ -472,7 +493,11 @@ int lx_m_boot(lua_State *L)
 {
     struct lx_machine *lm = lx_check_stopped(L, 1);
     struct sim_error err = {0};
-    if (sim_boot_load(lm->m, luaL_checkstring(L, 2), luaL_optstring(L, 3, NULL), &err) < 0)
+    const char *system = luaL_checkstring(L, 2), *append = luaL_optstring(L, 3, NULL);
+    const bool ran = before_reset(lm);
+    const int r = sim_boot_load(lm->m, system, append, &err);
+    after_reset(lm, ran);
+    if (r < 0)
         return lx_error_from(L, &err);
     lm->lx->last = lm;
     lm->nqueue = lm->qpos = 0;
@@ -487,7 +512,10 @@ int lx_m_start(lua_State *L)
     struct sim_error err = {0};
     if (start == SIM_START_AUTO || start == SIM_START_KEEP)
         return lx_error(L, SIM_SCRIPT, "start: give \"real\", \"prot32\" or \"long64\"");
-    if (sim_start_at(lm->m, start, entry, &err) < 0)
+    const bool ran = before_reset(lm);
+    const int r = sim_start_at(lm->m, start, entry, &err);
+    after_reset(lm, ran);
+    if (r < 0)
         return lx_error_from(L, &err);
     lm->nqueue = lm->qpos = 0;
     return 0;
@@ -576,7 +604,10 @@ int lx_m_assemble(lua_State *L)
     lua_settop(L, 3);
     struct lx_code *code = assemble(L, 2, 3, &how);
     check_room(L, how.start, how.addr, how.addr + code->n);
-    if (sim_load_bytes(lm->m, "assembled text", code->bytes, code->n, &how, &got, &err) < 0)
+    const bool ran = how.start != SIM_START_KEEP && before_reset(lm);
+    const int r = sim_load_bytes(lm->m, "assembled text", code->bytes, code->n, &how, &got, &err);
+    after_reset(lm, ran);
+    if (r < 0)
         return lx_error_from(L, &err);
     take_symbols(L, code->symbols, lm->m);
     lm->lx->last = lm;

@@ -256,8 +256,10 @@ static void step(struct sim_cpu *cpu)
         r = engine_dispatch_loop(c, b);
     else
         r = b->insn[0].run(c, b->insn);
-    if (r == ISA_R_STOP)
+    if (r == ISA_R_STOP) {
+        emit_shutdown(cpu); // INT n that could not be delivered ends so
         return;
+    }
     leave(cpu, r);
     engine_outcome(cpu, r);
 }

@@ -705,6 +705,30 @@ static void test_storm_and_shutdown(void **state)
     sim_destroy(m);
 }
 
+static void count_event(void *ctx, struct sim_machine *m, const struct ev *e)
+{
+    ++*(unsigned *)ctx;
+    assert_int_equal(e->kind, EV_SHUTDOWN);
+    assert_int_equal(e->rip, CODE);
+}
+
+// Whatever could not be delivered: a fault, or what an instruction asked for. A machine that is shut down stays so without telling again.
+static void test_shutdown_is_told(void **state)
+{
+    static const uint8_t code[][2] = {{0x0f, 0x0b}, {0xcc, 0x90}, {0xcd, 0x80}, {0xf1, 0x90}}; // ud2; int3; int 80h; int1
+    for (unsigned k = 0; k < sizeof code / sizeof *code; k++) {
+        unsigned n = 0;
+        struct sim_machine *m = boot64(0, code[k], 2);
+        sim_cpu(m, 0)->idtr.limit = 0;
+        ev_subscribe(m, EV_BIT(EV_SHUTDOWN), count_event, &n);
+        assert_int_equal(sim_run(m, NULL).kind, SIM_STOP_SHUTDOWN);
+        assert_int_equal(n, 1);
+        assert_int_equal(sim_run(m, NULL).kind, SIM_STOP_SHUTDOWN);
+        assert_int_equal(n, 1);
+        sim_destroy(m);
+    }
+}
+
 static void test_no_ram(void **state)
 {
     static const uint8_t code[] = {0xb8, 0x00, 0x00, 0x00, 0x10, 0xff, 0xe0}; // mov eax, 256 MiB; jmp rax
@@ -801,6 +825,7 @@ int main(void)
         cmocka_unit_test(test_data_breakpoint_armed),
         cmocka_unit_test(test_io_breakpoint),
         cmocka_unit_test(test_storm_and_shutdown),
+        cmocka_unit_test(test_shutdown_is_told),
         cmocka_unit_test(test_no_ram),
         cmocka_unit_test(test_cache_overflow),
         cmocka_unit_test(test_real_mode_limit),

@@ -151,11 +151,16 @@ int sim_profile_set(struct sim_profile *p, const char *assignment, struct sim_er
     if (!k.size && !k.highest && strcmp(eq + 1, "0") != 0)
         return sim_fail(err, SIM_USAGE, "set: %s=%.40s: this feature is not modelled whole, so no profile can offer it", name,
                         eq + 1);
-    if (!(word(k.unit, eq + 1, &v) || number(eq + 1, &v)) || v < k.lowest || v > k.highest)
-        return sim_fail(err, SIM_USAGE, "set: %s=%.40s: give %llu to %llu %s (%s)", k.name, eq + 1, (unsigned long long)k.lowest,
-                        (unsigned long long)k.highest, k.unit, k.text);
-    sim_profile_put(p, &k, v);
-    return 0;
+    if ((word(k.unit, eq + 1, &v) || number(eq + 1, &v)) && v >= k.lowest && v <= k.highest) {
+        sim_profile_put(p, &k, v);
+        return 0;
+    }
+    char range[80];
+    if (strchr(k.unit, '|') || !strcmp(k.unit, "0 or 1")) // words
+        snprintf(range, sizeof range, "%s", k.unit);
+    else
+        snprintf(range, sizeof range, "%llu to %llu %s", (unsigned long long)k.lowest, (unsigned long long)k.highest, k.unit);
+    return sim_fail(err, SIM_USAGE, "set: %s=%.40s: give %s (%s)", k.name, eq + 1, range, k.text);
 }
 
 // --- what belongs together

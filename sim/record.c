@@ -88,8 +88,11 @@ void record_open(struct record *r, struct sim_machine *m)
         x->stats = stats_open(m);
     if (r->perfetto)
         x->trace = perfetto_open(r->perfetto, m, name);
-    if (r->o.ledger)
-        x->ledger = ledger_keep(m);
+    if (r->o.ledger) {
+        x->ledger = malloc(sizeof *x->ledger);
+        assert(x->ledger); // 100 kB
+        ledger_open(x->ledger, m);
+    }
 }
 
 static void write_stats(struct record *r, const struct recorded *x)
@@ -121,9 +124,11 @@ void record_close(struct record *r, struct sim_machine *m)
         if (r->nmachines > 1)
             fprintf(r->o.ledger, "\nmachine %u\n", x->n);
         ledger_print(x->ledger, r->o.ledger);
+        ledger_close(x->ledger);
     }
     stats_close(x->stats);
     perfetto_close(x->trace);
+    free(x->ledger);
     free(x);
 }
 

@@ -2,7 +2,8 @@
 //
 // FILES      opened before the guest starts, so that a path that cannot be written is an error before any work; complete however the
 //            run ends, by a signal to leave (SIGINT, SIGTERM, SIGHUP) too.
-// MACHINES   several may be recorded, one after another or side by side; each gets its own part, in the order in which they go.
+// MACHINES   several may be recorded, one after another or side by side; each gets its own part, in the order in which they go. A reset sets
+//            clocks and counters to 0, so it has to stand between two parts.
 #ifndef SIM_RECORD_H
 #define SIM_RECORD_H
 
