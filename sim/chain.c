@@ -62,7 +62,7 @@ void chain_text(const struct isa_cpu *c, const char *at, char *buf, size_t size)
         }
         bool becomes_df = k + 1 < c->chain_n && c->chain[k + 1].vector == ISA_X_DF && c->chain[k + 1].type == ISA_EV_HWEXC;
         if (k + 1 < c->chain_n && !becomes_df) // the next event is what the delivery of this one raised
-            add(t, "%s Its delivery read IDT entry %u at 0x%" PRIx64 ", and failed with", df ? "." : "", e->vector,
+            add(t, "%s Its delivery looked up IDT entry %u at 0x%" PRIx64 ", and failed with", df ? "." : "", e->vector,
                 c->idtr.base + (uint64_t)gate * e->vector);
     }
 }

@@ -674,11 +674,11 @@ static void test_storm_and_shutdown(void **state)
     assert_non_null(strstr(s.text, "#UD"));
     assert_non_null(strstr(s.text, "0x100000"));
     // the whole chain: the stack of #UD's handler is not mapped, #PF has no gate, nor has #DF
-    static const char *const link[] = {"Its delivery read IDT entry 6 at 0x",
+    static const char *const link[] = {"Its delivery looked up IDT entry 6 at 0x",
                                        "failed with: #PF for address 0x6ffffffff8, error code 0x2: ",
-                                       "Its delivery read IDT entry 14 at 0x",
+                                       "Its delivery looked up IDT entry 14 at 0x",
                                        "failed with: #GP for IDT entry 14: ",
-                                       "Together that is #DF. Its delivery read IDT entry 8 at 0x",
+                                       "Together that is #DF. Its delivery looked up IDT entry 8 at 0x",
                                        "failed with: #GP for IDT entry 8: "};
     const char *rest = s.text;
     for (unsigned n = 0; n < sizeof link / sizeof *link; n++) {

@@ -418,7 +418,7 @@ static void shutdown_is_shown_before_the_scenario_gets_it(void **state)
     char *t = vz_why_text(v);
     assert_non_null(strstr(t, "TRIPLE FAULT"));
     assert_non_null(strstr(t, "first    #UD"));
-    assert_non_null(strstr(t, "then     the delivery read IDT entry 6 at"));
+    assert_non_null(strstr(t, "then     the delivery looked up IDT entry 6 at"));
     assert_non_null(strstr(t, "together #DF"));
     free(t);
     vz_close(v);

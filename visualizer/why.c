@@ -89,7 +89,7 @@ static void why_chain(FILE *f, const struct isa_cpu *c)
         if (df)
             fputs("\n  together ", f);
         else if (last)
-            fprintf(f, "\n  then     the delivery read IDT entry %u at %llx, and failed with ", last->vector,
+            fprintf(f, "\n  then     the delivery looked up IDT entry %u at %llx, and failed with ", last->vector,
                     (ull)(c->idtr.base + (uint64_t)gate * last->vector));
         else
             fputs("\n  first    ", f);
