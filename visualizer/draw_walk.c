@@ -69,7 +69,7 @@ static unsigned cell(struct geo *g, const struct sim_walk_step *s, double x, dou
                                                                             : 1.2,
                                                     .rings = 1});
     char flags[64], value[32], at[48];
-    vz_pte_flags(flags, sizeof flags, s->entry, s->ept, s->ept ? s->elevel : s->glevel, s->leaf);
+    vz_pte_flags(flags, sizeof flags, s->entry, s->ept, g->w->guest_levels, s->ept ? s->elevel : s->glevel, s->leaf);
     snprintf(value, sizeof value, "0x%llx", (unsigned long long)s->entry);
     snprintf(at, sizeof at, "[%llu] at 0x%llx", (unsigned long long)s->index, (unsigned long long)s->at.v);
     unsigned tw = CELL_W - BAR_W;
@@ -318,7 +318,13 @@ static void title_and_caption(struct geo *g, const char *name, const char *text,
     if (g->steps && g->shown <= w->refs)
         snprintf(t, sizeof t, "%s page walk: %u of %u references", g->nrows ? "Nested" : "Native", g->shown, w->refs);
     else
-        snprintf(t, sizeof t, "%s page walk: %u reference%s", g->nrows ? "Nested" : "Native", w->refs, w->refs == 1 ? "" : "s");
+        snprintf(t, sizeof t, "%s: %u reference%s",
+                 !w->guest_levels ? "EPT walk, without paging"
+                 : g->nrows       ? "Nested page walk"
+                                  : "Native page walk",
+                 w->refs, w->refs == 1 ? "" : "s");
+    if (!w->guest_levels && !g->nrows)
+        snprintf(t, sizeof t, "Paging is off: no page walk");
     dot_line(&g->d, 0, 0, g->width, 30, "LEFT", true, NULL, t);
     snprintf(s, sizeof s, "linear address 0x%llx%s", (unsigned long long)w->la, text && *text ? ": " : "");
     if (text)
@@ -327,7 +333,9 @@ static void title_and_caption(struct geo *g, const char *name, const char *text,
     if (g->nrows)
         snprintf(t, sizeof t, "EPTP 0x%llx: the EPT walk of every column starts there", (unsigned long long)eptp);
     else
-        snprintf(t, sizeof t, "no EPT: the addresses in the entries are host-physical");
+        snprintf(t, sizeof t,
+                 w->guest_levels ? "no EPT: the addresses in the entries are host-physical"
+                                 : "a linear address is the physical address");
     if (g->warm)
         look_ups(g, t, sizeof t);
     dot_line(&g->d, 0, 74, g->width, 14, "LEFT", false, DOT_GREY, t);

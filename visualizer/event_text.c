@@ -15,7 +15,7 @@ static void ref_text(char *buf, size_t n, const struct ev *e)
 {
     char flags[64];
     bool ept = e->u.ref.dim == EV_DIM_EPT;
-    vz_pte_flags(flags, sizeof flags, e->u.ref.entry, ept, ept ? e->u.ref.elevel : e->u.ref.glevel, false);
+    vz_pte_flags(flags, sizeof flags, e->u.ref.entry, ept, 0, ept ? e->u.ref.elevel : e->u.ref.glevel, false);
     if (ept)
         snprintf(buf, n, "%u. EPT %s for %s%s, gPA %llx: at %llx = %llx %s", e->u.ref.number, vz_level_name(e->u.ref.elevel),
                  e->u.ref.glevel ? "guest " : "the ", e->u.ref.glevel ? vz_level_name(e->u.ref.glevel) : "final address",

@@ -66,6 +66,22 @@ static void grid_speaks_utf8_and_ascii(void **state)
     vz_grid_free(&g);
 }
 
+// --- texts
+
+static void large_pages_have_their_size(void **state)
+{
+    static const struct {
+        bool ept;
+        unsigned levels, level;
+        const char *size;
+    } t[] = {{false, 2, 2, " 4M"}, {false, 3, 2, " 2M"}, {false, 4, 2, " 2M"}, {false, 4, 3, " 1G"}, {true, 2, 2, " 2M"}};
+    for (unsigned i = 0; i < sizeof t / sizeof *t; i++) {
+        char flags[64];
+        vz_pte_flags(flags, sizeof flags, 0x10000e3, t[i].ept, t[i].levels, t[i].level, true);
+        assert_non_null(strstr(flags, t[i].size));
+    }
+}
+
 // --- commands
 
 static struct vz *open_at_start(struct kit *k, struct sim_machine *m)
@@ -544,6 +560,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(grid_clips_and_wraps),
         cmocka_unit_test(grid_speaks_utf8_and_ascii),
+        cmocka_unit_test(large_pages_have_their_size),
         cmocka_unit_test(addresses_parse),
         cmocka_unit_test(commands_do_what_they_say),
         cmocka_unit_test(completion_and_history),

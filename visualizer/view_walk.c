@@ -118,8 +118,8 @@ static void squeeze(char *s)
     *o = 0;
 }
 
-static void draw_cell(const struct vz_win *w, int r, int c, int lines, int width, const struct sim_walk_step *s, bool seen,
-                      bool now)
+static void draw_cell(const struct vz_win *w, int r, int c, int lines, int width, const struct sim_walk *x,
+                      const struct sim_walk_step *s, bool seen, bool now)
 {
     if (!s || !seen) {
         vz_text(w, r, c + 2, VZ_A_DIM, s ? "\u00b7" : "-");
@@ -127,7 +127,7 @@ static void draw_cell(const struct vz_win *w, int r, int c, int lines, int width
     }
     char flags[64];
     enum vz_attr a = s->failed ? VZ_A_BAD : now ? VZ_A_CURRENT : s->ept ? VZ_A_EPT : VZ_A_GUEST;
-    vz_pte_flags(flags, sizeof flags, s->entry, s->ept, s->ept ? s->elevel : s->glevel, s->leaf);
+    vz_pte_flags(flags, sizeof flags, s->entry, s->ept, x->guest_levels, s->ept ? s->elevel : s->glevel, s->leaf);
     if (!strcmp(flags, "not present"))
         strcpy(flags, "not P");
     squeeze(flags);
@@ -191,7 +191,7 @@ static int grid(const struct vz_win *w, const struct sim_walk *x, unsigned reach
             if (!s && (lv || el) && skipped(x, lv, el))
                 vz_text(w, y, at + 2, VZ_A_DIM, "cached");
             else if (lv || el)
-                draw_cell(w, y, at, lines, width, s, s && nth < reached, s && nth == now);
+                draw_cell(w, y, at, lines, width, x, s, s && nth < reached, s && nth == now);
             else if (x->outcome == SIM_WALK_OK && reached == x->refs)
                 vz_at(w, y, at, VZ_A_GOOD, "=hPA %llx", (ull)x->hpa.v);
             else
@@ -202,10 +202,10 @@ static int grid(const struct vz_win *w, const struct sim_walk *x, unsigned reach
 }
 
 // One reference in words; returns the number of rows.
-static int detail(const struct vz_win *w, int r, const struct sim_walk_step *s)
+static int detail(const struct vz_win *w, int r, const struct sim_walk *x, const struct sim_walk_step *s)
 {
     char flags[64], target[64], text[320];
-    vz_pte_flags(flags, sizeof flags, s->entry, s->ept, s->ept ? s->elevel : s->glevel, s->leaf);
+    vz_pte_flags(flags, sizeof flags, s->entry, s->ept, x->guest_levels, s->ept ? s->elevel : s->glevel, s->leaf);
     if (s->ept)
         snprintf(target, sizeof target, "EPT %s for %s, gPA %llx", vz_level_name(s->elevel),
                  s->glevel ? vz_level_name(s->glevel) : "data", (ull)s->gpa.v);
@@ -251,7 +251,7 @@ void vz_view_walk(struct vz *v, const struct vz_win *w, struct vz_pane *p)
     int room = w->h - r; // for all of them, or for the last ones up to the chosen one
     unsigned from = room < (int)x.refs && p->sel + 1 > room ? (unsigned)(p->sel + 1 - room) : 0;
     for (unsigned i = from; i < reached && r < w->h; i++) {
-        int rows = detail(w, r, &x.step[i]);
+        int rows = detail(w, r, &x, &x.step[i]);
         if ((int)i == p->sel)
             vz_select(w, r, 0, w->w);
         r += rows;
