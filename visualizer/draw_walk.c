@@ -243,7 +243,7 @@ static void row_labels(struct geo *g, uint64_t cr3)
         if (r < g->nrows)
             snprintf(text, sizeof text, "EPT %s", vz_level_name(g->w->ept_levels - r));
         else
-            snprintf(text, sizeof text, g->nrows ? "guest entry" : "entry");
+            snprintf(text, sizeof text, "%s", !g->w->guest_levels ? "" : g->nrows ? "guest entry" : "entry");
         dot_line(&g->d, 0, row_y(r) + CELL_H / 2.0 - 12, LABEL_W - 14, 16, "RIGHT", true,
                  r < g->nrows ? DOT_EPT_BAR : DOT_GUEST_BAR, text);
     }
