@@ -105,10 +105,10 @@ static int parse_options(struct cli *c, int argc, char **argv, struct sim_error 
     }
     // Options may stand before and between the first two positional words; after the scenario all words belong to the scenario.
     opterr = 0;
-    optind = 1;
+    optind = 0; // not 1: forget what the last parse left of a word
     int kept = 1;
     for (int stop = c->verb == CLI_RUN || c->verb == CLI_DEBUG ? 1 : 1000; optind < argc;) {
-        const char *word = argv[optind];
+        const char *word = argv[optind ? optind : 1];
         int k = getopt_long(argc, argv, shorts, longs, NULL);
         if (k == -1) {
             if (optind >= argc || kept > stop)
@@ -196,6 +196,14 @@ int cli_count(const struct cli *c, enum cli_opt o, unsigned most, unsigned *out,
     if (n < 1 || n > most)
         return sim_fail(err, SIM_USAGE, "--%s %s: give 1 to %u", opts[o].name, c->opt[o], most);
     *out = (unsigned)n;
+    return 0;
+}
+
+int cli_refuse(const struct cli *c, const char *kind, const char *why, struct sim_error *err)
+{
+    for (unsigned o = 0; o < CLI_NOPT; o++)
+        if (c->opt[o] && !strncmp(opts[o].text, kind, strlen(kind)))
+            return sim_fail(err, SIM_USAGE, "--%s: %s", opts[o].name, why);
     return 0;
 }
 

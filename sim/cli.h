@@ -34,6 +34,8 @@ struct cli {
 int cli_parse(struct cli *c, int argc, char **argv, struct sim_error *err);
 // A number with 0x, and with K, M, G for sizes. -1 with a message naming the option.
 int cli_number(const struct cli *c, enum cli_opt o, uint64_t fallback, uint64_t *out, struct sim_error *err);
+// Options whose text begins with kind ("image: ") mean nothing here: an error rather than silence.
+int cli_refuse(const struct cli *c, const char *kind, const char *why, struct sim_error *err);
 // A number from 1 (which stands for a missing option, too) to most.
 int cli_count(const struct cli *c, enum cli_opt o, unsigned most, unsigned *out, struct sim_error *err);
 

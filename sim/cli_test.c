@@ -106,6 +106,20 @@ static void test_numbers(void **state)
     assert_int_equal(v, 7);
 }
 
+// What means nothing for a scenario, or for an image, is said.
+static void test_refused(void **state)
+{
+    struct cli c;
+    assert_int_equal(parse(&c, "ringside run lab.lua x --profile teach"), 0); // these words are the scenario's own
+    assert_int_equal(cli_refuse(&c, "image: ", "no", &err), 0);
+    assert_int_equal(parse(&c, "ringside run --set a=1 --profile teach lab.lua"), 0);
+    assert_int_equal(cli_refuse(&c, "scenario: ", "no", &err), 0);
+    assert_int_equal(cli_refuse(&c, "image: ", "no", &err), -1);
+    assert_string_equal(err.what, "--profile: no");
+    assert_int_equal(parse(&c, "ringside run --tap kernel.bin"), 0);
+    assert_int_equal(cli_refuse(&c, "scenario: ", "no", &err), -1);
+}
+
 static void test_counts(void **state)
 {
     struct cli c = {.opt = {[OPT_CPUS] = "99"}};
@@ -199,10 +213,10 @@ static void test_generated(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_words),     cmocka_unit_test(test_scenario_arguments),
-        cmocka_unit_test(test_mistakes),  cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_counts),    cmocka_unit_test(test_explain),
-        cmocka_unit_test(test_generated),
+        cmocka_unit_test(test_words),    cmocka_unit_test(test_scenario_arguments),
+        cmocka_unit_test(test_mistakes), cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_refused),  cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_explain),  cmocka_unit_test(test_generated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -177,7 +177,10 @@ static enum sim_status run_image(const struct cli *c)
     struct sim_error e = {0};
     struct sim_until until = {0};
     struct sim_machine *m = NULL;
-    if (cli_number(c, OPT_LIMIT, 100000000000ull, &until.max_cycles, &e) < 0 || !(m = machine_for_image(c, &e)))
+    if (c->opt[OPT_JSON])
+        sim_fail(&e, SIM_USAGE, "--json: for scenarios; --stats FILE.json has what there is to say of a guest image");
+    if (e.status || cli_refuse(c, "scenario: ", "for scenarios; a guest image has no checks", &e) < 0 ||
+        cli_number(c, OPT_LIMIT, 100000000000ull, &until.max_cycles, &e) < 0 || !(m = machine_for_image(c, &e)))
         return complain(&e);
     if (session_begin(c, true, &g, &e) < 0) {
         sim_destroy(m);
@@ -204,6 +207,10 @@ static enum sim_status run_image(const struct cli *c)
 
 static int scenario_options(const struct cli *c, struct lx_options *o, struct sim_error *e)
 {
+    if (c->nargs && is_scenario(c->args[0]) &&
+        cli_refuse(c, "image: ", "for guest images; a scenario makes its own machines, and --set changes values of their profile",
+                   e) < 0)
+        return -1;
     *o = (struct lx_options){
         .file = c->args[0], .guests = c->opt[OPT_GUESTS], .args = (const char *const *)c->args + 1, .set = c->set, .nset = c->nset};
     struct sim_config policy = {0};
