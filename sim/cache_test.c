@@ -69,6 +69,23 @@ static void test_levels(void **state)
     caches_destroy(h);
 }
 
+// Line 0 is a line like others, also where ways are fewer than are compared at once.
+static void test_line_0(void **state)
+{
+    struct caches *h = make(&tiny);
+    for (unsigned k = 1; k < 4; k++)
+        served(h, 0, k * 64, CACHE_LOAD, CACHE_BY_MEMORY, 100);
+    assert_int_equal(cache_held(h, 0, 0), CACHE_I);
+    served(h, 0, 0, CACHE_STORE, CACHE_BY_MEMORY, 100);
+    served(h, 0, 0, CACHE_LOAD, CACHE_L1D, 2);
+    assert_int_equal(cache_state(h, 0, CACHE_L1D, 0), CACHE_M);
+    for (unsigned k = 1; k <= 2; k++) // it leaves L1D, modified
+        cache_access(h, 0, k * 256, CACHE_LOAD);
+    assert_int_equal(cache_counts(h, 0, CACHE_L1D).writebacks, 1);
+    served(h, 0, 0, CACHE_LOAD, CACHE_L2, 10);
+    caches_destroy(h);
+}
+
 // MESI, one transition after the other.
 static void test_mesi(void **state)
 {
@@ -400,19 +417,13 @@ static void test_geometry(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_levels),
-        cmocka_unit_test(test_mesi),
-        cmocka_unit_test(test_queue),
-        cmocka_unit_test(test_dies),
-        cmocka_unit_test(test_requests),
-        cmocka_unit_test(test_flush_all),
-        cmocka_unit_test(test_self_modification),
-        cmocka_unit_test(test_write_back),
-        cmocka_unit_test(test_inclusion),
-        cmocka_unit_test(test_replacement),
-        cmocka_unit_test(test_odd_ways),
-        cmocka_unit_test(test_staircase),
-        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_levels),      cmocka_unit_test(test_line_0),
+        cmocka_unit_test(test_mesi),        cmocka_unit_test(test_queue),
+        cmocka_unit_test(test_dies),        cmocka_unit_test(test_requests),
+        cmocka_unit_test(test_flush_all),   cmocka_unit_test(test_self_modification),
+        cmocka_unit_test(test_write_back),  cmocka_unit_test(test_inclusion),
+        cmocka_unit_test(test_replacement), cmocka_unit_test(test_odd_ways),
+        cmocka_unit_test(test_staircase),   cmocka_unit_test(test_random),
         cmocka_unit_test(test_geometry),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
