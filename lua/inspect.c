@@ -273,6 +273,9 @@ int lx_m_input(lua_State *L)
     struct lx_machine *lm = lx_check_stopped(L, 1);
     size_t n;
     const char *s = luaL_checklstring(L, 2, &n);
+    lm->input += n;
+    if (lm->input > LX_MAX_REPORT)
+        return lx_error(L, SIM_LIMIT, "input: more than 64 MiB for machine %u", lm->n);
     sim_input(lm->m, s, n);
     return 0;
 }

@@ -264,7 +264,7 @@ static void json_is_valid_however_long(void **state)
         {"ringside.check(true, 'kept') for _ = 1, 70 do print(('x'):rep(1 << 20)) end", SIM_LIMIT, 60u << 20},
         {"ringside.check(true, 'kept') ringside.title(('\\1'):rep(20 << 20))", SIM_LIMIT, 100},
         {"ringside.check(true, 'kept') local s = ('y'):rep(1 << 20) for _ = 1, 40 do ringside.say(s) ringside.check(true, s) end",
-         SIM_OK, 80u << 20},
+         SIM_LIMIT, 60u << 20},
     };
     for (size_t k = 0; k < sizeof t / sizeof *t; k++) {
         struct result r = run(t[k].script, LX_JSON);
@@ -276,6 +276,14 @@ static void json_is_valid_however_long(void **state)
         assert_non_null(strstr(r.out, "\"message\":\"kept\""));
         done(&r);
     }
+    struct result r = run("local s = ('x'):rep(1 << 20) for _ = 1, 70 do print(s) end", LX_TEXT); // nor is a disk filled
+    assert_int_equal(r.status, SIM_LIMIT);
+    done(&r);
+    r = run("local s = ('x'):rep(1 << 20) for _ = 1, 70 do ringside.check(true, s) end", LX_TAP);
+    assert_int_equal(r.status, SIM_LIMIT);
+    done(&r);
+    fails("local m, s = ringside.machine{ram = '1M'}, ('x'):rep(1 << 20) for _ = 1, 70 do m:input(s) end", SIM_LIMIT,
+          "input: more than 64 MiB for machine 1");
 }
 
 static void json_has_results(void **state)

@@ -23,8 +23,8 @@ void rep_free(struct lx_report *r)
 
 bool rep_full(const struct lx_report *r)
 {
-    return r->title.full || r->narrative.full || r->check_items.full || r->result_items.full || r->mark_items.full ||
-           r->machine_items.full;
+    return r->told > LX_MAX_REPORT || r->title.full || r->narrative.full || r->check_items.full || r->result_items.full ||
+           r->mark_items.full || r->machine_items.full;
 }
 
 // Lines as TAP comments: "# " before each, bare "#" for empty ones.
@@ -57,6 +57,7 @@ static void json_item(struct lx_buf *b, const char *kind, const char *text, size
 // Text that is ready to print, to wherever narrative goes. `gap`: an empty line before it.
 static void narrate(struct lx_report *r, const char *kind, const char *raw, size_t nraw, struct lx_buf *ready, bool gap)
 {
+    r->told += nraw;
     if (r->format == LX_JSON) {
         json_item(&r->narrative, kind, raw, nraw);
     } else if (r->opt->quiet) {
@@ -199,6 +200,7 @@ void rep_check(struct lx_report *r, bool ok, const char *what, const char *detai
     size_t npairs = sizeof pairs / sizeof *pairs;
     r->checks++;
     r->failed += !ok;
+    r->told += strlen(what) + 100; // and what stands around it
     if (r->format == LX_JSON) {
         check_json(r, ok, what, pairs, npairs);
     } else if (r->format == LX_TAP) {

@@ -17,7 +17,7 @@
 #include "lua/lx.h"
 
 #define LX_COLUMNS    80
-#define LX_MAX_REPORT (64u << 20) // bytes that a JSON report may hold
+#define LX_MAX_REPORT (64u << 20) // bytes that a script may tell
 
 // A growing string. After a failed allocation, or beyond LX_MAX_REPORT, it drops what is added and remembers that.
 struct lx_buf {
@@ -51,6 +51,7 @@ struct lx_report {
     FILE *out;
     enum lx_format format;
     unsigned checks, failed, marks;
+    uint64_t told;                                                                        // bytes, about
     struct lx_buf title, narrative, check_items, result_items, mark_items, machine_items; // JSON
     bool fresh;                                                                           // nothing printed yet
     bool tight; // the last thing printed was a line that checks and marks may follow without a gap

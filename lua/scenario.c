@@ -19,7 +19,7 @@ static const char *text_arg(lua_State *L, size_t *len)
     return lua_tolstring(L, 1, len);
 }
 
-// A JSON report is held in memory until the end; a script that tells too much is stopped.
+// A script that tells too much is stopped: a JSON report is held in memory until the end, and text fills a disk.
 int lx_told(lua_State *L)
 {
     if (rep_full(&lx_of(L)->rep))

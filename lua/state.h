@@ -54,6 +54,7 @@ struct lx_machine {
     bool running;          // inside sim_run(): handlers look, they neither drive nor change it
     bool handler_failed;   // a handler raised an error: the value is in the registry under this lx_machine's address
     enum { LX_NOTHING, LX_QUIT, LX_OUT_OF_CYCLES, LX_HANDLER_FAILED } pending; // what the last drive wants raised
+    uint64_t input;                                                            // bytes that scripts have typed
     struct lx_machine *next;
     // references that step_ref() has not handed out yet
     struct ev *queue;

@@ -472,8 +472,8 @@ static enum sim_status verb_info(const struct cli *c)
         free(text);
         return SIM_OK;
     }
-    if (c->nargs == 2 && !strcmp(c->args[0], "profile"))
-        return info_profile(stdout, c->args[1], &e) < 0 ? complain(&e) : SIM_OK;
+    if (c->nargs && !strcmp(c->args[0], "profile")) // without a name: the error lists them
+        return info_profile(stdout, c->nargs > 1 ? c->args[1] : "", &e) < 0 ? complain(&e) : SIM_OK;
     if (c->nargs && !strcmp(c->args[0], "man"))
         return cli_man(stdout), SIM_OK;
     if (c->nargs && !strcmp(c->args[0], "completion"))

@@ -110,15 +110,15 @@ static int unknown(const char *name, struct sim_error *err)
     return -1;
 }
 
-// A word of "lru|fifo", as its index.
+// A word of "lru/fifo", as its index.
 static bool word(const char *words, const char *s, uint64_t *v)
 {
     size_t n = strlen(s);
     *v = 0;
-    for (const char *w = words; strchr(words, '|'); w += strcspn(w, "|") + 1, ++*v) {
-        if (strcspn(w, "|") == n && !strncmp(w, s, n))
+    for (const char *w = words; strchr(words, '/'); w += strcspn(w, "/") + 1, ++*v) {
+        if (strcspn(w, "/") == n && !strncmp(w, s, n))
             return true;
-        if (!w[strcspn(w, "|")])
+        if (!w[strcspn(w, "/")])
             return false;
     }
     return false;
@@ -156,7 +156,7 @@ int sim_profile_set(struct sim_profile *p, const char *assignment, struct sim_er
         return 0;
     }
     char range[80];
-    if (strchr(k.unit, '|') || !strcmp(k.unit, "0 or 1")) // words
+    if (strchr(k.unit, '/') || !strcmp(k.unit, "0 or 1")) // words
         snprintf(range, sizeof range, "%s", k.unit);
     else
         snprintf(range, sizeof range, "%llu to %llu %s", (unsigned long long)k.lowest, (unsigned long long)k.highest, k.unit);

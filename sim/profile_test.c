@@ -82,7 +82,7 @@ static void mistakes_are_explained(void **state)
     refuses("tlb.l2.entries=12x", "give 0 to 8192 entries");
     refuses("tlb.l2.entries=8193", "give 0 to 8192 entries");
     refuses("feature.avx=2", "feature.avx=2: give 0 or 1 (");
-    refuses("tlb.l2.policy=mru", "tlb.l2.policy=mru: give lru|fifo|plru|mru3plru4 (");
+    refuses("tlb.l2.policy=mru", "tlb.l2.policy=mru: give lru/fifo/plru/mru3plru4 (");
     refuses("cache.l1d.size=99999999999999999999G", "bytes");
 }
 
