@@ -112,7 +112,7 @@ static bool same(const struct place *a, const struct place *b)
 // Wherever somebody comes to by going to and fro, all is as if he had come there step by step.
 static void there_and_back_is_there(void **state)
 {
-    static const char what[] = "sssnxecSSSSXU";
+    static const char what[] = "sssnxecmmSSSSXU";
     static struct place step[PLACES];
     char keys[PLACES];
     uint64_t seed = 0x9e3779b97f4a7c15;
@@ -123,7 +123,7 @@ static void there_and_back_is_there(void **state)
     assert_true(found->finished); // all places there are
     const unsigned nplaces = found->nkeys;
     memcpy(step, found->before, sizeof step);
-    for (unsigned round = 0; round < 100; round++) {
+    for (unsigned round = 0; round < 120; round++) {
         memset(keys, 0, sizeof keys);
         for (unsigned n = 2 + (unsigned)(rnd(&seed) % 24); n-- > 0;)
             keys[n] = what[rnd(&seed) % (sizeof what - 1)];
@@ -132,6 +132,8 @@ static void there_and_back_is_there(void **state)
             const struct place *a = &found->before[k], *b = step;
             while (b < step + nplaces - 1 && vz_when_before(b->when, a->when))
                 b++;
+            if (a->when.done) // references of the last step are played: steps go on to the next drive at once
+                continue;
             if (!same(a, b))
                 fail_msg("keys %.*s: drive %u step %llu rip %llx cycle %llu, not drive %u step %llu rip %llx cycle %llu", (int)k,
                          keys, a->when.drive, (unsigned long long)a->when.time, (unsigned long long)a->rip,

@@ -41,7 +41,9 @@ static void pf_error(FILE *f, uint32_t e)
 static void selector_error(FILE *f, uint32_t e)
 {
     const char *while_what = e & ISA_ERR_EXT ? ", while delivering another event" : "";
-    if (e & ISA_ERR_IDT)
+    if (!(e & ~(uint32_t)ISA_ERR_EXT)) // as of #GP(0), #DF, #AC
+        fprintf(f, "  error    %x: no selector is to blame%s\n", e, while_what);
+    else if (e & ISA_ERR_IDT)
         fprintf(f, "  error    %x: IDT entry %u%s\n", e, e >> 3, while_what);
     else
         fprintf(f, "  error    %x: %s selector %x%s\n", e, e & 4 ? "LDT" : "GDT", e & 0xfffc, while_what);
