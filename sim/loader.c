@@ -151,6 +151,10 @@ int sim_load_bytes(struct sim_machine *m, const char *name, const void *bytes, u
         image = multiboot_find(bytes, n) >= 0 ? SIM_IMAGE_MULTIBOOT : elf_is(bytes, n) ? SIM_IMAGE_ELF : SIM_IMAGE_FLAT;
     }
     out->image = image;
+    if (image != SIM_IMAGE_MULTIBOOT && (how->nmodules || how->cmdline))
+        return sim_fail(err, SIM_IMAGE, "%s: %s: only a Multiboot image takes %s", name,
+                        image == SIM_IMAGE_ELF ? "an ELF file without a Multiboot header" : "a flat binary",
+                        how->nmodules ? "modules" : "a command line");
     enum sim_start start = how->start;
     switch (image) {
     case SIM_IMAGE_MULTIBOOT: return multiboot_load(m, name, bytes, n, how, out, err);

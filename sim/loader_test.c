@@ -108,6 +108,21 @@ static void test_text(void **state)
     assert_int_equal(sim_load_bytes(m, "README.md", text, sizeof text - 1, &flat, &out, &err), 0);
 }
 
+// What nobody would read is refused.
+static void test_no_multiboot(void **state)
+{
+    static const uint8_t flat[16] = {0xf4};
+    struct sim_loaded out;
+    const struct sim_load line = {.addr = 0x7c00, .cmdline = "x"},
+                          module = {.addr = 0x7c00, .modules = {{.path = "y"}}, .nmodules = 1};
+    memset(&err, 0, sizeof err);
+    assert_int_equal(sim_load_bytes(m, "g.bin", flat, sizeof flat, &line, &out, &err), -1);
+    assert_non_null(strstr(err.what, "a flat binary: only a Multiboot image takes a command line"));
+    struct tiny64 t = tiny64();
+    assert_int_equal(sim_load_bytes(m, "k.elf", &t, sizeof t, &module, &out, &err), -1);
+    assert_non_null(strstr(err.what, "takes modules"));
+}
+
 static void test_bad_elf(void **state)
 {
     struct sim_loaded out;
@@ -214,7 +229,7 @@ static void test_damage(void **state)
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-    const struct CMUnitTest tests[] = {
-        T(test_flat), T(test_elf64), T(test_bad_elf), T(test_text), T(test_multiboot), T(test_foreign_and_missing), T(test_damage)};
+    const struct CMUnitTest tests[] = {T(test_flat), T(test_elf64),     T(test_no_multiboot),        T(test_bad_elf),
+                                       T(test_text), T(test_multiboot), T(test_foreign_and_missing), T(test_damage)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
