@@ -57,6 +57,15 @@ static void init_formatter(ZydisFormatter *f, struct disasm *d, bool att)
     ZydisFormatterSetHook(f, ZYDIS_FORMATTER_FUNC_PRINT_ADDRESS_ABS, (const void **)&d->print_abs);
 }
 
+// A scale of 1 says nothing, and there is none in 16-bit addresses: [bx+si*1], (%bx,%si,1).
+static void drop_unit_scale(char *text, bool att)
+{
+    const char *scale = att ? ",1)" : "*1", *behind = att ? "" : "]+-";
+    for (char *p = text; (p = strstr(p, scale)); p++)
+        if (att || (p[2] && strchr(behind, p[2])))
+            memmove(p, p + 2, strlen(p + 2) + 1);
+}
+
 unsigned disasm_bytes(struct sim_machine *m, const struct isa_cpu *c, uint64_t la, bool att, const uint8_t *bytes, unsigned n,
                       char *text, unsigned size)
 {
@@ -79,6 +88,8 @@ unsigned disasm_bytes(struct sim_machine *m, const struct isa_cpu *c, uint64_t l
     init_formatter(&f, &d, att);
     if (!ZYAN_SUCCESS(ZydisFormatterFormatInstruction(&f, &insn, ops, insn.operand_count_visible, text, size, la - d.base, &d)))
         snprintf(text, size, "%s ...", ZydisMnemonicGetString(insn.mnemonic));
+    else
+        drop_unit_scale(text, att);
     return insn.length;
 }
 

@@ -53,6 +53,9 @@ static void modes_and_syntaxes(void **state)
     check(f, ISA_PROT32, 0x10, false, "\x0f\x01\x50\x06", 4, 4, "lgdt [eax+0x6]");
     check(f, ISA_REAL, 0x10, false, "\xb8\x34\x12", 3, 3, "mov ax, 0x1234");
     check(f, ISA_V86, 0x10, false, "\xcd\x21", 2, 2, "int 0x21");
+    check(f, ISA_REAL, 0x10, false, "\x00\x00", 2, 2, "add [bx+si], al");
+    check(f, ISA_REAL, 0x10, true, "\x00\x00", 2, 2, "add %al, (%bx,%si)");
+    check(f, ISA_LONG64, 0x10, false, "\x8b\x44\x08\x04", 4, 4, "mov eax, [rax+rcx+0x4]");
 }
 
 static void symbols(void **state)
