@@ -179,6 +179,7 @@ void sim_translate(struct sim_machine *m, unsigned cpu, uint64_t la, unsigned ac
     }
     if (x.s->pg.mode != ISA_PG_NONE) {
         out->guest_levels = (uint8_t)isa_pg_top(x.s->pg.mode);
+        out->pde_shift = (uint8_t)isa_pg_shift(x.s->pg.mode, 2);
         if (!guest_steps(&x, &gpa, &shift, &user))
             return;
     }

@@ -34,7 +34,8 @@ struct sim_walk_step {
 struct sim_walk {
     uint64_t la;
     uint8_t acc;                      // ISA_ACC_*
-    uint8_t guest_levels, ept_levels; // 0 when off
+    uint8_t guest_levels, ept_levels; // 0 when off; levels in memory: PAE paging has 2, its PDPTEs are registers
+    uint8_t pde_shift;                // bits of the page that a guest PDE maps by itself: 22 with 32-bit paging, else 21
     enum sim_walk_outcome outcome;
     uint32_t pf_error;
     uint16_t refs;      // number of steps

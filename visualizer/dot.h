@@ -77,6 +77,6 @@ struct vz_fig {
 unsigned draw_walk_frames(const struct vz_fig *fig);
 unsigned draw_timeline_frames(const struct vz_fig *fig);
 // The walk figure of a translation that is already at hand.
-void draw_walk_of(FILE *f, const struct sim_walk *w, const char *name, const char *text, uint64_t cr3, uint64_t eptp);
+void draw_walk_of(FILE *f, const struct sim_walk *w, const char *name, const char *text, uint64_t root, uint64_t eptp);
 
 #endif

@@ -171,6 +171,40 @@ static void failing_walks_say_why(void **state)
 }
 
 // A file per frame; the last one is the whole figure, and no frame shows what comes later.
+// PAE paging begins at a PDPTE register and has pages of 2 MB, 32-bit paging at CR3 with pages of 4 MB; without paging there is no walk.
+static void each_paging_mode_has_its_figure(void **state)
+{
+    static const struct {
+        uint64_t cr0, cr4;
+        const char *says[3];
+    } mode[] = {{0x80000011, 0x20, {"<B>PDPTE</B>", "absent: 2 MB page", "A 2M"}},
+                {0x80000011, 0x10, {"<B>CR3</B>", "absent: 4 MB page", "A 4M"}},
+                {0x11, 0, {"<B>linear</B>", "Paging is off", "is the physical address"}}};
+    for (unsigned i = 0; i < sizeof mode / sizeof *mode; i++) {
+        struct sim_error err = {0};
+        struct sim_machine *m = sim_create(NULL, &err);
+        assert_non_null(m);
+        const uint64_t pdpte = mode[i].cr4 & 0x20 ? 0x101001 : 0xa3, pde = 0xa3;
+        kit_poke(m, 0x100000, &pdpte, 8);
+        kit_poke(m, 0x101000, &pde, 8);
+        assert_int_equal(sim_start_at(m, SIM_START_PROT32, 0x8000, &err), 0);
+        sim_reg_set(m, 0, "cr4", mode[i].cr4);
+        sim_reg_set(m, 0, "cr3", 0x100000);
+        sim_reg_set(m, 0, "cr0", mode[i].cr0);
+        struct sim_mark mark = {.m = m, .name = "x", .has_la = true, .la = 0x5000, .acc = ISA_ACC_R};
+        char *text;
+        size_t n;
+        FILE *f = open_memstream(&text, &n);
+        draw_walk(f, &(struct vz_fig){.mark = &mark, .m = m});
+        fclose(f);
+        for (unsigned k = 0; k < 3; k++)
+            if (!strstr(text, mode[i].says[k]))
+                fail_msg("mode %u: no %s", i, mode[i].says[k]);
+        free(text);
+        sim_destroy(m);
+    }
+}
+
 static void steps_are_frames(void **state)
 {
     struct sim_machine *m = kit_machine();
@@ -263,8 +297,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pictures_are_written_whole), cmocka_unit_test(errors_say_what_to_do),
-        cmocka_unit_test(failing_walks_say_why),      cmocka_unit_test(steps_are_frames),
-        cmocka_unit_test(nonsense_is_drawn_too),
+        cmocka_unit_test(failing_walks_say_why),      cmocka_unit_test(each_paging_mode_has_its_figure),
+        cmocka_unit_test(steps_are_frames),           cmocka_unit_test(nonsense_is_drawn_too),
     };
     return cmocka_run_group_tests_name("draw", tests, make_dir, remove_dir);
 }

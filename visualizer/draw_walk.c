@@ -69,7 +69,7 @@ static unsigned cell(struct geo *g, const struct sim_walk_step *s, double x, dou
                                                                             : 1.2,
                                                     .rings = 1});
     char flags[64], value[32], at[48];
-    vz_pte_flags(flags, sizeof flags, s->entry, s->ept, g->w->guest_levels, s->ept ? s->elevel : s->glevel, s->leaf);
+    vz_pte_flags(flags, sizeof flags, s->entry, s->ept, g->w->pde_shift, s->ept ? s->elevel : s->glevel, s->leaf);
     snprintf(value, sizeof value, "0x%llx", (unsigned long long)s->entry);
     snprintf(at, sizeof at, "[%llu] at 0x%llx", (unsigned long long)s->index, (unsigned long long)s->at.v);
     unsigned tw = CELL_W - BAR_W;
@@ -162,7 +162,7 @@ static const char *why_absent(const struct geo *g, unsigned glevel, unsigned ele
         if (s->ept && s->glevel == glevel && elevel && s->elevel > elevel)
             return s->elevel == 2 ? "absent: 2 MB page" : "absent: 1 GB page";
         if (!s->ept && s->glevel > glevel && glevel)
-            return s->glevel == 3 ? "absent: 1 GB page" : w->guest_levels == 2 ? "absent: 4 MB page" : "absent: 2 MB page";
+            return s->glevel == 3 ? "absent: 1 GB page" : w->pde_shift == 22 ? "absent: 4 MB page" : "absent: 2 MB page";
     }
     return w->outcome == SIM_WALK_OK ? "absent" : "not reached";
 }
@@ -220,7 +220,11 @@ static void cells(struct geo *g)
     }
 }
 
-static void row_labels(struct geo *g, uint64_t cr3)
+// PAE paging: the walk begins at a register that holds a PDPTE.
+static bool pae(const struct sim_walk *w) { return w->guest_levels == 2 && w->pde_shift == 21; }
+
+// root: CR3, or that register.
+static void row_labels(struct geo *g, uint64_t root)
 {
     char text[64];
     unsigned id = dot_open(&g->d, &(struct dot_box){.x = 0,
@@ -232,8 +236,10 @@ static void row_labels(struct geo *g, uint64_t cr3)
                                                     .fill = "white",
                                                     .pen = 1.4});
     fprintf(g->d.f, "<FONT POINT-SIZE=\"16\"><B>%s</B></FONT><BR/><FONT POINT-SIZE=\"12\" FACE=\"" DOT_MONO "\">",
-            g->w->guest_levels ? "CR3" : "linear");
-    dot_f(g->d.f, "0x%llx", (unsigned long long)(g->w->guest_levels ? cr3 & 0xffffffffff000ull : g->w->la));
+            pae(g->w)            ? "PDPTE"
+            : g->w->guest_levels ? "CR3"
+                                 : "linear");
+    dot_f(g->d.f, "0x%llx", (unsigned long long)(g->w->guest_levels ? root & 0xffffffffff000ull : g->w->la));
     fputs("</FONT>", g->d.f);
     dot_close(&g->d);
     if (g->ncols)
@@ -364,7 +370,7 @@ static void title_and_caption(struct geo *g, const char *name, const char *text,
     (void)name;
 }
 
-static void figure(struct geo *g, FILE *f, const char *name, const char *text, uint64_t cr3, uint64_t eptp)
+static void figure(struct geo *g, FILE *f, const char *name, const char *text, uint64_t root, uint64_t eptp)
 {
     const struct sim_walk *w = g->w;
     g->nrows = w->ept_levels > 5 ? 5 : w->ept_levels;
@@ -380,15 +386,15 @@ static void figure(struct geo *g, FILE *f, const char *name, const char *text, u
     dot_begin(&g->d, f, name ? name : "walk", g->width, row_y(g->nrows) + CELL_H + 14 + 26 + (fails ? WHY_H : 0));
     title_and_caption(g, name, text, eptp);
     cells(g);
-    row_labels(g, cr3);
+    row_labels(g, root);
     arrows(g);
     dot_end(&g->d);
 }
 
-void draw_walk_of(FILE *f, const struct sim_walk *w, const char *name, const char *text, uint64_t cr3, uint64_t eptp)
+void draw_walk_of(FILE *f, const struct sim_walk *w, const char *name, const char *text, uint64_t root, uint64_t eptp)
 {
     struct geo g = {.w = w, .shown = w->refs + 1u};
-    figure(&g, f, name, text, cr3, eptp);
+    figure(&g, f, name, text, root, eptp);
 }
 
 // The references that are left when the caches have done their part.
@@ -432,5 +438,6 @@ void draw_walk(FILE *f, const struct vz_fig *fig)
     struct sim_warm h;
     translate(fig, &w, &h);
     struct geo g = {.w = &w, .warm = fig->warm ? &h : NULL, .steps = fig->steps, .shown = fig->steps ? fig->step : w.refs + 1u};
-    figure(&g, f, fig->mark->name, fig->mark->text, sim_cpu(fig->m, fig->cpu)->cr3, sim_eptp(fig->m, fig->cpu));
+    const struct isa_cpu *c = sim_cpu(fig->m, fig->cpu);
+    figure(&g, f, fig->mark->name, fig->mark->text, pae(&w) ? c->pdpte[w.la >> 30 & 3] : c->cr3, sim_eptp(fig->m, fig->cpu));
 }

@@ -58,7 +58,7 @@ const char *vz_acc_name(unsigned acc) { return acc & ISA_ACC_X ? "fetch" : acc &
 
 static const char *large(unsigned level) { return level == 3 ? "1G" : level == 2 ? "2M" : ""; }
 
-void vz_pte_flags(char *buf, size_t n, uint64_t e, bool ept, unsigned levels, unsigned level, bool leaf)
+void vz_pte_flags(char *buf, size_t n, uint64_t e, bool ept, unsigned pde_shift, unsigned level, bool leaf)
 {
     struct out o = out_begin(buf, n);
     if (ept) {
@@ -93,7 +93,7 @@ void vz_pte_flags(char *buf, size_t n, uint64_t e, bool ept, unsigned levels, un
     if (leaf && e & 1u << 6)
         add(&o, "D");
     if (leaf && level > 1)
-        add(&o, level == 2 && levels == 2 ? "4M" : large(level)); // 32-bit paging has two levels
+        add(&o, level == 2 && pde_shift == 22 ? "4M" : large(level));
     if (leaf && e & 1u << 8)
         add(&o, "G");
     if (e >> 63)

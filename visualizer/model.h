@@ -12,8 +12,8 @@
 // --- paging
 const char *vz_level_name(unsigned level); // "PML4E" ...
 // Flags of a paging-structure entry in words: "P W U A D", "R W X WB 2M".
-// levels: how many the guest's paging has, which says what a large page is; 0 if that does not matter.
-void vz_pte_flags(char *buf, size_t n, uint64_t entry, bool ept, unsigned levels, unsigned level, bool leaf);
+// pde_shift: that of struct sim_walk; 0 if it does not matter.
+void vz_pte_flags(char *buf, size_t n, uint64_t entry, bool ept, unsigned pde_shift, unsigned level, bool leaf);
 const char *vz_walk_outcome(const struct sim_walk *w);      // "translated", "#PF" ...
 uint64_t vz_code_la(const struct isa_cpu *c, uint64_t rip); // linear address of code at an offset in CS
 

@@ -72,12 +72,12 @@ static void large_pages_have_their_size(void **state)
 {
     static const struct {
         bool ept;
-        unsigned levels, level;
+        unsigned pde_shift, level;
         const char *size;
-    } t[] = {{false, 2, 2, " 4M"}, {false, 3, 2, " 2M"}, {false, 4, 2, " 2M"}, {false, 4, 3, " 1G"}, {true, 2, 2, " 2M"}};
+    } t[] = {{false, 22, 2, " 4M"}, {false, 21, 2, " 2M"}, {false, 21, 3, " 1G"}, {true, 22, 2, " 2M"}};
     for (unsigned i = 0; i < sizeof t / sizeof *t; i++) {
         char flags[64];
-        vz_pte_flags(flags, sizeof flags, 0x10000e3, t[i].ept, t[i].levels, t[i].level, true);
+        vz_pte_flags(flags, sizeof flags, 0x10000e3, t[i].ept, t[i].pde_shift, t[i].level, true);
         assert_non_null(strstr(flags, t[i].size));
     }
 }

@@ -52,6 +52,7 @@ bool vz_play_walk(struct vz *v, struct sim_walk *w, unsigned *reached)
     if (start < 0)
         return false;
     w->guest_levels = paging_levels(&p->cpu);
+    w->pde_shift = p->cpu.cr4 & ISA_CR4_PAE ? 21 : 22;
     w->ept_levels = p->eptp ? (p->eptp >> 3 & 7) + 1 : 0;
     w->la = p->ent[start].e.u.walk.la;
     w->acc = p->ent[start].e.u.walk.acc;
@@ -127,7 +128,7 @@ static void draw_cell(const struct vz_win *w, int r, int c, int lines, int width
     }
     char flags[64];
     enum vz_attr a = s->failed ? VZ_A_BAD : now ? VZ_A_CURRENT : s->ept ? VZ_A_EPT : VZ_A_GUEST;
-    vz_pte_flags(flags, sizeof flags, s->entry, s->ept, x->guest_levels, s->ept ? s->elevel : s->glevel, s->leaf);
+    vz_pte_flags(flags, sizeof flags, s->entry, s->ept, x->pde_shift, s->ept ? s->elevel : s->glevel, s->leaf);
     if (!strcmp(flags, "not present"))
         strcpy(flags, "not P");
     squeeze(flags);
@@ -205,7 +206,7 @@ static int grid(const struct vz_win *w, const struct sim_walk *x, unsigned reach
 static int detail(const struct vz_win *w, int r, const struct sim_walk *x, const struct sim_walk_step *s)
 {
     char flags[64], target[64], text[320];
-    vz_pte_flags(flags, sizeof flags, s->entry, s->ept, x->guest_levels, s->ept ? s->elevel : s->glevel, s->leaf);
+    vz_pte_flags(flags, sizeof flags, s->entry, s->ept, x->pde_shift, s->ept ? s->elevel : s->glevel, s->leaf);
     if (s->ept)
         snprintf(target, sizeof target, "EPT %s for %s, gPA %llx", vz_level_name(s->elevel),
                  s->glevel ? vz_level_name(s->glevel) : "data", (ull)s->gpa.v);
