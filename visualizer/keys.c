@@ -141,6 +141,11 @@ static void key_help(struct vz *v)
     v->pane[VZ_V_help].top = v->pane[VZ_V_help].cursor = 0;
     vz_show(v, VZ_V_help);
 }
+static void key_redraw(struct vz *v)
+{
+    if (v->io.again)
+        v->io.again(v->io.ctx, v->theme);
+}
 static void key_att(struct vz *v) { v->att = !v->att; }
 static void key_theme(struct vz *v)
 {

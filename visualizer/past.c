@@ -35,6 +35,9 @@ struct vz_past {
     uint64_t brk[VZ_MAX_BREAK];
     unsigned nbrk;
     struct vz_edit edit;
+    uint64_t mem_addr, walk_la;
+    unsigned walk_acc;
+    bool walk_chosen;
 };
 
 void vz_past_open(struct vz *v, double apart)
@@ -61,6 +64,10 @@ static void take_along(struct vz *v)
     p->att = v->att;
     p->nbrk = v->nbrk;
     p->edit = v->edit;
+    p->mem_addr = v->mem_addr;
+    p->walk_la = v->walk_la;
+    p->walk_acc = v->walk_acc;
+    p->walk_chosen = v->walk_chosen;
     memcpy(p->brk, v->brk, sizeof p->brk);
     memcpy(p->pane, v->pane, sizeof p->pane);
 }
@@ -75,6 +82,10 @@ static void arrive(struct vz *v)
     v->att = p->att;
     v->nbrk = p->nbrk;
     v->edit = p->edit;
+    v->mem_addr = p->mem_addr;
+    v->walk_la = p->walk_la;
+    v->walk_acc = p->walk_acc;
+    v->walk_chosen = p->walk_chosen;
     memcpy(v->brk, p->brk, sizeof v->brk);
     memcpy(v->pane, p->pane, sizeof v->pane);
     v->mode = VZ_MODE_NORMAL;

@@ -16,6 +16,7 @@ enum { PLACES = 400 };
 struct found {
     struct kit k;
     struct place at, before[PLACES]; // where the last key was asked for; where each one was
+    uint64_t mem_addr;
     unsigned nkeys, nbrk, view;
     bool finished;
     char message[320];
@@ -36,6 +37,7 @@ static void look(struct vz *v, struct sim_machine *m)
         found->before[found->nkeys++] = found->at;
     found->nbrk = v->nbrk;
     found->view = v->view;
+    found->mem_addr = v->mem_addr;
     found->finished = v->finished;
     snprintf(found->message, sizeof found->message, "%s", v->message);
 }
@@ -183,6 +185,9 @@ static void changes_are_part_of_the_past(void **state)
     assert_int_equal(session("ss2:break start\rS", 1, 0), 0);
     assert_int_equal(found->nbrk, 1);
     assert_int_equal(found->view, VZ_V_regs);
+    assert_int_equal(session("ss:mem 8000\rS", 1, 0), 0);
+    assert_int_equal(found->view, VZ_V_mem);
+    assert_int_equal(found->mem_addr, 0x8000);
 }
 
 // The shell sees what became of the last present.
