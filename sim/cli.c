@@ -308,7 +308,13 @@ void cli_completion_bash(FILE *f)
                 fprintf(f, "--%s ", opts[o].name);
         fprintf(f, "\" -- \"$cur\"));;\n");
     }
-    fprintf(f, "    *) COMPREPLY=($(compgen -f -- \"$cur\"));;\n    esac\n}\ncomplete -o filenames -F _ringside ringside\n");
+    // Words that the program itself lists: lessons beside files, tables.
+    fprintf(f,
+            "    run,*|debug,*|draw,*|sweep,*) COMPREPLY=($(compgen -f -- \"$cur\") $(compgen -W \"$(\"$1\" lessons 2>/dev/null |\n"
+            "        sed -n 's/^  \\([a-z][a-z-]*\\)  .*/\\1/p')\" -- \"$cur\"));;\n"
+            "    info,*) COMPREPLY=($(compgen -W \"$(\"$1\" info 2>/dev/null | sed -n 's/^  \\([a-z]*\\) .*/\\1/p') profile\" -- "
+            "\"$cur\"));;\n"
+            "    *) COMPREPLY=($(compgen -f -- \"$cur\"));;\n    esac\n}\ncomplete -o filenames -F _ringside ringside\n");
 }
 
 void cli_markdown(FILE *f)
