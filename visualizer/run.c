@@ -116,7 +116,8 @@ static void on_event(void *ctx, struct sim_machine *m, const struct ev *e)
         v->seen_here |= EV_BIT(e->kind);
     v->bumps += (EV_BIT(e->kind) & MASK_STEP) != 0;
     append(v, EV_BIT(e->kind) & MASK_PAGING ? &v->paging : &v->log, e);
-    if (rank(e->kind) && rank(e->kind) >= v->best_rank) {
+    bool asked = v->goal != VZ_GOAL_EXIT || EV_BIT(e->kind) & MASK_EXITS; // who runs to an exit is not told of faults on the way
+    if (asked && rank(e->kind) && rank(e->kind) >= v->best_rank) {
         v->best_rank = rank(e->kind);
         keep(&v->best, e);
     }
