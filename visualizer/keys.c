@@ -40,6 +40,21 @@ static void key_exit_back(struct vz *v)
             vz_past_go(v, vz_log_at(&v->exits, i)->when);
     vz_message(v, VZ_A_WARN, "There was no VM exit and no VM entry before.");
 }
+static const struct vz_log *shown_log(const struct vz *v)
+{
+    return v->view == VZ_V_exits ? &v->exits : v->view != VZ_V_events ? NULL : v->pane[VZ_V_events].sel ? &v->paging : &v->log;
+}
+static bool when_event(struct vz *v) { return when_past(v) && shown_log(v) && vz_log_count(shown_log(v)); }
+static void key_there(struct vz *v)
+{
+    const struct vz_log *log = shown_log(v);
+    unsigned i = (unsigned)v->pane[v->view].cursor, n = vz_log_count(log);
+    const struct vz_logent *l = vz_log_at(log, i < n ? i : n - 1);
+    if (vz_when_before(l->when, vz_now(v)))
+        vz_past_go(v, l->when);
+    else
+        vz_message(v, VZ_A_HINT, "That is here.");
+}
 static void key_undo(struct vz *v) { vz_past_go(v, v->came_from); }
 static void key_play_end(struct vz *v) { vz_play_end(v); }
 static void key_ref(struct vz *v)

@@ -161,6 +161,7 @@ static void one_step_back(void **state)
         {":goto 100033\rsS", KIT_UD, "Back at"},                    // before the #UD, which is no instruction executed
         {":goto 100033\r:r idtr.limit=0\rsS", KIT_UD, "Back at"},   // before a step that shut the processor down
         {":goto 100033\r:r idtr.limit=0\rsccS", KIT_UD, "Back at"}, // and so from the end of the scenario
+        {":goto 100033\rsE" K_UP K_UP K_UP "\r", 0, "Back at"},     // to an event of the log
         {"S", KIT_START, "Nothing has been executed"},
         {"X", KIT_START, "no VM exit"},
         {"cU", KIT_START, "Back at"},
