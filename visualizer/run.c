@@ -384,7 +384,9 @@ static void run_to_goal(struct vz *v)
                 v->goal = VZ_GOAL_NONE;
             return;
         }
-        if ((!single || slices % STEPS == STEPS - 1) && interrupted(v)) {
+        if (single && slices % STEPS != STEPS - 1)
+            continue;
+        if (interrupted(v)) {
             v->goal = VZ_GOAL_NONE;
             return;
         }
