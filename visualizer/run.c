@@ -2,14 +2,14 @@
 // machine does exactly what it would do without a debugger, however the user gets there.
 //
 // Long runs go in slices of SLICE instructions, between which a key press is noticed. Slices do not change what the guest does: the
-// engine's stops are exact. Several addresses to stop at cannot be given to one sim_run(), so then the machine single-steps.
+// engine's stops are exact.
 #include <stdlib.h>
 #include <string.h>
 
 #include "isa/decode.h"
 #include "visualizer/ui.h"
 
-enum { SLICE = 250000, STEPS = 4000, NO_PROGRESS = 4096 };
+enum { SLICE = 250000, NO_PROGRESS = 4096 };
 #define MASK_RARE_LOG                                                                                                              \
     (EV_BIT(EV_TLB_FLUSH) | EV_BIT(EV_TLB_STALE) | EV_BIT(EV_EXCEPTION) | EV_BIT(EV_RING) | EV_BIT(EV_CR) | EV_BIT(EV_MSR) |       \
      EV_BIT(EV_SEG) | EV_BIT(EV_IO) | EV_BIT(EV_IRQ) | EV_BIT(EV_VMENTRY) | EV_BIT(EV_VMENTRY_FAIL) | EV_BIT(EV_VMEXIT) |          \
@@ -270,7 +270,7 @@ static void follow(struct vz *v, unsigned cpu)
 }
 
 // One sim_run() towards the scenario's condition and the caller's; false: the drive is done.
-static bool run_some(struct vz *v, uint64_t insns, uint64_t events, bool has_rip, uint64_t rip)
+static bool run_some(struct vz *v, uint64_t insns, uint64_t events, const uint64_t *stops, unsigned nstops)
 {
     struct sim_until u = rest(v);
     if (!u.insns || u.insns > insns)
@@ -278,10 +278,8 @@ static bool run_some(struct vz *v, uint64_t insns, uint64_t events, bool has_rip
     if (v->goal == VZ_GOAL_CYCLE && (!u.cycles || u.cycles > v->goal_n))
         u.cycles = v->goal_n;
     u.events |= events;
-    if (has_rip && !u.has_rip) {
-        u.has_rip = true;
-        u.rip = rip;
-    }
+    u.stops = stops;
+    u.nstops = nstops;
     v->seen = v->seen_here = 0;
     v->no_progress = false;
     struct sim_stop s = sim_run(v->m, &u), out;
@@ -350,27 +348,25 @@ static void run_to_goal(struct vz *v)
     bool one = v->goal == VZ_GOAL_STEP && v->goal_n == 1;
     if (one || (v->goal == VZ_GOAL_WHEN && v->drive == v->goal_when.drive))
         events = MASK_STEP;
-    bool own = v->goal == VZ_GOAL_RIP;
-    unsigned addresses = v->goal == VZ_GOAL_WHEN ? 0 : v->nbrk + own;
-    bool single = addresses > 1 || (addresses == 1 && v->until.has_rip);
-    uint64_t target = own ? v->goal_rip : v->nbrk ? v->brk[0] : 0;
-    bool first = true;
-    for (unsigned slices = 0;; slices++) {
-        uint64_t la = vz_rip_la(v), n = SLICE;
-        bool here = addresses && (vz_at_break(v, la) || (own && la == v->goal_rip)); // leave the place before looking out for it
+    uint64_t stops[VZ_MAX_BREAK + 1];
+    unsigned nstops = 0;
+    if (v->goal != VZ_GOAL_WHEN && v->goal != VZ_GOAL_STEP)
+        for (; nstops < v->nbrk; nstops++)
+            stops[nstops] = v->brk[nstops];
+    if (v->goal == VZ_GOAL_RIP)
+        stops[nstops++] = v->goal_rip;
+    for (;;) {
+        uint64_t n = SLICE;
         if (v->goal == VZ_GOAL_STEP)
             n = v->goal_n < SLICE ? v->goal_n : SLICE;
         if (v->goal == VZ_GOAL_WHEN && v->drive == v->goal_when.drive && v->goal_when.time - vz_now(v).time < n)
             n = v->goal_when.time - vz_now(v).time;
-        if (single || (here && first))
-            n = 1;
         uint64_t ran = sim_cpu(v->m, v->cpu)->insns;
-        bool more = run_some(v, n, events, addresses && n > 1, target);
+        bool more = run_some(v, n, events, stops, nstops);
         if (v->goal == VZ_GOAL_STEP) {
             ran = sim_cpu(v->m, v->cpu)->insns - ran;
             v->goal_n -= ran > v->goal_n || (one && (sim_ncpus(v->m) == 1 || (v->seen_here & MASK_STEP))) ? v->goal_n : ran;
         }
-        first = false;
         const char *why = goal_reached(v);
         if (why || !more) {
             bool on = !why && v->goal != VZ_GOAL_NONE && v->goal != VZ_GOAL_REF;
@@ -384,8 +380,6 @@ static void run_to_goal(struct vz *v)
                 v->goal = VZ_GOAL_NONE;
             return;
         }
-        if (single && slices % STEPS != STEPS - 1)
-            continue;
         if (interrupted(v)) {
             v->goal = VZ_GOAL_NONE;
             return;
@@ -411,7 +405,7 @@ static void record(struct vz *v)
     if (!sim_disasm(v->m, v->cpu, vz_rip_la(v), v->att, p->insn, sizeof p->insn, bytes))
         snprintf(p->insn, sizeof p->insn, "the instruction");
     int h = ev_subscribe(v->m, EV_BIT(EV_MEM) | EV_BIT(EV_REF) | EV_BIT(EV_WALK), on_reference, v);
-    run_some(v, 1, MASK_STEP, false, 0);
+    run_some(v, 1, MASK_STEP, NULL, 0);
     ev_unsubscribe(v->m, h);
     v->goal = VZ_GOAL_NONE;
     if (!p->n) {
