@@ -111,11 +111,19 @@ static void clear_progress(struct console *c)
     c->printed = true;
 }
 
+size_t sim_boot_matched(const char *text, size_t n, char b)
+{
+    for (size_t k = n + 1; k > 0; k--)
+        if (text[k - 1] == b && !memcmp(text, text + n + 1 - k, k - 1))
+            return k;
+    return 0;
+}
+
 static void expect(struct console *c, struct sim_machine *m, char b)
 {
     if (!c->script || c->type || !c->script[c->script_matched]) // the last: a text that nothing follows waits for ever
         return;
-    c->script_matched = b == c->script[c->script_matched] ? c->script_matched + 1 : b == c->script[0];
+    c->script_matched = sim_boot_matched(c->script, c->script_matched, b);
     if (c->script[c->script_matched] != '|')
         return;
     c->script += c->script_matched + 1;
@@ -128,7 +136,7 @@ static void forward(struct console *c, struct sim_machine *m, char b)
 {
     if (!c->forward)
         return;
-    c->forward_matched = b == c->forward[c->forward_matched] ? c->forward_matched + 1 : b == c->forward[0];
+    c->forward_matched = sim_boot_matched(c->forward, c->forward_matched, b);
     if (c->forward[c->forward_matched])
         return;
     c->forward = NULL;
@@ -157,7 +165,7 @@ static void on_output(void *ctx, struct sim_machine *m, const struct ev *e)
     forward(c, m, b);
     if (!c->marker)
         return;
-    c->matched = b == c->marker[c->matched] ? c->matched + 1 : b == c->marker[0];
+    c->matched = sim_boot_matched(c->marker, c->matched, b);
     if (!c->marker[c->matched]) {
         c->reached = true;
         sim_request_stop(m);

@@ -6,6 +6,7 @@
 #define SIM_BOOT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "sim/record.h"
@@ -43,6 +44,8 @@ enum sim_status sim_boot(const struct boot_options *o, struct sim_error *err);
 struct sim_machine *sim_boot_machine(const struct boot_options *o, struct sim_error *err);
 // Put a system that needs no disk into a machine, from what is in build/cache already. append: NULL for the system's own parameters.
 int sim_boot_load(struct sim_machine *m, const char *system, const char *append, struct sim_error *err);
+// How much of a text has been printed last once b comes after its first n characters: "==>" is in "===>", too.
+size_t sim_boot_matched(const char *text, size_t n, char b);
 // The names of the systems, ending with NULL.
 const char *const *sim_boot_systems(void);
 
