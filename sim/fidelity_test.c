@@ -22,10 +22,11 @@ static struct sim_machine *create(const char *guest, enum sim_fidelity f, bool l
     struct sim_machine *m = sim_create(&(struct sim_config){.ram_bytes = RAM, .fidelity = f, .loop = loop}, &err);
     assert_non_null(m);
     snprintf(path, sizeof path, "build/guests/%s.bin", guest);
+    const bool hypervisor = !strcmp(guest, "hypervisor/hypervisor");
     const struct sim_load how = {.image = SIM_IMAGE_AUTO,
                                  .modules = {{"build/guests/hypervisor/kernel.bin", ""}},
-                                 .nmodules = 1,
-                                 .cmdline = "depth=2 vpid=1"};
+                                 .nmodules = hypervisor,
+                                 .cmdline = hypervisor ? "depth=2 vpid=1" : NULL};
     if (sim_load_file(m, path, &how, NULL, &err) < 0)
         fail_msg("%s", err.what);
     return m;
