@@ -11,6 +11,8 @@
 
 #include "lua/state.h"
 
+#define BYTES_PER_STEP 256 // of new memory: a library function may make much of it in one step
+
 static void *alloc(void *ud, void *ptr, size_t osize, size_t nsize)
 {
     struct lx *lx = ud;
@@ -25,7 +27,17 @@ static void *alloc(void *ud, void *ptr, size_t osize, size_t nsize)
     void *p = realloc(ptr, nsize);
     if (p)
         lx->mem_used = lx->mem_used - old + nsize;
+    if (nsize > old)
+        lx->steps += (nsize - old) / BYTES_PER_STEP;
     return p;
+}
+
+int lx_out_of_steps(lua_State *L, int (*end)(lua_State *L, enum sim_status status, const char *text))
+{
+    char text[128];
+    snprintf(text, sizeof text, "the script ran %" PRIu64 " steps of Lua without an end; is there an endless loop?",
+             lx_of(L)->max_steps);
+    return end(L, SIM_LIMIT, text);
 }
 
 static void count_hook(lua_State *L, lua_Debug *ar)
@@ -33,12 +45,8 @@ static void count_hook(lua_State *L, lua_Debug *ar)
     struct lx *lx = lx_of(L);
     lx_check_alive(L);
     lx->steps += LX_HOOK_PERIOD;
-    if (lx->steps > lx->max_steps) {
-        char text[128];
-        snprintf(text, sizeof text, "the script ran %" PRIu64 " steps of Lua without an end; is there an endless loop?",
-                 lx->max_steps);
-        lx_fatal_in_hook(L, SIM_LIMIT, text);
-    }
+    if (lx->steps > lx->max_steps)
+        lx_out_of_steps(L, lx_fatal_in_hook);
 }
 
 // load(chunk [, name [, mode [, env]]]): text only, whatever mode says.
@@ -304,6 +312,7 @@ void lx_open_sandbox(lua_State *L)
     lua_getglobal(L, LUA_STRLIBNAME);
     lua_pushnil(L);
     lua_setfield(L, -2, "dump");
+    lx_set_patterns(L);
     lua_getglobal(L, LUA_MATHLIBNAME);
     lua_getfield(L, -1, "randomseed");
     lua_pushinteger(L, 1);

@@ -153,7 +153,12 @@ bool lx_map_line(const char *line, size_t n, uint64_t *addr, char name[256]);
 // Assemble text to flat bytes at an address. 0, or -1 with code->error. The caller frees bytes and symbols.
 int lx_asm(const char *text, size_t len, enum lx_syntax syntax, unsigned bits, uint64_t at, struct lx_code *code);
 
+// --- pattern.c
+void lx_set_patterns(lua_State *L); // find, match, gmatch and gsub, that count their steps, into the table at the top
+
 // --- sandbox.c
+// The limit of steps was crossed: end the script by lx_fatal() or lx_fatal_in_hook().
+int lx_out_of_steps(lua_State *L, int (*end)(lua_State *L, enum sim_status status, const char *text));
 lua_State *lx_new_state(struct lx *lx);
 void lx_open_sandbox(lua_State *L);
 

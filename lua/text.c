@@ -91,26 +91,36 @@ static size_t utf8_len(const unsigned char *s, size_t n)
     return len;
 }
 
+// Bytes at the beginning that are printable ASCII, but not of those: most text is, and goes at once.
+static size_t plain(const unsigned char *s, size_t n, char a, char b)
+{
+    size_t k = 0;
+    while (k < n && s[k] >= 0x20 && s[k] < 0x7f && s[k] != a && s[k] != b)
+        k++;
+    return k;
+}
+
 void lx_buf_json(struct lx_buf *b, const char *text, size_t n)
 {
     const unsigned char *s = (const unsigned char *)text;
     lx_buf_add(b, "\"", 1);
-    for (size_t k = 0; k < n;) {
-        size_t len = utf8_len(s + k, n - k);
-        if (!len) {
-            lx_buf_add(b, "\xef\xbf\xbd", 3);
-            k++;
+    for (size_t k = 0, len; k < n; k += len) {
+        if ((len = plain(s + k, n - k, '"', '\\')) != 0) {
+            lx_buf_add(b, text + k, len);
             continue;
         }
-        if (len == 1 && (s[k] == '"' || s[k] == '\\'))
+        len = utf8_len(s + k, n - k);
+        if (!len)
+            lx_buf_add(b, "\xef\xbf\xbd", 3);
+        else if (s[k] == '"' || s[k] == '\\')
             lx_buf_addf(b, "\\%c", s[k]);
-        else if (len == 1 && s[k] == '\n')
+        else if (s[k] == '\n')
             lx_buf_add(b, "\\n", 2);
-        else if (len == 1 && (s[k] < 0x20 || s[k] == 0x7f))
+        else if (len == 1)
             lx_buf_addf(b, "\\u%04x", s[k]);
         else
             lx_buf_add(b, text + k, len);
-        k += len;
+        len = len ? len : 1;
     }
     lx_buf_add(b, "\"", 1);
 }
@@ -119,8 +129,13 @@ void lx_put_text(FILE *f, const char *text, size_t n)
 {
     const unsigned char *s = (const unsigned char *)text;
     for (size_t k = 0, len; k < n; k += len) {
+        len = s[k] == '\n' ? 1 : plain(s + k, n - k, 0, 0);
+        if (len) {
+            fwrite(s + k, 1, len, f);
+            continue;
+        }
         len = utf8_len(s + k, n - k);
-        const bool control = (len == 1 && (s[k] < 0x20 || s[k] == 0x7f) && s[k] != '\n' && s[k] != '\t');
+        const bool control = len == 1 && s[k] != '\t'; // the others are gone
         if (control && s[k] == '\r' && (k + 1 == n || s[k + 1] == '\n'))
             continue;
         if (control)
