@@ -50,7 +50,8 @@ static void find_lesson(const struct cli *c, int n)
 static int one_argument(const struct cli *c, const char *what, struct sim_error *e)
 {
     if (c->nargs < 1)
-        return sim_fail(e, SIM_USAGE, "which %s? ringside help shows the usage", what);
+        return sim_fail(e, SIM_USAGE, "which %s?%s ringside help shows the usage", what,
+                        strstr(what, "scenario") ? " ringside lessons lists ours," : "");
     return 0;
 }
 
