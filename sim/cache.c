@@ -252,7 +252,7 @@ static __attribute__((noinline)) void hand_down(struct caches *h, struct private
 // From beyond the other processors: L3, else memory, whose line L3 keeps.
 static __attribute__((noinline)) struct cache_result fetch_down(struct caches *h, struct private *p, uint64_t line)
 {
-    const uint64_t *w = array_find(&h->l3, line);
+    const uint64_t *w = array_look(&h->l3, line);
     if (w) {
         array_used(&h->l3, w);
         p->shared.hits++;
@@ -391,6 +391,8 @@ struct cache_result cache_access(struct caches *h, unsigned cpu, uint64_t pa, en
     const uint64_t line = pa & l1->frame;
     return array_may_hold(l1, line) ? access_line(h, p, l1, line, kind) : miss(h, p, l1, line, kind, false);
 }
+
+struct cache_array *cache_first(struct caches *h, unsigned cpu, enum cache_unit l1) { return &h->cpu[cpu].u[l1]; }
 
 // To L2, from what is farther away than that.
 static struct cache_result prefetch_to_l2(struct caches *h, struct private *p, uint64_t line)

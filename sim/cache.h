@@ -51,6 +51,8 @@ void caches_clear(struct caches *h); // all lines I, all counters 0
 uint64_t cache_line(const struct caches *h, uint64_t pa); // the line of an address
 // One access inside one line.
 struct cache_result cache_access(struct caches *h, unsigned cpu, uint64_t pa, enum cache_kind kind);
+// A processor's first-level cache: who accesses it often asks array_again() first (sim/cache_array.h).
+struct cache_array *cache_first(struct caches *h, unsigned cpu, enum cache_unit l1);
 // What PREFETCHh and PREFETCHW ask for. T0: as a load. L2: to L2 (T1 and T2), no nearer. NTA: to L1D without a place in L2. W: as a store, but the line
 // stays unmodified.
 enum cache_prefetch { CACHE_PREFETCH_T0, CACHE_PREFETCH_L2, CACHE_PREFETCH_NTA, CACHE_PREFETCH_W };

@@ -11,6 +11,7 @@
 // PREFETCH   brings lines in like loads and stores, but what they take passes beside what the processor does: who uses a line earlier waits for the rest.
 // LEFT OUT   device memory is not cached. Devices reach RAM past the caches.
 #include "sim/block.h"
+#include "sim/cache_array.h"
 #include "sim/engine.h"
 
 #include <assert.h>
@@ -49,6 +50,8 @@ void detailed_select(struct sim_machine *m)
     }
     for (unsigned n = 0; n < m->ncpus; n++) {
         m->cpu[n]->isa.env = on ? &sim_env_detailed : &sim_env;
+        m->cpu[n]->l1i = on ? cache_first(m->caches, n, CACHE_L1I) : NULL;
+        m->cpu[n]->l1d = on ? cache_first(m->caches, n, CACHE_L1D) : NULL;
         m->cpu[n]->fetch_line = UINT64_MAX, m->cpu[n]->ncoming = 0;
     }
 }
@@ -107,11 +110,12 @@ void detailed_counts(struct sim_machine *m)
 // What a request for a line takes, with what it waits for those of other processors.
 static inline uint32_t queued(struct sim_cpu *c, uint64_t line, struct cache_result r)
 {
-    if (r.server <= CACHE_L2 || c->m->ncpus == 1)
+    if (__builtin_expect(c->m->ncpus == 1, 1) || r.server <= CACHE_L2)
         return r.cycles;
     return cache_queue(c->m->caches, c->n, line, r, engine_now(&c->isa));
 }
-static uint32_t cycles_of(struct sim_cpu *c, uint64_t line, enum cache_kind kind)
+
+static inline uint32_t cycles_of(struct sim_cpu *c, uint64_t line, enum cache_kind kind)
 {
     return queued(c, line, cache_access(c->m->caches, c->n, line, kind));
 }
@@ -155,15 +159,29 @@ static __attribute__((noinline)) uint32_t await(struct sim_cpu *c, uint64_t line
     return cycles;
 }
 
-static inline void touch_lines(struct sim_cpu *c, struct hpa pa, unsigned n, enum cache_kind kind)
+static __attribute__((noinline)) void touch_line(struct sim_cpu *c, uint64_t line, enum cache_kind kind)
+{
+    uint32_t cycles = cycles_of(c, line, kind);
+    if (__builtin_expect(c->ncoming != 0, 0))
+        cycles = await(c, line, cycles);
+    charge_beyond(c, cycles, c->m->profile->l1d.latency);
+}
+
+static __attribute__((noinline)) void touch_lines(struct sim_cpu *c, struct hpa pa, unsigned n, enum cache_kind kind)
 {
     const uint64_t size = c->m->line, last = (pa.v + n - 1) & -size;
-    for (uint64_t line = pa.v & -size; line <= last; line += size) {
-        uint32_t cycles = cycles_of(c, line, kind);
-        if (__builtin_expect(c->ncoming != 0, 0))
-            cycles = await(c, line, cycles);
-        charge_beyond(c, cycles, c->m->profile->l1d.latency);
-    }
+    for (uint64_t line = pa.v & -size; line <= last; line += size)
+        touch_line(c, line, kind);
+}
+
+// Most accesses lie in one line, and most of those where its set was used last: they take no more than the instruction's own cost.
+static inline __attribute__((always_inline)) void touch(struct sim_cpu *c, struct hpa pa, unsigned n, unsigned acc)
+{
+    const uint64_t frame = c->l1d->frame;
+    if (__builtin_expect(((pa.v ^ (pa.v + n - 1)) & frame) != 0, 0))
+        touch_lines(c, pa, n, kind_of(c->isa.at, acc));
+    else if (c->ncoming || !array_again(c->l1d, pa.v, acc & (ISA_ACC_W | ISA_ACC_RMW)))
+        touch_line(c, pa.v & frame, kind_of(c->isa.at, acc));
 }
 
 // Instructions whose accesses are no loads and stores to the caches.
@@ -208,14 +226,13 @@ static void carry_out(struct sim_cpu *c, struct hpa pa, unsigned n, enum request
 
 void detailed_data(struct sim_cpu *c, struct hpa pa, unsigned n, unsigned acc)
 {
-    const struct isa_insn *i = c->isa.at;
     if (bus_mmio_at(c->m, pa) || !ram_at(&c->m->ram, pa))
         return;
-    const enum request q = request_of(i, acc);
+    const enum request q = request_of(c->isa.at, acc);
     if (__builtin_expect(q != NO_REQUEST, 0))
         carry_out(c, pa, n, q);
     else
-        touch_lines(c, pa, n, kind_of(i, acc));
+        touch(c, pa, n, acc);
 }
 
 void detailed_flush_caches(struct isa_cpu *isa, bool write_back)
@@ -253,7 +270,7 @@ int detailed_read(struct isa_cpu *isa, uint64_t la, void *buf, unsigned n, unsig
     const void *p = known(isa, la, n, acc);
     if (!p || request_of(isa->at, acc))
         return mmu_read_detailed(isa, la, buf, n, acc);
-    touch_lines(c, ram_address(&c->m->ram, p), n, acc & ISA_ACC_RMW ? kind_of(isa->at, acc) : CACHE_LOAD);
+    touch(c, ram_address(&c->m->ram, p), n, acc);
     copy(buf, p, n);
     return 0;
 }
@@ -265,7 +282,7 @@ int detailed_write(struct isa_cpu *isa, uint64_t la, const void *buf, unsigned n
     void *p = known(isa, la, n, acc);
     if (!p || request_of(isa->at, acc))
         return mmu_write_detailed(isa, la, buf, n, acc);
-    touch_lines(c, ram_address(&c->m->ram, p), n, kind_of(isa->at, acc));
+    touch(c, ram_address(&c->m->ram, p), n, acc);
     copy(p, buf, n);
     return 0;
 }
@@ -335,30 +352,41 @@ int detailed_probe(struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc)
 
 void detailed_reference(struct sim_cpu *c, struct hpa pa, bool set_ad)
 {
-    engine_charge(&c->isa, cycles_of(c, pa.v, set_ad ? CACHE_RMW : CACHE_LOAD));
+    const bool again = array_again(c->l1d, pa.v, set_ad);
+    engine_charge(&c->isa, again ? c->l1d->latency : cycles_of(c, pa.v, set_ad ? CACHE_RMW : CACHE_LOAD));
 }
 
 // --- instruction fetch
 
-static __attribute__((noinline)) void fetch_line(struct sim_cpu *c, uint64_t line)
+static void fetch_line(struct sim_cpu *c, uint64_t line)
 {
+    if (line == c->fetch_line)
+        return;
     c->fetch_line = line;
-    charge_beyond(c, cycles_of(c, line, CACHE_FETCH), c->m->profile->l1i.latency);
+    if (!array_again(c->l1i, line, false))
+        charge_beyond(c, cycles_of(c, line, CACHE_FETCH), c->m->profile->l1i.latency);
+}
+
+static __attribute__((noinline)) void fetch_lines(struct isa_cpu *c, const struct isa_insn *i)
+{
+    struct sim_cpu *cpu = sim_cpu_of(c);
+    const struct block *b = block_of(i);
+    const uint64_t first = b->pa + i->off, frame = cpu->l1i->frame;
+    const unsigned in_page = 0x1000 - (unsigned)(b->pa & 0xfff);
+    const uint64_t last = b->cross ? b->pa2 + b->bytes - in_page - 1 : first + i->len - 1;
+    c->at = i;
+    fetch_line(cpu, first & frame);
+    fetch_line(cpu, last & frame);
 }
 
 // Every instruction lies in one line, or in one and the next. The next one's page may be elsewhere.
 static inline __attribute__((always_inline)) void fetch(struct isa_cpu *c, const struct isa_insn *i)
 {
-    struct sim_cpu *cpu = sim_cpu_of(c);
+    const struct sim_cpu *cpu = sim_cpu_of(c);
     const struct block *b = block_of(i);
-    const uint64_t first = b->pa + i->off, frame = -cpu->m->line;
-    const unsigned in_page = 0x1000 - (unsigned)(b->pa & 0xfff);
-    const uint64_t last = __builtin_expect(b->cross, 0) ? b->pa2 + b->bytes - in_page - 1 : first + i->len - 1;
-    c->at = i;
-    if ((first & frame) != cpu->fetch_line)
-        fetch_line(cpu, first & frame);
-    if ((last & frame) != cpu->fetch_line)
-        fetch_line(cpu, last & frame);
+    const uint64_t first = b->pa + i->off, last = first + i->len - 1, here = cpu->fetch_line;
+    if (__builtin_expect(b->cross || (((first ^ here) | (last ^ here)) & cpu->l1i->frame), 0))
+        fetch_lines(c, i);
 }
 
 // Stand before the handlers of instructions that may have to bring a line in.

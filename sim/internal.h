@@ -44,8 +44,9 @@ struct sim_cpu {
     } pmu;
     struct tlb *tlb;
     struct mmu_state mmu;
-    uint64_t fetch_line; // detailed fidelity: the line that instructions were fetched from last; UINT64_MAX: none
-    struct {             // and the lines that prefetches have asked for and that are still on their way
+    struct cache_array *l1i, *l1d; // detailed fidelity: its first-level caches
+    uint64_t fetch_line;           // the line that instructions were fetched from last; UINT64_MAX: none
+    struct {                       // and the lines that prefetches have asked for and that are still on their way
         uint64_t line, ready;
     } coming[10];
     unsigned ncoming;
