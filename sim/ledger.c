@@ -131,6 +131,13 @@ void ledger_update(struct ledger *l)
         settle(l, n, engine_now(&l->m->cpu[n]->isa));
 }
 
+void ledger_restart(struct ledger *l)
+{
+    ledger_update(l);
+    for (unsigned n = 0; n < l->m->ncpus; n++)
+        l->cpu[n] = (struct ledger_cpu){.reason = LEDGER_REASONS};
+}
+
 uint64_t ledger_exits(const struct ledger *l, unsigned reason)
 {
     uint64_t n = 0;

@@ -68,6 +68,8 @@ void ledger_close(struct ledger *l);
 struct ledger *ledger_keep(struct sim_machine *m);
 // Bring the accounts up to the present: those of a level are complete only up to its last transition.
 void ledger_update(struct ledger *l);
+// The machine is about to be reset: its processors begin in root operation, with clocks and counters of 0. The accounts go on.
+void ledger_restart(struct ledger *l);
 // VM exits in all, by basic reason (LEDGER_REASONS: of all reasons).
 uint64_t ledger_exits(const struct ledger *l, unsigned reason);
 unsigned ledger_levels(const struct ledger *l);             // levels that were met, root operation included

@@ -43,8 +43,30 @@ static void test_levels(void **state)
     sim_destroy(m);
 }
 
+// A machine that is reset in a guest begins in root operation, and what it enters next is of the first level.
+static void test_reset(void **state)
+{
+    struct sim_error err;
+    struct sim_machine *m = sim_create(&(struct sim_config){.ram_bytes = 4 << 20}, &err);
+    assert_non_null(m);
+    struct ledger *l = ledger_keep(m);
+    struct sim_cpu *c = m->cpu[0];
+    enter(c, 0x1000), leave(c, 20);
+    c->isa.cycles = 100;
+    enter(c, 0x1000);
+    c->isa.cycles = 150;
+    sim_reset(m);
+    c->isa.cycles = 30;
+    ledger_update(l);
+    assert_int_equal(l->level[0].cycles, 100 + 30);
+    assert_int_equal(l->level[1].cycles, 50);
+    enter(c, 0x2000);
+    assert_int_equal(l->vmcs[1].level, 1); // VMLAUNCH was the last exit before
+    sim_destroy(m);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_levels)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_levels), cmocka_unit_test(test_reset)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 
 #include "isa/msr.h"
 #include "sim/engine.h"
+#include "sim/ledger.h"
 #include "sim/pmu.h"
 #include "sim/symbols.h"
 
@@ -118,6 +119,8 @@ void sim_destroy(struct sim_machine *m)
 void sim_reset(struct sim_machine *m)
 {
     static const struct sim_until none;
+    if (m->ledger)
+        ledger_restart(m->ledger);
     m->rng = m->cfg.seed;
     m->has_pending_stop = m->stop_requested = false;
     m->running = 0;
