@@ -367,21 +367,27 @@ static __attribute__((noinline)) struct cache_result miss(struct caches *h, stru
     return r;
 }
 
+// A store met a line in L1D that is not modified.
+static __attribute__((noinline)) struct cache_result modify(struct caches *h, struct private *p, uint64_t *w, enum cache_kind kind)
+{
+    const uint64_t line = *w & ~CACHE_STATE;
+    const struct cache_result here = {p->u[CACHE_L1D].latency, CACHE_L1D};
+    const struct cache_result r = take(h, p, line, kind, (enum cache_state)(*w & CACHE_STATE), here);
+    *w = line | CACHE_M;
+    return r;
+}
+
 static __attribute__((noinline)) struct cache_result access_line(struct caches *h, struct private *p, struct cache_array *l1,
                                                                  uint64_t line, enum cache_kind kind)
 {
-    uint64_t *w = array_look(l1, line);
+    uint64_t *t = array_set(l1, line), *w = array_search(l1, t, line);
     if (!w)
         return miss(h, p, l1, line, kind, false);
-    array_used(l1, w);
+    array_touch(l1, t, (uint64_t)(w - t) - CACHE_WAYS);
     l1->n.hits++;
-    const struct cache_result r = {l1->latency, kind == CACHE_FETCH ? CACHE_L1I : CACHE_L1D};
-    const enum cache_state s = (enum cache_state)(*w & CACHE_STATE);
-    if (kind < CACHE_STORE || s == CACHE_M)
-        return r;
-    const struct cache_result taken = take(h, p, line, kind, s, r);
-    *w = line | CACHE_M;
-    return taken;
+    if (kind >= CACHE_STORE && (*w & CACHE_STATE) != CACHE_M)
+        return modify(h, p, w, kind);
+    return (struct cache_result){l1->latency, kind == CACHE_FETCH ? CACHE_L1I : CACHE_L1D};
 }
 
 struct cache_result cache_access(struct caches *h, unsigned cpu, uint64_t pa, enum cache_kind kind)

@@ -69,16 +69,4 @@ bool array_init(struct cache_array *a, const struct profile_cache *g, uint32_t l
 
 void array_free(struct cache_array *a) { free(a->memory); }
 
-uint64_t *array_look(const struct cache_array *a, uint64_t line)
-{
-    uint64_t *t = array_set(a, line);
-    const uint64_t *hints = t, want = array_bytes(array_hint(line));
-    // `last` belongs to the lowest byte of a word of hints.
-    for (uint64_t *last = &t[CACHE_WAYS + 7], *end = &last[a->ways]; last < end; last += 8)
-        for (uint64_t alike = array_alike(*--hints, want); alike; alike &= alike - 1) {
-            uint64_t *w = last - (unsigned)__builtin_ctzll(alike) / 8;
-            if (array_holds(*w, line))
-                return w;
-        }
-    return NULL;
-}
+uint64_t *array_look(const struct cache_array *a, uint64_t line) { return array_search(a, array_set(a, line), line); }

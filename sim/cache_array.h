@@ -71,7 +71,19 @@ static inline uint64_t array_may_hold(const struct cache_array *a, uint64_t line
     return array_alike(array_set(a, line)[-1], array_bytes(array_hint(line))) | a->more;
 }
 
-// The way that holds a line, or NULL.
+// The way of the set t that holds a line, or NULL.
+static inline uint64_t *array_search(const struct cache_array *a, uint64_t *t, uint64_t line)
+{
+    const uint64_t *hints = t, want = array_bytes(array_hint(line));
+    // `last` belongs to the lowest byte of a word of hints.
+    for (uint64_t *last = &t[CACHE_WAYS + 7], *end = &last[a->ways]; last < end; last += 8)
+        for (uint64_t alike = array_alike(*--hints, want); alike; alike &= alike - 1) {
+            uint64_t *w = last - (unsigned)__builtin_ctzll(alike) / 8;
+            if (array_holds(*w, line))
+                return w;
+        }
+    return NULL;
+}
 uint64_t *array_look(const struct cache_array *a, uint64_t line);
 static inline uint64_t *array_find(const struct cache_array *a, uint64_t line)
 {
