@@ -99,10 +99,22 @@ int isa_probe_w(struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc)
     return misaligned ? isa_raise(c, ISA_X_AC, 0, ISA_RULE_AC_MISALIGNED) : 0;
 }
 
+// An address that is aligned and in the common half of the canonical ones has nothing to be asked but paging.
+static inline bool is_common(const struct isa_cpu *c, uint64_t la, unsigned n)
+{
+    return c->mode == ISA_LONG64 && (la & (~0ull << 47 | (n - 1))) == 0;
+}
+
 struct isa_loaded isa_ld_v(struct isa_cpu *c, uint64_t la, unsigned n, unsigned acc)
 {
     uint64_t v = 0;
-    int r = ld(c, la, &v, n, acc);
+    int r;
+    if (__builtin_expect(is_common(c, la, n), 1)) {
+        __builtin_prefetch((const void *)(uintptr_t)(c->guess + la)); // as in ld()
+        r = c->env->read(c, la, &v, n, acc & ~(ISA_ACC_STACK | ISA_ACC_NOAC));
+    } else {
+        r = ld(c, la, &v, n, acc);
+    }
     return (struct isa_loaded){r ? 0 : v, r};
 }
 

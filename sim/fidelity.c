@@ -40,8 +40,7 @@ void sim_set_fidelity(struct sim_machine *m, enum sim_fidelity f)
     for (unsigned n = 0; n < m->ncpus; n++)
         isa_pmu_sync(&m->cpu[n]->isa);
     m->fidelity = f;
-    m->no_fetch_mirror = m->cfg.no_mirror;
-    m->no_data_mirror = m->cfg.no_mirror;
+    m->no_fetch_mirror = m->no_data_mirror = m->cfg.no_mirror || m->cfg.tlb == SIM_TLB_FORGET;
     m->hidden = f == SIM_DETAILED ? MMU_HIDDEN : 0;
     detailed_select(m);
     choose_costs(m);

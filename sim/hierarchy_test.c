@@ -111,7 +111,7 @@ static void trees_choose_as_defined(void **state)
 // Skylake's second level: pages whose numbers differ by 128 * 129 in a power-of-two stride fall into one set without the hash.
 static void the_hash_spreads_sets(void **state)
 {
-    struct tlb_geometry plain = {.sets = 128, .ways = 1}, hashed = {.sets = 128, .ways = 1, .hash = 7};
+    struct tlb_geometry plain = {.sets = 128, .ways = 1}, hashed = {.sets = 128, .ways = 1, .hash = 7, .folded = 0x7f};
     uint64_t seen[2] = {0, 0}, sets[2][2] = {{0}};
     for (uint64_t k = 0; k < 64; k++) {
         unsigned p = tlb_set(&plain, (k * 128) << 12, 12), h = tlb_set(&hashed, (k * 128) << 12, 12);

@@ -192,12 +192,16 @@ static inline bool mmu_is_soft(const struct sim_cpu *c)
 }
 
 // tlb (sim/tlb.c)
+static inline bool mmu_guarded_by(const struct sim_cpu *c, struct hpa pa)
+{
+    return tlb_guards(c->tlb, pa) || (c->monitor.waiting && (c->monitor.pa.v ^ pa.v) < 0x1000);
+}
 static inline bool mmu_guarded(const struct sim_machine *m, struct hpa pa)
 {
-    for (unsigned n = 0; n < m->ncpus; n++)
-        if (tlb_guards(m->cpu[n]->tlb, pa) || (m->cpu[n]->monitor.waiting && (m->cpu[n]->monitor.pa.v ^ pa.v) < 0x1000))
-            return true;
-    return false;
+    bool guarded = mmu_guarded_by(m->cpu[0], pa);
+    for (unsigned n = 1; __builtin_expect(n < m->ncpus, 0) && !guarded; n++)
+        guarded = mmu_guarded_by(m->cpu[n], pa);
+    return guarded;
 }
 // n bytes of a page that is guarded were written: entries get stale, sleepers in MWAIT wake.
 void mmu_written(struct sim_machine *m, struct hpa pa, unsigned n);
@@ -250,11 +254,15 @@ void engine_kick(struct sim_machine *m);
 // executed ends after the current instruction. Cheap if the page holds no code.
 void engine_code_written(struct sim_machine *m, struct hpa pa, uint64_t n);
 // The mmu must not mirror it for writes.
+static inline bool engine_host_has_code(const struct sim_machine *m, const uint8_t *p)
+{
+    const uint64_t k = (uint64_t)(p - m->ram.base) >> 12;
+    return m->code_pages[k / 64] >> k % 64 & 1;
+}
 static inline bool engine_page_has_code(const struct sim_machine *m, struct hpa pa)
 {
     const uint8_t *p = ram_at(&m->ram, pa);
-    const uint64_t k = (uint64_t)(p - m->ram.base) >> 12;
-    return p && m->code_pages[k / 64] >> k % 64 & 1;
+    return p && engine_host_has_code(m, p);
 }
 // Someone listens to INSN or MEM: mirror nothing. Where nothing is cached, each instruction's fetch walks, so instructions come one by one as they
 // do for an observer.

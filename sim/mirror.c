@@ -11,7 +11,10 @@ static uint64_t tag_of(const struct sim_cpu *c, uint64_t la) { return (la & ~0xf
 static unsigned tag_ctx(uint64_t tag) { return (unsigned)(tag >> 4) & 0x7f; }
 _Static_assert(MMU_NCTX * 2 - 1 < 0x7f && MMU_HIDDEN >> 4 > 0x7f, "context numbers, the user bit and MMU_HIDDEN share eight bits");
 
-static bool allowed(const struct sim_machine *m, bool off) { return !off && !ev_wanted(m, EV_TLB_STALE) && !engine_observed(m); }
+static inline bool allowed(const struct sim_machine *m, bool off)
+{
+    return !off && !(m->ev_mask & (EV_BIT(EV_INSN) | EV_BIT(EV_MEM) | EV_BIT(EV_TLB_STALE)));
+}
 
 // --- the wide mirror
 
@@ -45,9 +48,9 @@ static void wide_clear(struct sim_cpu *c)
 }
 
 // Part of the memory that the inline TLB may write: no decoded code, nothing that the TLBs or a sleeper must hear of.
-static bool plain(const struct sim_cpu *c, struct hpa page)
+static inline bool plain(const struct sim_cpu *c, struct hpa page, const uint8_t *host)
 {
-    return !engine_page_has_code(c->m, page) && !mmu_guarded(c->m, page);
+    return !engine_host_has_code(c->m, host) && !mmu_guarded(c->m, page);
 }
 
 void *mmu_mirror_wide(struct sim_cpu *c, uint64_t la, unsigned n, unsigned acc)
@@ -57,7 +60,7 @@ void *mmu_mirror_wide(struct sim_cpu *c, uint64_t la, unsigned n, unsigned acc)
         return NULL;
     const struct isa_mirror m = {tag_of(c, la), e->addend & ~1ull};
     const struct hpa page = ram_address(&c->m->ram, (const void *)(uintptr_t)(m.addend + (la & ~0xfffull)));
-    const bool wr = (e->addend & 1) && plain(c, page);
+    const bool wr = (e->addend & 1) && plain(c, page, (const void *)(uintptr_t)(m.addend + la));
     if ((acc & (ISA_ACC_W | ISA_ACC_RMW)) && !wr)
         return NULL;
     const unsigned slot = isa_mirror_slot(la);
@@ -78,38 +81,46 @@ void mmu_mirror_unwide(struct sim_cpu *c, uint64_t la)
 
 // --- the mirrors
 
-void mmu_mirror_fill(struct sim_cpu *c, uint64_t la, struct hpa pa, uint64_t data, uint64_t *slots)
+static inline void take_note(struct mmu_note *note, unsigned slot)
+{
+    if (!note || note->one == slot + 1)
+        return;
+    if (!note->one) {
+        note->one = slot + 1;
+        return;
+    }
+    if (note->one != MMU_NOTE_MORE)
+        note->more[(note->one - 1) / 64] |= 1ull << (note->one - 1) % 64;
+    note->more[slot / 64] |= 1ull << slot % 64;
+    note->one = MMU_NOTE_MORE;
+}
+
+void *mmu_mirror_fill(struct sim_cpu *c, uint64_t la, struct hpa pa, unsigned may, bool write, struct mmu_note *note)
 {
     struct isa_cpu *isa = &c->isa;
     const struct mmu_state *s = &c->mmu;
     if (!allowed(c->m, c->m->no_data_mirror) || (__builtin_expect(s->watching, 0) && mmu_is_watched(s, la)))
-        return;
+        return NULL;
     struct hpa page = {pa.v & ~0xfffull};
     uint8_t *host = ram_at(&c->m->ram, page);
-    if (!host || bus_mmio_at(c->m, page))
-        return;
-    // What depends on RFLAGS.AC is not mirrored, so AC counts as 0 here.
-    const unsigned g = TLB_DATA_RIGHTS(data), e = TLB_DATA_EPERMS(data);
-    const bool user = isa->cpl == 3;
+    if (!host || bus_mmio_at(c->m, page) || !may)
+        return NULL;
     const struct isa_mirror m = {tag_of(c, la) | c->m->hidden, (uint64_t)(uintptr_t)host - (la & ~0xfffull)};
-    const bool write = isa_pg_check(&s->pg, g, user, ISA_ACC_W, false) == ISA_RULE_NONE; // who may write may read
-    if (!(e & EPT_R) || (!write && isa_pg_check(&s->pg, g, user, ISA_ACC_R, false) != ISA_RULE_NONE))
-        return;
-    unsigned slot = isa_mirror_slot(la);
+    const unsigned slot = isa_mirror_slot(la);
+    const bool may_write = may & MMU_MAY_WRITE, wr = may_write && plain(c, page, host);
     c->mmu.used[slot / 64] |= 1ull << slot % 64;
-    if (slots)
-        slots[slot / 64] |= 1ull << slot % 64;
+    take_note(note, slot);
     isa->rd[slot] = m;
     isa->guess = m.addend;
-    const bool may_write = write && (data & TLB_DATA_DIRTY) && (e & EPT_W);
     c->mmu.may_write[slot] = may_write;
-    if (may_write && plain(c, page))
+    if (wr)
         isa->wr[slot] = m;
     if (mmu_is_soft(c))
         *wide_slot(c, la) = (struct isa_mirror){wide_tag(c, la), m.addend | may_write};
+    return wr || !write ? host + (la & 0xfff) : NULL;
 }
 
-void mmu_mirror_fill_fetch(struct sim_cpu *c, uint64_t la, struct hpa pa, uint64_t *slots)
+void mmu_mirror_fill_fetch(struct sim_cpu *c, uint64_t la, struct hpa pa, struct mmu_note *note)
 {
     if (!allowed(c->m, c->m->no_fetch_mirror))
         return;
@@ -117,8 +128,7 @@ void mmu_mirror_fill_fetch(struct sim_cpu *c, uint64_t la, struct hpa pa, uint64
     c->mmu.fx_old[slot] = c->mmu.fx[slot];
     c->mmu.fx[slot] = (struct mmu_fetch_mirror){tag_of(c, la), pa.v & ~0xfffull};
     c->mmu.fx_used |= 1ull << slot;
-    if (slots)
-        slots[0] |= 1ull << slot;
+    take_note(note, slot);
 }
 
 bool mmu_mirror_fetch_again(struct sim_cpu *c, uint64_t la)
@@ -132,14 +142,14 @@ bool mmu_mirror_fetch_again(struct sim_cpu *c, uint64_t la)
     return true;
 }
 
-static bool drop_slot(uint64_t *tag, uint64_t la, unsigned shift)
+static inline bool drop_slot(uint64_t *tag, uint64_t la, unsigned shift)
 {
-    if (*tag >> shift == la >> shift)
+    if ((*tag ^ la) >> shift == 0)
         *tag = ISA_MIRROR_EMPTY;
     return *tag == ISA_MIRROR_EMPTY;
 }
 
-static void drop_data(struct sim_cpu *c, unsigned slot, uint64_t la, unsigned shift)
+static inline void drop_data(struct sim_cpu *c, unsigned slot, uint64_t la, unsigned shift)
 {
     bool no_rd = drop_slot(&c->isa.rd[slot].tag, la, shift), no_wr = drop_slot(&c->isa.wr[slot].tag, la, shift);
     if (no_rd && no_wr)
@@ -179,18 +189,30 @@ void mmu_mirror_drop(struct sim_cpu *c, enum tlb_unit unit, uint64_t la, unsigne
     }
 }
 
-void mmu_mirror_drop_slots(struct sim_cpu *c, enum tlb_unit unit, uint64_t la, unsigned shift, uint64_t *slots)
+static void drop_one(struct sim_cpu *c, enum tlb_unit unit, unsigned slot, uint64_t la, unsigned shift)
 {
-    for (unsigned word = 0; word < ISA_MIRROR_SIZE / 64; word++) {
-        for (uint64_t left = slots[word]; left; left &= left - 1) {
-            unsigned slot = word * 64 + (unsigned)__builtin_ctzll(left);
-            if (unit == TLB_ITLB)
-                drop_fetch(c, slot, la, shift);
-            else
-                drop_data(c, slot, la, shift);
-        }
-        slots[word] = 0;
-    }
+    if (unit == TLB_ITLB)
+        drop_fetch(c, slot, la, shift);
+    else
+        drop_data(c, slot, la, shift);
+}
+
+static __attribute__((noinline)) void drop_more(struct sim_cpu *c, enum tlb_unit unit, uint64_t la, unsigned shift,
+                                                struct mmu_note *note)
+{
+    for (unsigned word = 0; word < ISA_MIRROR_SIZE / 64; word++)
+        for (; note->more[word]; note->more[word] &= note->more[word] - 1)
+            drop_one(c, unit, word * 64 + (unsigned)__builtin_ctzll(note->more[word]), la, shift);
+}
+
+void mmu_mirror_drop_noted(struct sim_cpu *c, enum tlb_unit unit, uint64_t la, unsigned shift, struct mmu_note *note)
+{
+    const uint32_t one = note->one;
+    note->one = 0;
+    if (one == MMU_NOTE_MORE)
+        drop_more(c, unit, la, shift, note);
+    else if (one)
+        drop_one(c, unit, one - 1, la, shift);
 }
 
 void mmu_mirror_clear_cpu(struct sim_cpu *c)
@@ -325,7 +347,8 @@ static const struct tlb_hot *backing(const struct sim_cpu *c, enum tlb_unit unit
 static bool noted(const struct sim_cpu *c, enum tlb_unit unit, const struct tlb_hot *h, unsigned slot)
 {
     const struct tlb_unit_state *u = &c->tlb->u[unit];
-    return !(h->key0 >> 1 & 3) || u->mirrored[h - u->hot][slot / 64] >> slot % 64 & 1;
+    const struct mmu_note *note = &u->mirrored[h - u->hot];
+    return !(h->key0 >> 1 & 3) || (note->one == MMU_NOTE_MORE ? note->more[slot / 64] >> slot % 64 & 1 : note->one == slot + 1);
 }
 
 static unsigned check_data(const struct sim_cpu *c, const struct isa_mirror *e, bool write)
@@ -342,8 +365,7 @@ static unsigned check_data(const struct sim_cpu *c, const struct isa_mirror *e, 
         const struct tlb_hot *h = backing(c, TLB_DTLB, e->tag);
         assert(h && "a mirror entry has no L1 entry");
         assert(noted(c, TLB_DTLB, h, isa_mirror_slot(la)));
-        unsigned shift = tlb_class_shift[h->key0 >> 1 & 3];
-        pa.v = (h->data & TLB_DATA_FRAME) | (la & ((1ull << shift) - 1));
+        pa.v = (h->data & TLB_DATA_FRAME) | (la & tlb_class_mask[h->key0 >> 1 & 3]);
         struct isa_pg pg = {.wp = d->flags & MMU_CTX_WP, .smap = d->flags & MMU_CTX_SMAP, .pkru = d->pkru};
         unsigned acc = write ? ISA_ACC_W : ISA_ACC_R, need = write ? EPT_W : EPT_R;
         assert(isa_pg_check(&pg, TLB_DATA_RIGHTS(h->data), user, acc, false) == ISA_RULE_NONE);
@@ -369,8 +391,7 @@ static unsigned check_fetch(const struct sim_cpu *c, const struct mmu_fetch_mirr
     const struct tlb_hot *h = backing(c, TLB_ITLB, e->tag);
     assert(h && "a fetch mirror entry has no iTLB entry");
     assert(noted(c, TLB_ITLB, h, slot));
-    uint64_t in = (1ull << tlb_class_shift[h->key0 >> 1 & 3]) - 1;
-    assert(e->page == ((h->data & TLB_DATA_FRAME) | (e->tag & ~0xfffull & in)));
+    assert(e->page == ((h->data & TLB_DATA_FRAME) | (e->tag & ~0xfffull & tlb_class_mask[h->key0 >> 1 & 3])));
     return 1;
 }
 

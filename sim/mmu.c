@@ -30,6 +30,19 @@ static void vmx_context(struct sim_cpu *c)
     }
 }
 
+// What paging, EPT and the dirty flag say of every combination of rights.
+static void grant_all(struct mmu_state *s)
+{
+    for (unsigned row = 0; row < 8; row++)
+        for (unsigned data = 0; data < 128; data++) {
+            const struct isa_pg pg = {.wp = row & 4, .smap = row & 2};
+            const unsigned e = TLB_DATA_EPERMS(data);
+            const bool r = isa_pg_check(&pg, data & 7, row & 1, ISA_ACC_R, false) == ISA_RULE_NONE && e & EPT_R;
+            const bool w = isa_pg_check(&pg, data & 7, row & 1, ISA_ACC_W, false) == ISA_RULE_NONE && e & EPT_W;
+            s->grant[row][data] = (r ? MMU_MAY_READ : 0) | (r && w && data & TLB_DATA_DIRTY ? MMU_MAY_WRITE : 0);
+        }
+}
+
 static void recompute(struct sim_cpu *c)
 {
     struct mmu_state *s = &c->mmu;
@@ -43,6 +56,7 @@ static void recompute(struct sim_cpu *c)
     s->vmx = isa->vmx;
     s->valid = true;
     isa_pg_init(&s->pg, isa, p->maxphyaddr, isa_has(p->features, ISA_FEAT_PSE36), isa_has(p->features, ISA_FEAT_PAGE1GB));
+    s->grants = s->pg.wp << 2 | s->pg.smap << 1;
     vmx_context(c);
     s->pcid = isa->cr4 & ISA_CR4_PCIDE ? isa->cr3 & 0xfff : 0;
     s->direct = s->pg.mode == ISA_PG_NONE && !s->ept_on;
@@ -77,6 +91,7 @@ void mmu_forget(struct sim_cpu *c)
     c->mmu.wide_serial = kept.wide_serial;
     c->mmu.last_serial = kept.last_serial;
     c->mmu.apic_page = kept.apic_page;
+    grant_all(&c->mmu);
     if (mmu_is_soft(c))
         soft_create(c);
     mmu_mirror_clear_cpu(c);

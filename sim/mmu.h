@@ -83,6 +83,7 @@ struct mmu_state {
     bool direct; // no paging and no EPT: linear = host-physical
     bool ept_on;
     struct isa_pg pg;
+    unsigned grants; // row of the table below for CR0.WP and CR4.SMAP as they are: as supervisor; as user, the next one
     struct ept ept;
     uint16_t vpid, pcid;
     uint64_t eptrta;      // 0 when EPT is off
@@ -110,6 +111,7 @@ struct mmu_state {
     // Per slot of rd: the context may write the page, D is set, too. Where it is not in wr, somebody wants to hear of writes, or code is there.
     bool may_write[ISA_MIRROR_SIZE];
     struct mmu_uppers uppers[MMU_UPPERS_SIZE];
+    uint8_t grant[8][128]; // MMU_MAY_* by CR0.WP, CR4.SMAP, user; and by bits 6..0 of struct tlb_hot.data
 };
 
 // --- the TLB from inside (sim/tlb.c)
@@ -123,24 +125,30 @@ struct tlb_hot {
     uint64_t stamp; // order of filling (L1), or of last use (other units)
 };
 struct tlb_geometry {
-    uint32_t hash;             // so many further bits of the page number are XORed into the set
+    uint32_t hash, folded;     // so many further bits of the page number are XORed into the set, and a mask of as many
     uint32_t base, sets, ways; // entries base .. base + sets * ways - 1; sets is a power of two; 0 ways: nowhere to put such pages
+};
+// Which mirror slots an entry of a large page may have filled, so that its end need not look at all of them: none (0), one (1 + its number), or those
+// set in more (MMU_NOTE_MORE).
+#define MMU_NOTE_MORE UINT32_MAX
+struct mmu_note {
+    uint32_t one;
+    uint64_t more[ISA_MIRROR_SIZE / 64];
 };
 #define TLB_THERE 64u
 static inline unsigned tlb_there(uint64_t page) { return (unsigned)(page ^ page >> 6) & (TLB_THERE - 1); }
 struct tlb_unit_state {
     uint32_t size;                // entries; 0: the profile has no such unit
     struct tlb_geometry g[4];     // by size class; classes may share their entries
-    uint16_t by_size[4];          // live entries per size class
+    uint64_t sizes;               // live entries per size class, 16 bits each (tlb_live)
     uint16_t there[4][TLB_THERE]; // and per class and tlb_there(): most look-ups of what is not there end here
     struct tlb_counts count;
     uint8_t policy; // enum profile_policy
     uint8_t *tree;  // of the policies with trees (sim/replace.c), else NULL
     struct tlb_hot *hot;
     struct tlb_entry *entry;
-    uint64_t *live; // bit map over hot[]
-    // First-level units: which mirror slots entry i of a large page may have filled, so that its end need not look at all of them.
-    uint64_t (*mirrored)[ISA_MIRROR_SIZE / 64];
+    uint64_t *live;            // bit map over hot[]
+    struct mmu_note *mirrored; // first-level units: of entry i, where it is of a large page
 };
 // --- fills of the guest's paging-structure caches (sim/psc.c)
 //
@@ -196,7 +204,7 @@ static inline uint8_t tlb_perms_of_ept(unsigned ept) // TLB_PERM_* of EPT_*
     return (ept & EPT_R ? TLB_PERM_R : 0) | (ept & EPT_W ? TLB_PERM_W : 0) | (ept & EPT_X ? TLB_PERM_X : 0) |
            (ept & EPT_USER_X ? TLB_PERM_USER_X : 0) | TLB_PERM_U;
 }
-static const uint8_t tlb_class_shift[4] = {12, 21, 22, 30};
+static const uint64_t tlb_class_mask[4] = {(1u << 12) - 1, (1u << 21) - 1, (1u << 22) - 1, (1u << 30) - 1}; // offset in the page
 static inline unsigned tlb_class(unsigned shift) { return shift == 21 ? 1 : shift == 22 ? 2 : shift == 30 ? 3 : 0; }
 
 static inline uint64_t tlb_key0(uint16_t vpid, uint64_t la, unsigned shift)
@@ -206,15 +214,17 @@ static inline uint64_t tlb_key0(uint16_t vpid, uint64_t la, unsigned shift)
 static inline unsigned tlb_set(const struct tlb_geometry *g, uint64_t la, unsigned shift)
 {
     const uint64_t page = la >> shift;
-    return g->base + ((unsigned)(page ^ (page >> g->hash & ((1u << g->hash) - 1))) & (g->sets - 1u)) * g->ways;
+    return g->base + (((unsigned)page ^ ((unsigned)(page >> g->hash) & g->folded)) & (g->sets - 1u)) * g->ways;
 }
+static inline unsigned tlb_live(const struct tlb_unit_state *u, unsigned cls) { return u->sizes >> 16 * cls & 0xffff; }
 static inline bool tlb_key1_equal(uint64_t have, uint64_t want)
 {
     uint64_t d = have ^ want;
     return d == 0 || (d >> 63 && !(d & ~TLB_K1_GLOBAL & ~0xfffull));
 }
 // Index of the live entry for an address in a context, with its page shift, or -1. sh: the only shift to look for, or 0 for all.
-static inline int tlb_probe(const struct tlb_unit_state *u, uint64_t key0, uint64_t key1, uint64_t la, unsigned sh)
+static inline __attribute__((always_inline)) int tlb_probe(const struct tlb_unit_state *u, uint64_t key0, uint64_t key1,
+                                                           uint64_t la, unsigned sh)
 {
     const struct tlb_geometry *g = &u->g[key0 >> 1 & 3];
     const unsigned base = tlb_set(g, la, sh);
@@ -223,16 +233,22 @@ static inline int tlb_probe(const struct tlb_unit_state *u, uint64_t key0, uint6
             return (int)(base + w);
     return -1;
 }
-static inline int tlb_find(const struct tlb_unit_state *u, uint16_t vpid, uint64_t key1, uint64_t la)
+static inline __attribute__((always_inline)) int tlb_look(const struct tlb_unit_state *u, uint16_t vpid, uint64_t key1, uint64_t la)
 {
     int i = -1; // one line per size class: with a constant shift a probe is a few instructions
-    if (u->there[0][tlb_there(la >> 12)] && (i = tlb_probe(u, tlb_key0(vpid, la, 12), key1, la, 12)) >= 0)
+    if (u->sizes & 0xffff && u->there[0][tlb_there(la >> 12)] && (i = tlb_probe(u, tlb_key0(vpid, la, 12), key1, la, 12)) >= 0)
         return i;
     if (u->there[1][tlb_there(la >> 21)] && (i = tlb_probe(u, tlb_key0(vpid, la, 21), key1, la, 21)) >= 0)
+        return i;
+    if (__builtin_expect(!(u->sizes >> 32), 1))
         return i;
     if (u->there[2][tlb_there(la >> 22)] && (i = tlb_probe(u, tlb_key0(vpid, la, 22), key1, la, 22)) >= 0)
         return i;
     return u->there[3][tlb_there(la >> 30)] ? tlb_probe(u, tlb_key0(vpid, la, 30), key1, la, 30) : i;
+}
+static inline int tlb_find(const struct tlb_unit_state *u, uint16_t vpid, uint64_t key1, uint64_t la)
+{
+    return tlb_look(u, vpid, key1, la);
 }
 // Policies with trees (sim/replace.c): the state of so many sets, all zero, to be freed; entry i was used; the way of a full set to give up.
 uint8_t *replace_create(unsigned sets);
@@ -335,9 +351,11 @@ uint64_t soft_fill(struct sim_cpu *c, uint64_t la, const struct tlb_entry *e); /
 void soft_invalidate(struct sim_cpu *c, const struct tlb_select *s);
 
 // --- mirrors (sim/mirror.c)
-// An access by the current context at la succeeded at pa; data: the L1 entry's (struct tlb_hot). Mirrors it where that is allowed.
-// slots: where to note the slot used, for an entry of a large page (tlb_unit_state.mirrored), or NULL.
-void mmu_mirror_fill(struct sim_cpu *c, uint64_t la, struct hpa pa, uint64_t data, uint64_t *slots);
+// An access by the current context at la succeeded at pa. Mirrors it where that is allowed.
+// note: where to note the slot used, for an entry of a large page (tlb_unit_state.mirrored), or NULL.
+// may: what the context may do with the page (MMU_MAY_*). Returns where the byte is in the host's memory, if reads (write: writes) will find it in
+// the mirror from now on, else NULL.
+void *mmu_mirror_fill(struct sim_cpu *c, uint64_t la, struct hpa pa, unsigned may, bool write, struct mmu_note *note);
 // Functional fidelity: the wide mirror remembers for each entry of the cache of translations what mmu_mirror_fill() made of it, so that a page
 // which lost its slot of rd and wr gets it back without the questions. An entry ends with that of the cache.
 //    tag      63..19 linear page (bits 56..12)   18..13 context and privilege, as in isa_cpu.mctx   12..0 mmu_state.wide_serial
@@ -349,13 +367,13 @@ static inline unsigned mmu_wide_index(uint64_t la) { return (unsigned)((la >> 12
 void *mmu_mirror_wide(struct sim_cpu *c, uint64_t la, unsigned n,
                       unsigned acc);                    // the bytes, which rd and wr know from now on; or NULL
 void mmu_mirror_unwide(struct sim_cpu *c, uint64_t la); // the cache puts another entry where that of la was
-void mmu_mirror_fill_fetch(struct sim_cpu *c, uint64_t la, struct hpa pa, uint64_t *slots);
+void mmu_mirror_fill_fetch(struct sim_cpu *c, uint64_t la, struct hpa pa, struct mmu_note *note);
 bool mmu_mirror_fetch_again(struct sim_cpu *c,
                             uint64_t la); // a fetch missed fx: does fx have its page now, that another had put out?
-// Drop the mirrors of a page, in all contexts: wherever they are, or in these slots (which are cleared) for who knows that there are no
+// Drop the mirrors of a page, in all contexts: wherever they are, or in the slots noted (and no longer) for who knows that there are no
 // others.
 void mmu_mirror_drop(struct sim_cpu *c, enum tlb_unit unit, uint64_t la, unsigned shift);
-void mmu_mirror_drop_slots(struct sim_cpu *c, enum tlb_unit unit, uint64_t la, unsigned shift, uint64_t *slots);
+void mmu_mirror_drop_noted(struct sim_cpu *c, enum tlb_unit unit, uint64_t la, unsigned shift, struct mmu_note *note);
 void mmu_mirror_clear_cpu(struct sim_cpu *c);
 void mmu_mirror_drop_writes(struct sim_machine *m, struct hpa pa); // no wr entry for this page any more
 void mmu_mirror_select(struct sim_cpu *c);                         // context number of the current context into isa.mctx
@@ -372,6 +390,20 @@ static inline bool mmu_is_watched(const struct mmu_state *s, uint64_t la)
     for (unsigned n = 0; s->watching && n < ISA_NBP; n++)
         hit |= s->watched[n] == ((la & ~0xfffull) | 1);
     return hit;
+}
+
+// What the context, as user or supervisor, may do through a translation with these data (struct tlb_hot) without another walk: MMU_MAY_*. What only
+// RFLAGS.AC allows counts as forbidden.
+#define MMU_MAY_READ  1u
+#define MMU_MAY_WRITE 2u
+static inline unsigned mmu_may(const struct mmu_state *s, bool user, uint64_t data)
+{
+    unsigned may = s->grant[s->grants + user][data & 0x7f];
+    if (__builtin_expect(s->pg.pkru != 0, 0)) {
+        may &= isa_pg_key_denies(&s->pg, TLB_DATA_RIGHTS(data), user, ISA_ACC_R) ? 0 : ~0u;
+        may &= isa_pg_key_denies(&s->pg, TLB_DATA_RIGHTS(data), user, ISA_ACC_W) ? ~MMU_MAY_WRITE : ~0u;
+    }
+    return may;
 }
 
 // What an access of kind acc (ISA_ACC_*) needs of EPT: EPT_R, EPT_W, EPT_X.

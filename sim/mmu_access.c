@@ -25,7 +25,8 @@ static void check_mirror(struct sim_cpu *c)
 enum verdict { HIT, REWALK, REFUSED };
 
 // May a cached translation serve this access? REFUSED: *r is the fault or exit, which has been raised.
-static enum verdict judge(struct sim_cpu *c, const struct tlb_hot *h, const struct tlb_entry *e, uint64_t la, unsigned acc, int *r)
+static __attribute__((noinline)) enum verdict judge(struct sim_cpu *c, const struct tlb_hot *h, const struct tlb_entry *e,
+                                                    uint64_t la, unsigned acc, int *r)
 {
     const struct mmu_state *s = &c->mmu;
     const unsigned need = mmu_ept_need(acc), eperms = TLB_DATA_EPERMS(h->data);
@@ -63,80 +64,105 @@ static int fill(struct sim_cpu *c, enum tlb_unit l1, struct tlb_entry *e)
     return tlb_fill(c->tlb, e);
 }
 
-static void mirror(struct sim_cpu *c, uint64_t la, unsigned acc, struct hpa pa, uint64_t data, uint64_t *slots)
+// Mirrors the page where it may be. may: what the context may do with it. Returns where the byte is for accesses of this kind, if the mirror knows it
+// now, else NULL.
+static inline __attribute__((always_inline)) void *mirror(struct sim_cpu *c, uint64_t la, unsigned acc, struct hpa pa, unsigned may,
+                                                          struct mmu_note *note)
 {
     if (mmu_is_apic_page(&c->mmu, pa))
-        return;
+        return NULL;
     if ((acc & ISA_ACC_USER) || ((acc & ISA_ACC_SYS) && c->isa.cpl == 3)) // other rights than those of the context
-        return;
-    if (acc & ISA_ACC_X)
-        mmu_mirror_fill_fetch(c, la, pa, slots);
-    else
-        mmu_mirror_fill(c, la, pa, data, slots);
+        return NULL;
+    if (!(acc & ISA_ACC_X))
+        return mmu_mirror_fill(c, la, pa, may, acc & WRITES, note);
+    mmu_mirror_fill_fetch(c, la, pa, note);
+    return NULL;
 }
 
-// A translation in one unit of the TLB: 1 used, 0 not there, or there but not usable (then *again is set), -1 refused with *r.
-static int lookup(struct sim_cpu *c, enum tlb_unit unit, uint64_t la, unsigned acc, struct hpa *pa, uint64_t *data, int *index,
-                  bool *again, int *r)
+// Do the rights of the context, which most accesses have, suffice?
+static inline bool suffices(unsigned may, unsigned acc)
+{
+    return !(acc & (ISA_ACC_X | ISA_ACC_SYS | ISA_ACC_USER)) && may & (acc & WRITES ? MMU_MAY_WRITE : MMU_MAY_READ);
+}
+
+// The entry of a unit that translates la for this access, and what the context may do with its page; or -1: there is none, or none that serves (then
+// *again is set), or the access is refused (*r is not 0).
+static inline __attribute__((always_inline)) int lookup(struct sim_cpu *c, enum tlb_unit unit, uint64_t la, unsigned acc,
+                                                        unsigned *may, bool *again, int *r)
 {
     struct tlb_unit_state *u = &c->tlb->u[unit];
-    int i = u->size ? tlb_find(u, c->mmu.vpid, c->mmu.key1, la) : -1;
+    const int i = tlb_look(u, c->mmu.vpid, c->mmu.key1, la);
     if (i < 0)
-        return 0;
-    const struct tlb_hot *h = &u->hot[i];
-    switch (judge(c, h, &u->entry[i], la, acc, r)) {
-    case REFUSED: return -1;
-    case REWALK: *again = true; return 0;
-    case HIT: break;
+        return -1;
+    *may = mmu_may(&c->mmu, c->isa.cpl == 3, u->hot[i].data);
+    if (__builtin_expect(!suffices(*may, acc), 0)) {
+        const enum verdict v = judge(c, &u->hot[i], &u->entry[i], la, acc, r);
+        *again |= v == REWALK;
+        if (v != HIT)
+            return -1;
     }
     if (ev_wanted(c->m, EV_TLB_STALE))
         tlb_used(c, &u->entry[i], la);
-    pa->v = (h->data & TLB_DATA_FRAME) | (la & ((1ull << tlb_class_shift[h->key0 >> 1 & 3]) - 1));
-    *data = h->data;
-    *index = i;
-    return 1;
+    return i;
 }
 
-static int translate_paged(struct sim_cpu *c, uint64_t la, unsigned acc, struct hpa *pa)
+static inline struct hpa address_in(const struct tlb_hot *h, uint64_t la)
+{
+    return (struct hpa){(h->data & TLB_DATA_FRAME) | (la & tlb_class_mask[h->key0 >> 1 & 3])};
+}
+
+// Entry i of the second level serves: it comes to the first. Returns its index there, or -1.
+static inline int promote(struct sim_cpu *c, enum tlb_unit l1, int i, struct hpa pa)
+{
+    // The access will often miss the host's caches too: let it start while the TLB is updated.
+    __builtin_prefetch(ram_at(&c->m->ram, pa));
+    tlb_touch(c->tlb, TLB_STLB, i);
+    engine_charge(&c->isa, c->m->charge[ISA_COST_STLB]);
+    return tlb_promote(c->tlb, (unsigned)i, l1);
+}
+
+// No entry serves: walk, and fill both levels. Returns 0, or the fault or exit; *i: the index in the first level, or -1.
+static __attribute__((noinline)) int walk(struct sim_cpu *c, enum tlb_unit l1, uint64_t la, unsigned acc, bool again,
+                                          struct hpa *pa, unsigned *may, int *i)
+{
+    struct tlb_entry e;
+    c->stat[SIM_STAT_TLB_MISSES]++;
+    const int r = mmu_walk(c, la, acc, &e);
+    if (r)
+        return r;
+    pa->v = e.frame.v | (la & ((1ull << e.page_shift) - 1));
+    __builtin_prefetch(ram_at(&c->m->ram, *pa));
+    if (__builtin_expect(again, 0))
+        tlb_supersede(c->tlb, l1, la, &e);
+    *i = fill(c, l1, &e);
+    *may = mmu_may(&c->mmu, c->isa.cpl == 3, tlb_data(&e));
+    return 0;
+}
+
+// The translations return 0 with *pa, and *host as from mirror(); or the fault or exit.
+static inline __attribute__((always_inline)) int translate_paged(struct sim_cpu *c, uint64_t la, unsigned acc, struct hpa *pa,
+                                                                 void **host)
 {
     const enum tlb_unit l1 = acc & ISA_ACC_X ? TLB_ITLB : TLB_DTLB;
-    struct tlb_entry e;
-    uint64_t data;
+    struct tlb_unit_state *u = &c->tlb->u[l1];
+    unsigned may;
     bool again = false;
-    int i, r, hit = lookup(c, l1, la, acc, pa, &data, &i, &again, &r);
-    if (hit < 0)
-        return r;
-    if (!hit) {
-        hit = lookup(c, TLB_STLB, la, acc, pa, &data, &i, &again, &r);
-        if (hit < 0)
-            return r;
-        if (hit) {
-            // The access will often miss the host's caches too: let it start while the TLB is updated.
-            __builtin_prefetch(ram_at(&c->m->ram, *pa));
-            tlb_touch(c->tlb, TLB_STLB, i);
-            engine_charge(&c->isa, c->m->charge[ISA_COST_STLB]);
-            i = tlb_promote(c->tlb, (unsigned)i, l1);
-        }
-    }
-    if (hit) {
+    int r = 0, i = lookup(c, l1, la, acc, &may, &again, &r);
+    if (i >= 0) {
+        *pa = address_in(&u->hot[i], la);
         c->stat[SIM_STAT_TLB_HITS]++;
-    } else {
-        c->stat[SIM_STAT_TLB_MISSES]++;
-        if ((r = mmu_walk(c, la, acc, &e)))
-            return r;
-        pa->v = e.frame.v | (la & ((1ull << e.page_shift) - 1));
-        __builtin_prefetch(ram_at(&c->m->ram, *pa));
-        if (__builtin_expect(again, 0))
-            tlb_supersede(c->tlb, l1, la, &e);
-        i = fill(c, l1, &e);
-        data = tlb_data(&e);
+    } else if (r) {
+        return r;
+    } else if ((i = lookup(c, TLB_STLB, la, acc, &may, &again, &r)) >= 0) {
+        *pa = address_in(&c->tlb->u[TLB_STLB].hot[i], la);
+        c->stat[SIM_STAT_TLB_HITS]++;
+        i = promote(c, l1, i, *pa);
+    } else if (r || (r = walk(c, l1, la, acc, again, pa, &may, &i))) {
+        return r;
     }
     // A profile without this first-level TLB keeps nothing that a mirror could stand for.
-    struct tlb_unit_state *u = &c->tlb->u[l1];
-    if (i < 0)
-        return 0;
-    mirror(c, la, acc, *pa, data, u->hot[i].key0 >> 1 & 3 ? u->mirrored[i] : NULL);
-    check_mirror(c);
+    if (i >= 0)
+        *host = mirror(c, la, acc, *pa, may, u->hot[i].key0 >> 1 & 3 ? &u->mirrored[i] : NULL);
     return 0;
 }
 
@@ -150,7 +176,7 @@ static __attribute__((noinline)) int walk_soft(struct sim_cpu *c, uint64_t la, u
     return r;
 }
 
-static int translate_soft(struct sim_cpu *c, uint64_t la, unsigned acc, struct hpa *pa)
+static int translate_soft(struct sim_cpu *c, uint64_t la, unsigned acc, struct hpa *pa, void **host)
 {
     uint64_t data;
     if (soft_find(c, la, acc, &data)) {
@@ -161,22 +187,38 @@ static int translate_soft(struct sim_cpu *c, uint64_t la, unsigned acc, struct h
             return r;
     }
     pa->v = (data & TLB_DATA_FRAME) | (la & 0xfff);
-    mirror(c, la, acc, *pa, data, NULL);
-    check_mirror(c);
+    *host = mirror(c, la, acc, *pa, mmu_may(&c->mmu, c->isa.cpl == 3, data), NULL);
     return 0;
+}
+
+static int translate_direct(struct sim_cpu *c, uint64_t la, unsigned acc, struct hpa *pa, void **host)
+{
+    pa->v = la;
+    *host = mirror(c, la, acc, *pa, mmu_may(&c->mmu, c->isa.cpl == 3, TLB_DATA_DIRTY | 7 << 3 | 7), NULL);
+    return 0;
+}
+
+// In the context that stands.
+static inline __attribute__((always_inline)) int translate(struct sim_cpu *c, uint64_t la, unsigned acc, struct hpa *pa,
+                                                           void **host)
+{
+    *host = NULL;
+#ifdef RINGSIDE_DEBUG
+    assert(mmu_context_stands(c));
+#endif
+    const int r = c->mmu.direct    ? translate_direct(c, la, acc, pa, host)
+                  : mmu_is_soft(c) ? translate_soft(c, la, acc, pa, host)
+                                   : translate_paged(c, la, acc, pa, host);
+    check_mirror(c);
+    return r;
 }
 
 int mmu_translate(struct sim_cpu *c, uint64_t la, unsigned acc, struct hpa *pa)
 {
+    void *host;
     if (__builtin_expect(!mmu_context_stands(c), 0))
         mmu_context(c);
-    if (c->mmu.direct) {
-        pa->v = la;
-        mirror(c, la, acc, *pa, TLB_DATA_DIRTY | 7 << 3 | 7, NULL);
-        check_mirror(c);
-        return 0;
-    }
-    return mmu_is_soft(c) ? translate_soft(c, la, acc, pa) : translate_paged(c, la, acc, pa);
+    return translate(c, la, acc, pa, &host);
 }
 
 // --- prefetches
@@ -329,15 +371,23 @@ static __attribute__((noinline)) int second_page(struct sim_cpu *c, uint64_t la,
     return mmu_translate(c, next, acc, &s->pa[1]);
 }
 
-static inline int span(struct sim_cpu *c, uint64_t la, unsigned n, unsigned acc, struct span *s)
+static inline void split(struct span *s, uint64_t la, unsigned n)
 {
-    unsigned room = 4096 - (unsigned)(la & 0xfff);
-    int r;
+    const unsigned room = 4096 - (unsigned)(la & 0xfff);
     assert(n >= 1 && n <= 4096);
     s->n[0] = n < room ? n : room;
     s->n[1] = n - s->n[0];
-    if ((r = mmu_translate(c, la, acc, &s->pa[0])) || !s->n[1])
+}
+
+// In the context that stands. *host: as from mirror(), for what lies inside one page.
+static inline __attribute__((always_inline)) int span(struct sim_cpu *c, uint64_t la, unsigned n, unsigned acc, struct span *s,
+                                                      void **host)
+{
+    int r;
+    split(s, la, n);
+    if ((r = translate(c, la, acc, &s->pa[0], host)) || !s->n[1])
         return r;
+    *host = NULL;
     return second_page(c, la, acc, s);
 }
 
@@ -386,20 +436,28 @@ static inline __attribute__((always_inline)) void reach(struct sim_cpu *c, const
         detailed_data(c, s->pa[1], s->n[1], acc);
 }
 
+// Accesses by instructions have asked the inline TLB already, which is used in the context that stands only. Others may come in the middle of a change.
+static inline void choose_context(struct sim_cpu *c, unsigned acc)
+{
+    if (__builtin_expect(acc & (ISA_ACC_SYS | ISA_ACC_USER), 0) && !mmu_context_stands(c))
+        mmu_context(c);
+}
+
 static inline __attribute__((always_inline)) int read_linear(struct isa_cpu *isa, uint64_t la, void *buf, unsigned n, unsigned acc,
                                                              bool detailed)
 {
     struct sim_cpu *c = sim_cpu_of(isa);
     struct span s;
-    const void *p;
+    void *p;
     if (!detailed && mmu_is_soft(c) && (p = mmu_mirror_wide(c, la, n, acc & ~ISA_ACC_W))) {
         copy(buf, p, n);
         return 0;
     }
-    int r = span(c, la, n, acc & ~ISA_ACC_W, &s);
+    choose_context(c, acc);
+    int r = span(c, la, n, acc & ~ISA_ACC_W, &s, &p);
     if (r)
         return r;
-    if (!detailed && (p = isa_mirror_at(isa, la, n, acc & ~ISA_ACC_W))) { // what is mirrored by now has nothing special
+    if (!detailed && p) { // what is mirrored by now has nothing special
         copy(buf, p, n);
         return 0;
     }
@@ -425,10 +483,11 @@ static inline __attribute__((always_inline)) int write_linear(struct isa_cpu *is
         copy(p, buf, n);
         return 0;
     }
-    int r = span(c, la, n, acc | ISA_ACC_W, &s);
+    choose_context(c, acc);
+    int r = span(c, la, n, acc | ISA_ACC_W, &s, &p);
     if (r)
         return r;
-    if (!detailed && (p = isa_mirror_at(isa, la, n, acc | ISA_ACC_W))) {
+    if (!detailed && p) {
         copy(p, buf, n);
         return 0;
     }
@@ -466,7 +525,16 @@ static bool write_guarded(struct isa_cpu *isa, uint64_t la, const void *buf, uns
     return true;
 }
 
-int mmu_read(struct isa_cpu *c, uint64_t la, void *buf, unsigned n, unsigned acc) { return read_linear(c, la, buf, n, acc, false); }
+static __attribute__((noinline)) int read_otherwise(struct isa_cpu *c, uint64_t la, void *buf, unsigned n, unsigned acc)
+{
+    return read_linear(c, la, buf, n, acc, false);
+}
+
+// Almost all are plain loads: with a constant most questions about the access have gone.
+int mmu_read(struct isa_cpu *c, uint64_t la, void *buf, unsigned n, unsigned acc)
+{
+    return acc == ISA_ACC_R ? read_linear(c, la, buf, n, ISA_ACC_R, false) : read_otherwise(c, la, buf, n, acc);
+}
 int mmu_write(struct isa_cpu *c, uint64_t la, const void *buf, unsigned n, unsigned acc)
 {
     return write_guarded(c, la, buf, n, acc) ? 0 : write_linear(c, la, buf, n, acc, false);
@@ -484,7 +552,10 @@ int mmu_probe(struct isa_cpu *isa, uint64_t la, unsigned n, unsigned acc)
 {
     struct sim_cpu *c = sim_cpu_of(isa);
     struct span s;
-    int r = span(c, la, n, acc, &s);
+    split(&s, la, n);
+    int r = mmu_translate(c, la, acc, &s.pa[0]);
+    if (!r && s.n[1])
+        r = second_page(c, la, acc, &s);
     return !r && spans_apic(c, &s) ? apic_access(c, &s, NULL, acc) : r;
 }
 
@@ -514,7 +585,7 @@ void *mmu_host_run(struct isa_cpu *isa, uint64_t la, uint64_t max, uint64_t *len
             return NULL;
         if (!ept_allows(TLB_DATA_EPERMS(data), mmu_ept_need(acc)) || ((acc & WRITES) && !(data & TLB_DATA_DIRTY)))
             return NULL;
-        pa.v = (data & TLB_DATA_FRAME) | (la & ((1ull << tlb_class_shift[u->hot[i].key0 >> 1 & 3]) - 1));
+        pa = address_in(&u->hot[i], la);
     }
     uint8_t *p = ram_at(&c->m->ram, pa);
     if (!p || bus_mmio_at(c->m, pa) || mmu_is_apic_page(s, pa) ||

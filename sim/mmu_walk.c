@@ -229,7 +229,7 @@ static unsigned ept_start(struct walk *w, uint64_t gpa, uint64_t *table, unsigne
     for (unsigned level = 2; level <= ept->levels; level++) {
         const enum tlb_unit unit = tlb_ept_cache_of_level(level);
         const struct tlb_unit_state *u = &t->u[unit];
-        if (!u->by_size[tlb_class(ept_shift(level))])
+        if (!tlb_live(u, tlb_class(ept_shift(level))))
             continue;
         const unsigned shift = ept_shift(level);
         int i = tlb_probe(u, tlb_key0(0, gpa, shift), w->s->gkey1, gpa, shift);
@@ -372,7 +372,7 @@ FOR_EACH_KIND bool from_cache(struct walk *w, const struct kind k, struct place 
         const enum tlb_unit unit = tlb_cache_of_level(level);
         const struct tlb_unit_state *u = &t->u[unit];
         const unsigned shift = isa_pg_shift(k.mode, level);
-        if (!u->by_size[tlb_class(shift)])
+        if (!tlb_live(u, tlb_class(shift)))
             continue;
         int i = tlb_probe(u, tlb_key0(w->s->vpid, w->la, shift), w->s->key1, w->la, shift);
         if (i < 0)

@@ -11,10 +11,7 @@
 
 _Static_assert(TLB_PERM_W == ISA_PG_W && TLB_PERM_U == ISA_PG_U && TLB_PERM_X == ISA_PG_X, "rights have one encoding");
 
-static inline bool is_empty(const struct tlb_unit_state *u)
-{
-    return !(u->by_size[0] | u->by_size[1] | u->by_size[2] | u->by_size[3]);
-}
+static inline bool is_empty(const struct tlb_unit_state *u) { return !u->sizes; }
 static unsigned total(const struct tlb_unit_state *u) { return u->size; }
 
 static struct tlb_geometry geometry(struct tlb_unit_state *u, struct profile_tlb p)
@@ -68,7 +65,7 @@ static void second_level_create(struct tlb_unit_state *u, const struct sim_profi
     unit_create(u, p->stlb);
     u->policy = bounded ? p->stlb_policy : PROFILE_LRU;
     for (unsigned k = 0; k < 4; k++)
-        u->g[k].hash = p->stlb_hash;
+        u->g[k].hash = p->stlb_hash, u->g[k].folded = (1u << p->stlb_hash) - 1;
     if (u->policy == PROFILE_PLRU || u->policy == PROFILE_MRU3PLRU4)
         u->tree = replace_create(u->g[0].sets);
     u->g[3].ways = 0;
@@ -233,59 +230,76 @@ void tlb_written(struct tlb *t, struct hpa pa, unsigned n)
 
 // --- entries come and go
 
-void tlb_drop(struct tlb *t, enum tlb_unit unit, unsigned i)
+// What ends with entry i except its place: what is counted of it, and its mirrors.
+static inline __attribute__((always_inline)) void part(struct tlb *t, enum tlb_unit unit, unsigned i, bool mirrored)
 {
     struct tlb_unit_state *u = &t->u[unit];
     struct tlb_entry *e = &u->entry[i];
     assert(e->valid);
-    e->valid = false;
-    u->live[i / 64] &= ~(1ull << i % 64);
     const unsigned cls = u->hot[i].key0 >> 1 & 3;
-    u->by_size[cls]--;
-    if (is_empty(u))
-        t->occupied &= ~(1u << unit);
     u->there[cls][tlb_there(e->tag >> e->page_shift)]--;
     t->fragments -= (u->hot[i].data & TLB_DATA_FRAGMENT) != 0;
-    u->hot[i].key0 = u->hot[i].stamp = 0;
     if (e->counted)
         uncount_sources(t, e);
-    if (!t->cpu || !first_level(unit))
+    if (!mirrored)
         return;
     if (e->page_shift == 12)
         mmu_mirror_drop(t->cpu, unit, e->tag, 12);
     else
-        mmu_mirror_drop_slots(t->cpu, unit, e->tag, e->page_shift, u->mirrored[i]);
+        mmu_mirror_drop_noted(t->cpu, unit, e->tag, e->page_shift, &u->mirrored[i]);
+}
+
+void tlb_drop(struct tlb *t, enum tlb_unit unit, unsigned i)
+{
+    struct tlb_unit_state *u = &t->u[unit];
+    part(t, unit, i, t->cpu && first_level(unit));
+    u->entry[i].valid = false;
+    u->sizes -= 1ull << 16 * (u->hot[i].key0 >> 1 & 3);
+    u->live[i / 64] &= ~(1ull << i % 64);
+    if (is_empty(u))
+        t->occupied &= ~(1u << unit);
+    u->hot[i].key0 = u->hot[i].stamp = 0;
+}
+
+// The way of a set with the oldest stamp, an empty one first; NO_WAY if one has this key0.
+#define NO_WAY UINT_MAX
+static inline unsigned oldest(const struct tlb_unit_state *u, unsigned base, unsigned ways, uint64_t key0)
+{
+    uint64_t stamp = UINT64_MAX;
+    unsigned best = NO_WAY;
+    bool twin = false;
+    const struct tlb_hot *h = &u->hot[base];
+    for (unsigned w = 0; w < ways; w++) {
+        const bool older = h[w].stamp < stamp;
+        twin |= h[w].key0 == key0;
+        best = older ? w : best;
+        stamp = older ? h[w].stamp : stamp;
+    }
+    return twin ? NO_WAY : base + best;
 }
 
 // The way to use for a key: that of the entry which a lookup by the filling context would have found, else an empty one, else the
-// one with the oldest stamp.
-static unsigned choose(const struct tlb_unit_state *u, unsigned base, unsigned ways, uint64_t key0, uint64_t key1)
+// one with the oldest stamp. *twin: there is an entry of the same key0 that such a lookup would not find.
+static inline unsigned choose(const struct tlb_unit_state *u, unsigned base, unsigned ways, uint64_t key0, uint64_t key1,
+                              bool *twin)
 {
+    *twin = false;
     if (is_empty(u))
         return base;
     const struct tlb_hot *h = &u->hot[base];
-    uint64_t oldest = UINT64_MAX;
+    uint64_t stamp = UINT64_MAX;
     unsigned best = 0;
     for (unsigned w = 0; w < ways; w++) {
-        if (h[w].key0 == key0 && tlb_key1_equal(h[w].key1, key1 & ~TLB_K1_GLOBAL))
-            return base + w;
-        bool older = h[w].stamp < oldest; // empty ways have stamp 0
+        if (__builtin_expect(h[w].key0 == key0, 0)) {
+            if (tlb_key1_equal(h[w].key1, key1 & ~TLB_K1_GLOBAL))
+                return base + w;
+            *twin = true;
+        }
+        bool older = h[w].stamp < stamp; // empty ways have stamp 0
         best = older ? w : best;
-        oldest = older ? h[w].stamp : oldest;
+        stamp = older ? h[w].stamp : stamp;
     }
-    return base + (u->tree && oldest ? replace_victim(u, (base - u->g[0].base) / ways) : best);
-}
-
-// May another live entry of the unit translate part of the page too: with another page size, or by the same key0?
-static bool overlapped(const struct tlb_unit_state *u, unsigned base, unsigned ways, uint64_t key0)
-{
-    for (unsigned k = 0; k < 4; k++)
-        if (u->by_size[k] && k != (key0 >> 1 & 3))
-            return true;
-    for (unsigned w = 0; w < ways; w++)
-        if (u->hot[base + w].key0 == key0)
-            return true;
-    return false;
+    return base + (u->tree && stamp ? replace_victim(u, (base - u->g[0].base) / ways) : best);
 }
 
 // An entry leaves the second level: where a first level still holds it, that one counts its sources from now on.
@@ -293,7 +307,7 @@ static void keep_counted(struct tlb *t, const struct tlb_hot *h, const struct tl
 {
     for (unsigned unit = TLB_ITLB; unit <= TLB_DTLB; unit++) {
         struct tlb_unit_state *u = &t->u[unit];
-        if (!u->by_size[h->key0 >> 1 & 3])
+        if (!tlb_live(u, h->key0 >> 1 & 3))
             continue;
         int i = tlb_probe(u, h->key0, h->key1 & ~TLB_K1_GLOBAL, e->tag, e->page_shift);
         if (i >= 0 && !u->entry[i].counted)
@@ -318,24 +332,32 @@ void tlb_evict(struct tlb *t, enum tlb_unit unit, unsigned i)
 unsigned tlb_choose(const struct tlb_unit_state *u, uint64_t tag, unsigned shift, uint64_t key0, uint64_t key1)
 {
     const struct tlb_geometry *g = &u->g[tlb_class(shift)];
-    return choose(u, tlb_set(g, tag, shift), g->ways, key0, key1);
+    bool twin;
+    return choose(u, tlb_set(g, tag, shift), g->ways, key0, key1, &twin);
 }
 
-// Make room, as tlb_place().
+// Make room, as place().
 static __attribute__((noinline)) void make_room(struct tlb *t, enum tlb_unit unit, unsigned i, bool same)
 {
     same ? tlb_drop(t, unit, i) : tlb_evict(t, unit, i);
+}
+
+static inline bool has_other_sizes(const struct tlb_unit_state *u, unsigned cls)
+{
+    static const uint64_t other[4] = {~0xffffull, ~0xffff0000ull, ~0xffff00000000ull, ~0xffff000000000000ull};
+    return u->sizes & other[cls];
 }
 
 static inline __attribute__((always_inline)) int place(struct tlb *t, enum tlb_unit unit, uint64_t tag, unsigned shift,
                                                        uint64_t key0, uint64_t key1, uint64_t data)
 {
     struct tlb_unit_state *u = &t->u[unit];
-    const unsigned cls = tlb_class(shift);
+    const unsigned cls = key0 >> 1 & 3;
     const struct tlb_geometry *g = &u->g[cls];
     if (!g->ways)
         return -1;
-    const unsigned base = tlb_set(g, tag, shift), i = choose(u, base, g->ways, key0, key1);
+    bool twin;
+    const unsigned i = choose(u, tlb_set(g, tag, shift), g->ways, key0, key1, &twin);
     struct tlb_hot *h = &u->hot[i];
     if (h->key0) {
         bool same = h->key0 == key0 && tlb_key1_equal(h->key1, key1 & ~TLB_K1_GLOBAL);
@@ -343,15 +365,15 @@ static inline __attribute__((always_inline)) int place(struct tlb *t, enum tlb_u
             return tlb_place(t, unit, tag, shift, key0, key1, data);
         make_room(t, unit, i, same);
     }
-    // Lookups of the page may find this entry from now on, even where another one served so far (other page size, global).
-    if (first_level(unit) && t->cpu && (shift == 12 || overlapped(u, base, g->ways, key0)))
+    // Lookups of the page may find this entry from now on, even where another one served so far: of another size, or a twin.
+    if (first_level(unit) && t->cpu && (shift == 12 || twin || has_other_sizes(u, cls)))
         mmu_mirror_drop(t->cpu, unit, tag, shift);
     *h = (struct tlb_hot){key0, key1, data, ++t->clock};
     if (u->tree)
         replace_touch(u, i);
     u->live[i / 64] |= 1ull << i % 64;
-    u->by_size[cls]++;
     t->occupied |= 1u << unit;
+    u->sizes += 1ull << 16 * cls;
     u->there[cls][tlb_there(tag >> shift)]++;
     t->fragments += (data & TLB_DATA_FRAGMENT) != 0;
     return (int)i;
@@ -410,10 +432,40 @@ int tlb_fill(struct tlb *t, const struct tlb_entry *e)
     return insert(t, (enum tlb_unit)e->unit, e, tlb_key0(e->vpid, e->tag, e->page_shift), key1, tlb_data(e));
 }
 
+// Everyday promotion, in short: the oldest of a set, of the same size, makes room, and nobody is told. Returns its index, or -1 where it is not
+// so simple.
+static inline __attribute__((always_inline)) int supplant(struct tlb *t, enum tlb_unit l1, const struct tlb_hot *from,
+                                                          const struct tlb_entry *e)
+{
+    struct tlb_unit_state *u = &t->u[l1];
+    const unsigned cls = from->key0 >> 1 & 3;
+    const struct tlb_geometry *g = &u->g[cls];
+    const unsigned base = tlb_set(g, e->tag, e->page_shift), i = oldest(u, base, g->ways, from->key0);
+    struct tlb_hot *h = &u->hot[i];
+    const uint64_t events = EV_BIT(EV_TLB_EVICT) | EV_BIT(EV_TLB_FILL);
+    if (i == NO_WAY || (h->key0 ^ from->key0) & 7 || has_other_sizes(u, cls) || t->cpu->m->ev_mask & events ||
+        t->policy == SIM_TLB_KEEP)
+        return -1;
+    part(t, l1, i, true);
+    *h = (struct tlb_hot){from->key0, from->key1, from->data, ++t->clock};
+    u->there[cls][tlb_there(e->tag >> e->page_shift)]++;
+    t->fragments += (from->data & TLB_DATA_FRAGMENT) != 0;
+    u->count.evicts++, u->count.fills++;
+    t->cpu->stat[SIM_STAT_TLB_EVICTS]++, t->cpu->stat[SIM_STAT_TLB_FILLS]++;
+    u->entry[i] = *e;
+    u->entry[i].unit = (uint8_t)l1;
+    u->entry[i].lru = t->clock;
+    u->entry[i].walk = t->walk;
+    u->entry[i].counted = false; // the second level counts
+    return (int)i;
+}
+
 int tlb_promote(struct tlb *t, unsigned i, enum tlb_unit l1)
 {
     const struct tlb_hot *h = &t->u[TLB_STLB].hot[i];
-    return insert(t, l1, &t->u[TLB_STLB].entry[i], h->key0, h->key1, h->data);
+    const struct tlb_entry *e = &t->u[TLB_STLB].entry[i];
+    const int k = supplant(t, l1, h, e);
+    return k >= 0 ? k : insert(t, l1, e, h->key0, h->key1, h->data);
 }
 
 void tlb_supersede(struct tlb *t, enum tlb_unit l1, uint64_t la, const struct tlb_entry *e)
@@ -555,7 +607,7 @@ unsigned tlb_count(const struct tlb *t, enum tlb_unit unit)
 {
     unsigned n = 0;
     for (unsigned k = 0; k < 4; k++)
-        n += t->u[unit].by_size[k];
+        n += tlb_live(&t->u[unit], k);
     return n;
 }
 

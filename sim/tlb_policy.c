@@ -38,7 +38,7 @@ static struct tlb_geometry wider(const struct tlb_unit_state *u, const struct tl
     struct tlb_geometry n = *g;
     unsigned live = 0;
     for (unsigned k = 0; k < 4; k++)
-        live += u->by_size[k];
+        live += tlb_live(u, k);
     if (2 * live >= u->size)
         n.sets *= 2;
     else
@@ -53,7 +53,7 @@ static void move(struct tlb_unit_state *to, const struct tlb_geometry *g, const 
         at++; // a set only gets emptier
     to->hot[at] = from->hot[i];
     to->entry[at] = from->entry[i];
-    memcpy(to->mirrored[at], from->mirrored[i], sizeof to->mirrored[at]);
+    to->mirrored[at] = from->mirrored[i];
     to->live[at / 64] |= 1ull << at % 64;
 }
 
