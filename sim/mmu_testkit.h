@@ -201,8 +201,17 @@ static inline void kit_root(struct kit *k)
     mmu_vm_transition(k->c, false);
 }
 
-static inline int kit_read(struct kit *k, uint64_t la, uint64_t *v) { return mmu_read(&k->c->isa, la, v, 8, ISA_ACC_R); }
-static inline int kit_write(struct kit *k, uint64_t la, uint64_t v) { return mmu_write(&k->c->isa, la, &v, 8, ISA_ACC_W); }
+// As an instruction after whatever changed the context.
+static inline int kit_read(struct kit *k, uint64_t la, uint64_t *v)
+{
+    mmu_context(k->c);
+    return mmu_read(&k->c->isa, la, v, 8, ISA_ACC_R);
+}
+static inline int kit_write(struct kit *k, uint64_t la, uint64_t v)
+{
+    mmu_context(k->c);
+    return mmu_write(&k->c->isa, la, &v, 8, ISA_ACC_W);
+}
 static inline uint64_t kit_must_read(struct kit *k, uint64_t la)
 {
     uint64_t v = 0;

@@ -128,7 +128,7 @@ quotient() { [ "$1" = null ] || [ "$2" = null ] && echo "$3" || awk -v a="$1" -v
 insns() { # PROGRAM
     case $1 in
     linux) "$ringside" boot linux --until "" --append "$append" 2>&1 </dev/null | tr -d '\r' | sed -n 's/.*(\([0-9]*\) instructions.*/\1/p' | tail -1 ;;
-    *) "$ringside" run --ram 256M --json $guests/$1.bin 2>&1 | sed -n 's/.*(\([0-9]*\) instructions.*/\1/p' | tail -1 ;;
+    *) "$ringside" run --ram 256M $guests/$1.bin 2>&1 | sed -n 's/.*(\([0-9]*\) instructions.*/\1/p' | tail -1 ;;
     esac
 }
 printf '\n%-10s %12s %10s %10s %10s %10s %10s %12s %12s %8s\n' program instructions functional fast detailed bochs qemu "func./bochs" "fast/bochs" "rss MB"
