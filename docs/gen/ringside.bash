@@ -1,7 +1,7 @@
 # bash completion of ringside
 _ringside() {
     local cur=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]}
-    if [ "$COMP_CWORD" = 1 ]; then COMPREPLY=($(compgen -W "run debug draw explain info boot bench validate sweep help" -- "$cur")); return; fi
+    if [ "$COMP_CWORD" = 1 ]; then COMPREPLY=($(compgen -W "run debug draw explain info boot bench validate sweep lessons help" -- "$cur")); return; fi
     case $verb,$cur in
     run,-*) COMPREPLY=($(compgen -W "--tap --json --quiet --guests --limit --cpus --fidelity --ledger --stats --trace-perfetto --ram --profile --set --tlb --start --addr --entry --append --module --exit-from-guest --gdb --let-stuck --loop --no-mirror --hash --help " -- "$cur"));;
     debug,-*) COMPREPLY=($(compgen -W "--guests --limit --kernel --initrd --disk --cpus --fidelity --forward-to --memory --ram --profile --set --tlb --start --addr --entry --append --module --theme --ascii --help " -- "$cur"));;
@@ -12,7 +12,11 @@ _ringside() {
     bench,-*) COMPREPLY=($(compgen -W "--json --set --help " -- "$cur"));;
     validate,-*) COMPREPLY=($(compgen -W "--guests --report --help " -- "$cur"));;
     sweep,-*) COMPREPLY=($(compgen -W "--guests --limit --set --csv --jobs --tasks --from --no-header --help " -- "$cur"));;
+    lessons,-*) COMPREPLY=($(compgen -W "--help " -- "$cur"));;
     help,-*) COMPREPLY=($(compgen -W "--help " -- "$cur"));;
+    run,*|debug,*|draw,*|sweep,*) COMPREPLY=($(compgen -f -- "$cur") $(compgen -W "$("$1" lessons 2>/dev/null |
+        sed -n 's/^  \([a-z][a-z-]*\)  .*/\1/p')" -- "$cur"));;
+    info,*) COMPREPLY=($(compgen -W "$("$1" info 2>/dev/null | sed -n 's/^  \([a-z]*\) .*/\1/p') profile" -- "$cur"));;
     *) COMPREPLY=($(compgen -f -- "$cur"));;
     esac
 }

@@ -85,7 +85,8 @@ function ringside.plot(chart) end
 ---@return any
 function ringside.param(name, default) end
 
----Report a result: a column in the table of `ringside sweep`, a line elsewhere.
+---Report a result: a column in the table of `ringside sweep`, a value of `results` in the document
+---of --json, else a line.
 ---@param name string
 ---@param value any
 function ringside.result(name, value) end
@@ -168,7 +169,8 @@ function ringside.help(name) end
 local Machine = {}
 
 ---Load a guest program: flat binary, ELF or Multiboot. Names are sought among the built guests,
----then beside the script.
+---then beside the script; a file that the command line names, as argument or parameter, may be
+---anywhere.
 ---@param file string
 ---@param how? ringside.Load
 ---@return ringside.Loaded
@@ -392,7 +394,7 @@ function Machine:disasm(address, syntax) end
 ---@return integer|string|nil
 function Machine:symbol(name) end
 
----Name an address.
+---Name an address. Of several addresses of a name the last counts.
 ---@param name string
 ---@param address integer
 function Machine:add_symbol(name, address) end
@@ -455,12 +457,12 @@ function Machine:hash() end
 ---@field cycle? integer At the first boundary at or after this cycle.
 ---@field insns? integer After this many instructions.
 ---@field max_cycles? integer Limit: so many cycles from now. Reaching it is an error of kind "limit".
----@field max_insns? integer Limit: so many instructions from now.
----@field allow? string[] Kinds of stop that are no error here: "shutdown", "limit", "unmodelled".
+---@field max_insns? integer Limit: so many instructions from now. A REP and a HLT count as one, however long they take.
+---@field allow? string|string[] Kinds of stop that are no error here: "shutdown", "limit", "reset", "unmodelled", "no-progress".
 
 ---Why a run ended. Prints as its text.
 ---@class ringside.Stop
----@field kind "until"|"request"|"limit"|"halt"|"shutdown"|"exit"|"unmodelled" until: a condition came true; request: a handler called stop(); halt: HLT that nothing can end; exit: the guest wrote the debug-exit port.
+---@field kind "until"|"request"|"limit"|"halt"|"shutdown"|"exit"|"reset"|"unmodelled"|"no-progress" until: a condition came true; request: a handler called stop(); halt: HLT that nothing can end; shutdown: a triple fault; exit: the guest wrote the debug-exit port; reset: the guest asked for one; no-progress: the same VM exit over and over.
 ---@field condition? "insns"|"cycle"|"event"|"to" Which condition, for kind "until".
 ---@field code? integer Exit status for kind "exit": (value << 1) | 1.
 ---@field text string One line for people.
