@@ -978,6 +978,27 @@ static void machines_are_announced(void **state)
     done(&r);
 }
 
+// Machines are reported in the order in which they were made, in whatever order they go.
+static void machines_keep_their_order(void **state)
+{
+    static const char text[] = "local m = {} for i = 1, 5 do m[i] = ringside.machine{ram = '1M'} end\n"
+                               "for _, i in ipairs{4, 2, 5, 1, 3} do m[i]:close() end";
+    const enum lx_format formats[] = {LX_JSON, LX_TEXT};
+    for (unsigned f = 0; f < 2; f++) {
+        struct result r = run_with(text, strlen(text), (struct lx_options){.format = formats[f], .hash = true}, NULL);
+        const char *at = r.out;
+        for (unsigned n = 1; n <= 5; n++) {
+            char want[32];
+            snprintf(want, sizeof want, formats[f] == LX_JSON ? "{\"machine\":%u," : "machine %u: ", n);
+            at = strstr(at, want);
+            assert_non_null(at);
+        }
+        if (formats[f] == LX_JSON)
+            assert_non_null(strstr(r.out, "\"machines\":[{"));
+        done(&r);
+    }
+}
+
 static void help_prints(void **state)
 {
     struct result r = run("ringside.help('Machine.step')", LX_TEXT);
@@ -1100,6 +1121,7 @@ int main(void)
         cmocka_unit_test(annotations_hold_every_row),
         cmocka_unit_test(ledger_accounts),
         cmocka_unit_test(machines_are_announced),
+        cmocka_unit_test(machines_keep_their_order),
         cmocka_unit_test(help_prints),
         cmocka_unit_test(functions_mind_their_arguments),
         cmocka_unit_test(noise),

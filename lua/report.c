@@ -1,4 +1,5 @@
 // lua/report.c: narrative, checks, marks and counters as text, TAP or JSON.
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@ void rep_free(struct lx_report *r)
     struct lx_buf *all[] = {&r->title, &r->narrative, &r->check_items, &r->result_items, &r->mark_items, &r->machine_items};
     for (size_t k = 0; k < sizeof all / sizeof *all; k++)
         lx_buf_free(all[k]);
+    free(r->machines);
 }
 
 bool rep_full(const struct lx_report *r)
@@ -283,12 +285,11 @@ void rep_result(struct lx_report *r, const char *name, const char *value, bool b
     rep_verbatim(r, line, (size_t)n);
 }
 
+// Each begins with a comma.
 static void machine_json(struct lx_buf *b, struct sim_machine *m, unsigned n, bool hash)
 {
     const size_t before = b->n;
-    if (b->n)
-        lx_buf_add(b, ",", 1);
-    lx_buf_add(b, "{", 1);
+    lx_buf_add(b, ",{", 2);
     lx_buf_key(b, "machine");
     lx_buf_addf(b, "%u", n);
     lx_buf_key(b, "profile");
@@ -317,22 +318,49 @@ static void machine_json(struct lx_buf *b, struct sim_machine *m, unsigned n, bo
     lx_buf_whole(b, before);
 }
 
+// The item that begins at b->n == before goes behind those of machines with lower numbers: in which order Lua's garbage collector closes machines, nobody
+// can foresee.
+static void put_in_order(struct lx_report *r, unsigned n, size_t before)
+{
+    struct lx_buf *b = &r->machine_items;
+    const size_t size = b->n - before;
+    if (!size)
+        return; // it did not fit
+    r->machines = realloc(r->machines, (r->nmachines + 1) * sizeof *r->machines);
+    char *item = malloc(size);
+    assert(r->machines && item);
+    size_t at = before, k = r->nmachines++;
+    for (; k && r->machines[k - 1].machine > n; k--) {
+        at -= r->machines[k - 1].size;
+        r->machines[k] = r->machines[k - 1];
+    }
+    r->machines[k] = (struct lx_machine_item){n, size};
+    memcpy(item, b->s + before, size);
+    memmove(b->s + at + size, b->s + at, before - at);
+    memcpy(b->s + at, item, size);
+    free(item);
+}
+
 void rep_machine(struct lx_report *r, struct sim_machine *m, unsigned n)
 {
     struct lx_buf *b = &r->machine_items;
+    const size_t before = b->n;
     if (r->format == LX_JSON)
         machine_json(b, m, n, r->opt->hash);
     else if (r->opt->hash)
         lx_buf_addf(b, "%smachine %u: state %016" PRIx64 " events %016" PRIx64 " cycles %" PRIu64 " insns %" PRIu64 "\n",
                     r->format == LX_TAP ? "# " : "", n, sim_state_hash(m), sim_event_hash(m), sim_now(m), sim_insns(m));
+    put_in_order(r, n, before);
 }
 
 // The document goes out piece by piece: together its parts may be longer than one buffer holds.
 static void put_items(FILE *out, const char *key, const struct lx_buf *items)
 {
     fprintf(out, ",\"%s\":[", key);
-    if (items->n)
-        fwrite(items->s, 1, items->n, out);
+    if (items->n) {
+        const size_t comma = items->s[0] == ',';
+        fwrite(items->s + comma, 1, items->n - comma, out);
+    }
     fputc(']', out);
 }
 

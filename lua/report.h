@@ -45,6 +45,11 @@ void lx_wrap(struct lx_buf *b, const char *text, size_t n, const char *prefix, u
 // Levenshtein distance with transpositions, case ignored, of strings up to 63 bytes.
 unsigned lx_distance(const char *a, const char *b);
 
+struct lx_machine_item {
+    unsigned machine;
+    size_t size;
+};
+
 struct lx_report {
     const struct lx_options *opt;
     const struct lx_hooks *hooks;
@@ -53,7 +58,9 @@ struct lx_report {
     unsigned checks, failed, marks;
     uint64_t told;                                                                        // bytes, about
     struct lx_buf title, narrative, check_items, result_items, mark_items, machine_items; // JSON
-    bool fresh;                                                                           // nothing printed yet
+    struct lx_machine_item *machines; // in machine_items, which stays in the order of their numbers
+    size_t nmachines;
+    bool fresh; // nothing printed yet
     bool tight; // the last thing printed was a line that checks and marks may follow without a gap
 };
 
