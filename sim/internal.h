@@ -74,7 +74,7 @@ struct sim_machine {
     const struct sim_profile *profile; // own_profile
     struct sim_profile own_profile;
     enum sim_fidelity fidelity;
-    bool no_data_mirror, no_fetch_mirror;              // inline TLBs stay empty
+    bool no_data_mirror, no_fetch_mirror;              // inline TLBs stay empty, whoever listens
     struct caches *caches;                             // in detailed fidelity, else NULL
     uint64_t hidden;                                   // what tags of data mirrors have besides: MMU_HIDDEN in detailed fidelity
     uint64_t line, memory_cycles;                      // bytes of a cache line, and what memory takes, there
@@ -266,9 +266,10 @@ static inline bool engine_page_has_code(const struct sim_machine *m, struct hpa 
 }
 // Someone listens to INSN or MEM: mirror nothing. Where nothing is cached, each instruction's fetch walks, so instructions come one by one as they
 // do for an observer.
+#define ENGINE_OBSERVERS (EV_BIT(EV_INSN) | EV_BIT(EV_MEM))
 static inline bool engine_observed(const struct sim_machine *m)
 {
-    return m->ev_mask & (EV_BIT(EV_INSN) | EV_BIT(EV_MEM)) || m->cfg.tlb == SIM_TLB_FORGET;
+    return m->ev_mask & ENGINE_OBSERVERS || m->cfg.tlb == SIM_TLB_FORGET;
 }
 
 // start-up (sim/startup.c): an INIT or a start-up IPI arrives at a processor.

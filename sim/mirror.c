@@ -11,9 +11,10 @@ static uint64_t tag_of(const struct sim_cpu *c, uint64_t la) { return (la & ~0xf
 static unsigned tag_ctx(uint64_t tag) { return (unsigned)(tag >> 4) & 0x7f; }
 _Static_assert(MMU_NCTX * 2 - 1 < 0x7f && MMU_HIDDEN >> 4 > 0x7f, "context numbers, the user bit and MMU_HIDDEN share eight bits");
 
+// off: no_data_mirror or no_fetch_mirror, which stand for the TLB's policy as well.
 static inline bool allowed(const struct sim_machine *m, bool off)
 {
-    return !off && !(m->ev_mask & (EV_BIT(EV_INSN) | EV_BIT(EV_MEM) | EV_BIT(EV_TLB_STALE)));
+    return !off && !(m->ev_mask & (ENGINE_OBSERVERS | EV_BIT(EV_TLB_STALE)));
 }
 
 // --- the wide mirror

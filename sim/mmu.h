@@ -3,7 +3,7 @@
 //
 // INVARIANTS of the mirrors (isa_cpu.rd, isa_cpu.wr, mmu_state.fx, fx_old); mmu_mirror_check() asserts them:
 //   1. an entry mirrors a live L1 dTLB (fx, fx_old: iTLB) entry of its context, or the identity of the paging-off context;
-//   2. tlb_drop() alone removes L1 entries, and it drops the mirror of the page in all contexts;
+//   2. one function of sim/tlb.c, part(), ends L1 entries, and it drops the mirror of the page in all contexts;
 //   3. wr entries only where D is set at both levels and the context may write; rd entries only where it may read;
 //   4. plain RAM only, and not the APIC-access page; wr never where decoded code is, nor where paging-structure entries are that live TLB entries were made from;
 //      nothing on a page with an enabled data breakpoint, nor while INSN, MEM or TLB_STALE have listeners or cfg.no_mirror is set;
@@ -278,7 +278,7 @@ int tlb_promote(struct tlb *t, unsigned i, enum tlb_unit l1);
 // go on finding them.
 void tlb_supersede(struct tlb *t, enum tlb_unit l1, uint64_t la, const struct tlb_entry *e);
 uint64_t tlb_data(const struct tlb_entry *e); // struct tlb_hot.data of an entry
-// The one function that removes an entry; drops its mirrors.
+// Remove an entry; drops its mirrors.
 void tlb_drop(struct tlb *t, enum tlb_unit unit, unsigned i);
 void tlb_evict(struct tlb *t, enum tlb_unit unit, unsigned i); // the same, told and counted as making room
 void tlb_unit_alloc(struct tlb_unit_state *u);                 // arrays for u->size entries

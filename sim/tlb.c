@@ -230,7 +230,7 @@ void tlb_written(struct tlb *t, struct hpa pa, unsigned n)
 
 // --- entries come and go
 
-// What ends with entry i except its place: what is counted of it, and its mirrors.
+// Every entry ends here, whether its place gets empty or is taken at once: what is counted of it ends, and its mirrors are dropped.
 static inline __attribute__((always_inline)) void part(struct tlb *t, enum tlb_unit unit, unsigned i, bool mirrored)
 {
     struct tlb_unit_state *u = &t->u[unit];
@@ -261,7 +261,7 @@ void tlb_drop(struct tlb *t, enum tlb_unit unit, unsigned i)
     u->hot[i].key0 = u->hot[i].stamp = 0;
 }
 
-// The way of a set with the oldest stamp, an empty one first; NO_WAY if one has this key0.
+// The way of a set with the oldest stamp, an empty one first; NO_WAY if one has this key0, or there are none.
 #define NO_WAY UINT_MAX
 static inline unsigned oldest(const struct tlb_unit_state *u, unsigned base, unsigned ways, uint64_t key0)
 {
@@ -275,7 +275,7 @@ static inline unsigned oldest(const struct tlb_unit_state *u, unsigned base, uns
         best = older ? w : best;
         stamp = older ? h[w].stamp : stamp;
     }
-    return twin ? NO_WAY : base + best;
+    return twin || best == NO_WAY ? NO_WAY : base + best;
 }
 
 // The way to use for a key: that of the entry which a lookup by the filling context would have found, else an empty one, else the
@@ -441,13 +441,12 @@ static inline __attribute__((always_inline)) int supplant(struct tlb *t, enum tl
     const unsigned cls = from->key0 >> 1 & 3;
     const struct tlb_geometry *g = &u->g[cls];
     const unsigned base = tlb_set(g, e->tag, e->page_shift), i = oldest(u, base, g->ways, from->key0);
-    struct tlb_hot *h = &u->hot[i];
     const uint64_t events = EV_BIT(EV_TLB_EVICT) | EV_BIT(EV_TLB_FILL);
-    if (i == NO_WAY || (h->key0 ^ from->key0) & 7 || has_other_sizes(u, cls) || t->cpu->m->ev_mask & events ||
+    if (i == NO_WAY || (u->hot[i].key0 ^ from->key0) & 7 || has_other_sizes(u, cls) || t->cpu->m->ev_mask & events ||
         t->policy == SIM_TLB_KEEP)
         return -1;
     part(t, l1, i, true);
-    *h = (struct tlb_hot){from->key0, from->key1, from->data, ++t->clock};
+    u->hot[i] = (struct tlb_hot){from->key0, from->key1, from->data, ++t->clock};
     u->there[cls][tlb_there(e->tag >> e->page_shift)]++;
     t->fragments += (from->data & TLB_DATA_FRAGMENT) != 0;
     u->count.evicts++, u->count.fills++;

@@ -3,7 +3,7 @@
 // MODELS     linear mappings tagged (VPID, PCID), guest-physical mappings tagged EPTRTA, combined mappings tagged
 //            (VPID, PCID, EPTRTA), global entries; geometry and replacement from the profile. Manual: "Caching Translation
 //            Information", "VMX Support for Address Translation".
-// RULE       one function evicts or invalidates an entry, and it drops the inline-TLB mirror of it (sim/tlb.c).
+// RULE       one function ends an entry, for whatever reason, and it drops the inline-TLB mirror of it (sim/tlb.c).
 #ifndef SIM_TLB_H
 #define SIM_TLB_H
 
