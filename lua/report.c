@@ -42,18 +42,28 @@ static void tap_comment(FILE *out, const char *s, size_t n)
     }
 }
 
-static void json_item(struct lx_buf *b, const char *kind, const char *text, size_t n)
+// An item of one of the lists, all of which begin with a comma. Returns where it begins, for its end.
+static size_t item_open(struct lx_buf *b)
 {
     const size_t before = b->n;
-    if (b->n)
-        lx_buf_add(b, ",", 1);
-    lx_buf_add(b, "{", 1);
+    lx_buf_add(b, ",{", 2);
+    return before;
+}
+
+static void item_close(struct lx_buf *b, size_t before)
+{
+    lx_buf_add(b, "}", 1);
+    lx_buf_whole(b, before);
+}
+
+static void json_item(struct lx_buf *b, const char *kind, const char *text, size_t n)
+{
+    const size_t before = item_open(b);
     lx_buf_key(b, "kind");
     lx_buf_json(b, kind, strlen(kind));
     lx_buf_key(b, "text");
     lx_buf_json(b, text, n);
-    lx_buf_add(b, "}", 1);
-    lx_buf_whole(b, before);
+    item_close(b, before);
 }
 
 // Text that is ready to print, to wherever narrative goes. `gap`: an empty line before it.
@@ -152,10 +162,7 @@ static void tap_yaml(FILE *out, const char *key, const char *value)
 static void check_json(struct lx_report *r, bool ok, const char *what, const char *const pairs[][2], size_t npairs)
 {
     struct lx_buf *b = &r->check_items;
-    const size_t before = b->n;
-    if (b->n)
-        lx_buf_add(b, ",", 1);
-    lx_buf_add(b, "{", 1);
+    const size_t before = item_open(b);
     lx_buf_key(b, "ok");
     lx_buf_addf(b, "%s", ok ? "true" : "false");
     lx_buf_key(b, "message");
@@ -166,8 +173,7 @@ static void check_json(struct lx_report *r, bool ok, const char *what, const cha
         lx_buf_key(b, pairs[k][0]);
         lx_buf_json(b, pairs[k][1], strlen(pairs[k][1]));
     }
-    lx_buf_add(b, "}", 1);
-    lx_buf_whole(b, before);
+    item_close(b, before);
 }
 
 static void check_text(struct lx_report *r, bool ok, const char *what, const char *const pairs[][2], size_t npairs)
@@ -241,10 +247,7 @@ void rep_mark(struct lx_report *r, const struct sim_mark *mark)
         return;
     }
     struct lx_buf *b = &r->mark_items;
-    const size_t before = b->n;
-    if (b->n)
-        lx_buf_add(b, ",", 1);
-    lx_buf_add(b, "{", 1);
+    const size_t before = item_open(b);
     lx_buf_key(b, "name");
     lx_buf_json(b, mark->name, strlen(mark->name));
     if (mark->text) {
@@ -257,18 +260,14 @@ void rep_mark(struct lx_report *r, const struct sim_mark *mark)
         lx_buf_key(b, "la");
         lx_buf_addf(b, "\"0x%" PRIx64 "\"", mark->la);
     }
-    lx_buf_add(b, "}", 1);
-    lx_buf_whole(b, before);
+    item_close(b, before);
 }
 
 void rep_result(struct lx_report *r, const char *name, const char *value, bool bare)
 {
     if (r->format == LX_JSON) {
         struct lx_buf *b = &r->result_items;
-        const size_t before = b->n;
-        if (b->n)
-            lx_buf_add(b, ",", 1);
-        lx_buf_add(b, "{", 1);
+        const size_t before = item_open(b);
         lx_buf_key(b, "name");
         lx_buf_json(b, name, strlen(name));
         lx_buf_key(b, "value");
@@ -276,8 +275,7 @@ void rep_result(struct lx_report *r, const char *name, const char *value, bool b
             lx_buf_add(b, value, strlen(value));
         else
             lx_buf_json(b, value, strlen(value));
-        lx_buf_add(b, "}", 1);
-        lx_buf_whole(b, before);
+        item_close(b, before);
         return;
     }
     char line[300];
@@ -285,11 +283,9 @@ void rep_result(struct lx_report *r, const char *name, const char *value, bool b
     rep_verbatim(r, line, (size_t)n);
 }
 
-// Each begins with a comma.
 static void machine_json(struct lx_buf *b, struct sim_machine *m, unsigned n, bool hash)
 {
-    const size_t before = b->n;
-    lx_buf_add(b, ",{", 2);
+    const size_t before = item_open(b);
     lx_buf_key(b, "machine");
     lx_buf_addf(b, "%u", n);
     lx_buf_key(b, "profile");
@@ -314,8 +310,8 @@ static void machine_json(struct lx_buf *b, struct sim_machine *m, unsigned n, bo
         lx_buf_key(b, name);
         lx_buf_addf(b, "%" PRIu64, v);
     }
-    lx_buf_add(b, "}}", 2);
-    lx_buf_whole(b, before);
+    lx_buf_add(b, "}", 1);
+    item_close(b, before);
 }
 
 // The item that begins at b->n == before goes behind those of machines with lower numbers: in which order Lua's garbage collector closes machines, nobody
@@ -357,10 +353,8 @@ void rep_machine(struct lx_report *r, struct sim_machine *m, unsigned n)
 static void put_items(FILE *out, const char *key, const struct lx_buf *items)
 {
     fprintf(out, ",\"%s\":[", key);
-    if (items->n) {
-        const size_t comma = items->s[0] == ',';
-        fwrite(items->s + comma, 1, items->n - comma, out);
-    }
+    if (items->n)
+        fwrite(items->s + 1, 1, items->n - 1, out);
     fputc(']', out);
 }
 
