@@ -21,23 +21,21 @@
 
 enum { GONE_BACK = 77, MOST = 64 };
 
+// What stays as the user has it, whenever it is.
+#define EACH_KEPT(DO)                                                                                                              \
+    DO(view) DO(back) DO(pane) DO(theme) DO(att) DO(brk) DO(nbrk) DO(edit) DO(mem_addr) DO(walk_la) DO(walk_acc) DO(walk_chosen)
+#define FIELD(name) __typeof__(((struct vz *)NULL)->name) name;
+struct kept {
+    EACH_KEPT(FIELD)
+};
+
 // What all of these processes share.
 struct vz_past {
     bool back;                 // a present has ended in order to go back
     struct vz_when want, from; // to there, from here
     unsigned depth;            // pasts that wait
     double apart;              // seconds of work between two pasts, at least
-    // what stays as the user has it
-    enum vz_view_id view, back_view;
-    struct vz_pane pane[VZ_NVIEW];
-    unsigned theme;
-    bool att;
-    uint64_t brk[VZ_MAX_BREAK];
-    unsigned nbrk;
-    struct vz_edit edit;
-    uint64_t mem_addr, walk_la;
-    unsigned walk_acc;
-    bool walk_chosen;
+    struct kept kept;
 };
 
 void vz_past_open(struct vz *v, double apart)
@@ -57,37 +55,16 @@ void vz_past_close(struct vz *v)
 
 static void take_along(struct vz *v)
 {
-    struct vz_past *p = v->past;
-    p->view = v->view;
-    p->back_view = v->back;
-    p->theme = v->theme;
-    p->att = v->att;
-    p->nbrk = v->nbrk;
-    p->edit = v->edit;
-    p->mem_addr = v->mem_addr;
-    p->walk_la = v->walk_la;
-    p->walk_acc = v->walk_acc;
-    p->walk_chosen = v->walk_chosen;
-    memcpy(p->brk, v->brk, sizeof p->brk);
-    memcpy(p->pane, v->pane, sizeof p->pane);
+#define TAKE(name) memcpy(&v->past->kept.name, &v->name, sizeof v->name);
+    EACH_KEPT(TAKE)
 }
 
 // In a past that is the present again.
 static void arrive(struct vz *v)
 {
     const struct vz_past *p = v->past;
-    v->view = p->view;
-    v->back = p->back_view;
-    v->theme = p->theme;
-    v->att = p->att;
-    v->nbrk = p->nbrk;
-    v->edit = p->edit;
-    v->mem_addr = p->mem_addr;
-    v->walk_la = p->walk_la;
-    v->walk_acc = p->walk_acc;
-    v->walk_chosen = p->walk_chosen;
-    memcpy(v->brk, p->brk, sizeof v->brk);
-    memcpy(v->pane, p->pane, sizeof v->pane);
+#define GIVE(name) memcpy(&v->name, &p->kept.name, sizeof v->name);
+    EACH_KEPT(GIVE)
     v->mode = VZ_MODE_NORMAL;
     v->play.on = v->has_before = v->code_free = false;
     v->message[0] = 0;
