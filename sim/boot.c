@@ -17,6 +17,7 @@
 #include "sim/firmware.h"
 #include "sim/gdb.h"
 #include "sim/inspect.h"
+#include "sim/lessons.h"
 #include "sim/linux.h"
 #include "sim/loader.h"
 #include "sim/machine.h"
@@ -301,16 +302,10 @@ static enum sim_status tell(struct console *c, const struct sim_stop *s)
 // build/cache/FILES of the tree that this program was built in, and the script that makes it.
 static void places(const char *files, char *dir, size_t size, char script[2100])
 {
-    char exe[2048];
-    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-    exe[n > 0 ? n : 0] = 0;
-    for (unsigned k = 0; k < 3; k++) { // ROOT/build/MODE/ringside
-        char *slash = strrchr(exe, '/');
-        if (slash)
-            *slash = 0;
-    }
-    snprintf(script, 2100, "%s/docs/tools/fetch-guests.sh", exe);
-    snprintf(dir, size, "%s/build/cache/%s", exe, files);
+    char root[2048];
+    lessons_tree_above(root, sizeof root, 3); // ROOT/build/MODE/ringside
+    snprintf(script, 2100, "%s/docs/tools/fetch-guests.sh", root);
+    snprintf(dir, size, "%s/build/cache/%s", root, files);
 }
 
 static int fetch(const char *files, char *dir, size_t size, struct sim_error *err)

@@ -8,24 +8,28 @@
 
 #include "sim/cli.h"
 
+void lessons_tree_above(char *out, size_t size, unsigned up)
+{
+    ssize_t n = readlink("/proc/self/exe", out, size - 1);
+    out[n > 0 ? n : 0] = 0;
+    for (unsigned k = 0; k < up; k++) {
+        char *slash = strrchr(out, '/');
+        if (slash)
+            *slash = 0;
+    }
+}
+
 void lessons_tree_path(char *out, size_t size, const char *name)
 {
     static const struct {
         unsigned up;
         const char *below;
     } place[] = {{3, ""}, {2, "share/ringside/"}}; // of ROOT/build/MODE/ringside, and of PREFIX/bin/ringside
-    char exe[1024];
-    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    char root[1024];
     snprintf(out, size, "%s", name);
-    for (unsigned p = 0; p < sizeof place / sizeof *place && n > 0 && access(out, R_OK) != 0; p++) {
-        exe[n] = 0;
-        for (unsigned k = 0; k < place[p].up; k++) {
-            char *slash = strrchr(exe, '/');
-            if (slash)
-                *slash = 0;
-        }
-        snprintf(out, size, "%s/%s%s", exe, place[p].below, name);
-        n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    for (unsigned p = 0; p < sizeof place / sizeof *place && access(out, R_OK) != 0; p++) {
+        lessons_tree_above(root, sizeof root, place[p].up);
+        snprintf(out, size, "%s/%s%s", root, place[p].below, name);
     }
 }
 

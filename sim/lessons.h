@@ -8,6 +8,8 @@
 
 #include "sim/error.h"
 
+// The folder so many levels above the file of this program; "" if nobody knows.
+void lessons_tree_above(char *out, size_t size, unsigned up);
 // Where a file of the tree is, "scenarios/validate" for example; the name itself if nowhere.
 void lessons_tree_path(char *out, size_t size, const char *name);
 // The script of a lesson; false if none is called that.
